@@ -1,0 +1,149 @@
+"""What plugins register: small frozen records of names, paths and import targets. No torch, no file is opened.
+
+A target is `"module:attribute"`, imported when it is first used. Names are lower-case ASCII, so that they are safe as
+file names on every system and never look like one another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from anchor_hub.errors import UsageError
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+_TARGET = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+# Windows opens devices, not files, under these names, whatever the suffix.
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
+MAX_SUMMARY = 500
+
+
+def check_name(name: object, what: str = "name") -> str:
+    """`name`, if it is usable as a hub's, domain's or plugin's name; raises UsageError saying the rule otherwise."""
+    if not isinstance(name, str):
+        raise UsageError(f"{what} must be text, not {type(name).__name__}")
+    shown = name if len(name) <= 80 else f"{name[:77]}..."
+    if len(name) > 64 or not _NAME.fullmatch(name) or ".." in name:
+        raise UsageError(
+            f"{what} {ascii(shown)} is not usable: take 1 to 64 lower-case letters (a-z), digits, '-', '_' or '.', "
+            "beginning and ending with a letter or digit"
+        )
+    if name.split(".")[0] in _DEVICES:
+        raise UsageError(f"{what} {name!r} is a device name on Windows: take another")
+    return name
+
+
+def check_target(target: object, what: str = "target") -> str:
+    """`target`, if it reads `package.module:attribute`; raises UsageError otherwise."""
+    if not isinstance(target, str) or not _TARGET.fullmatch(target):
+        raise UsageError(f"{what} must read 'package.module:attribute', got {ascii(target)[:80]}")
+    return target
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What every record has: a unique name and one line of what it is."""
+
+    name: str
+    summary: str = field(default="", kw_only=True)
+
+    def check(self) -> None:
+        """Raise UsageError where a field has the wrong type or form."""
+        check_name(self.name, f"{type(self).__name__} name")
+        for item in fields(self):
+            value = getattr(self, item.name)
+            where = f"{type(self).__name__} {self.name!r}: {item.name}"
+            if item.name == "target":
+                check_target(value, where)
+            elif item.name in _MAPPINGS:
+                if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+                    raise UsageError(f"{where} must be a dict with text keys, got {type(value).__name__}")
+            elif item.name in _OPTIONAL:
+                if value is not None and not isinstance(value, str):
+                    raise UsageError(f"{where} must be text or None, got {type(value).__name__}")
+            elif not isinstance(value, str):
+                raise UsageError(f"{where} must be text, got {type(value).__name__}")
+        if len(self.summary) > MAX_SUMMARY or not self.summary.isprintable():
+            raise UsageError(f"{type(self).__name__} {self.name!r}: summary must be one line of at most {MAX_SUMMARY} characters")
+
+
+_OPTIONAL = {"bundle", "dataset", "samples"}
+_MAPPINGS = {"modality", "training"}
+
+
+@dataclass(frozen=True)
+class HubSpec(Spec):
+    """A hub. `bundle`: folder of its bundle (absolute path), or None where it still has to be trained."""
+
+    bundle: str | None = None
+
+
+@dataclass(frozen=True)
+class DomainSpec(Spec):
+    """A domain of one hub.
+
+    hub: name of the hub. modality: `{"name": ..., options}`. bundle: folder of the trained bundle; None (or a folder
+    that does not exist) lists the domain as one that can be added. dataset: `"<dataset>:<argument>"`, what
+    `anchor add-domain` trains on. training: recipe options. samples: folder of example inputs.
+    """
+
+    hub: str = ""
+    modality: Mapping[str, Any] = field(default_factory=dict)
+    bundle: str | None = None
+    dataset: str | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    samples: str | None = None
+
+    def check(self) -> None:
+        super().check()
+        check_name(self.hub, f"DomainSpec {self.name!r}: hub")
+        if not isinstance(self.modality.get("name"), str):
+            raise UsageError(f"DomainSpec {self.name!r}: modality needs a 'name', e.g. {{'name': 'rgb'}}")
+        check_name(self.modality["name"], f"DomainSpec {self.name!r}: modality name")
+
+
+@dataclass(frozen=True)
+class ModalitySpec(Spec):
+    """A modality; `target` is a class deriving from `anchor_hub.modality.Modality`."""
+
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class BackendSpec(Spec):
+    """A translator backend; `target` is a class deriving from `anchor_hub.translation.Translator`."""
+
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetSpec(Spec):
+    """A data set; `target(argument, *, size, count, seed, home, progress)` returns the folder its files lie in."""
+
+    target: str = ""
+
+
+RECIPE_KINDS = ("hub", "domain", "translator")
+
+
+@dataclass(frozen=True)
+class RecipeSpec(Spec):
+    """A training recipe; `target` is a class deriving from `anchor_hub.training.Recipe`; `kind` is what it exports."""
+
+    target: str = ""
+    kind: str = "domain"
+
+    def check(self) -> None:
+        super().check()
+        if self.kind not in RECIPE_KINDS:
+            raise UsageError(f"RecipeSpec {self.name!r}: kind must be one of {', '.join(RECIPE_KINDS)}, got {self.kind!r}")
+
+
+@dataclass(frozen=True)
+class CommandSpec(Spec):
+    """A command `anchor NAME`; `target` is a Typer app or a plain function; `help` is its line in `anchor --help`."""
+
+    target: str = ""
+    help: str = ""
