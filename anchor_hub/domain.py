@@ -1,0 +1,274 @@
+"""Domains: one way to encode a kind of image into a hub's latent space, and one to decode it from there."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from anchor_hub.bundle import Bundle, open_bundle, write_bundle
+from anchor_hub.errors import BundleError, MissingPartError
+from anchor_hub.hub import expected_tensors
+from anchor_hub.networks.encoders import build_encoder
+from anchor_hub.networks.regressors import Regressor, build_regressor
+
+if TYPE_CHECKING:
+    from anchor_hub.hub import Hub
+    from anchor_hub.modality import Modality
+
+#: In place of a regressor: the domain's images are the hub's own.
+HUB_DECODER = "hub"
+
+
+class Domain(ABC):
+    """A kind of image, tied to one hub. Subclasses encode, decode, or both.
+
+    ``name`` is the domain's name, ``modality`` turns files into samples and back, ``hub`` is the frozen generator that
+    ``hub_fingerprint`` identifies, ``structure_layers`` is the number of leading W+ layers that :meth:`encode` drives;
+    the finer ones are the mean latent unless a style is put there.
+    """
+
+    name: str
+    modality: Modality
+    hub: Hub
+    structure_layers: int
+
+    @property
+    def hub_fingerprint(self) -> str:
+        """Fingerprint of the hub; domains translate into each other only where it is the same."""
+        return self.hub.fingerprint
+
+    @property
+    @abstractmethod
+    def can_encode(self) -> bool:
+        """Whether images of this domain can be a translation's source."""
+
+    @property
+    @abstractmethod
+    def can_decode(self) -> bool:
+        """Whether this domain can be a translation's target."""
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """Network input ``[B, C, H, W]`` (the modality's ``to_network``, at hub size) to W+ latents ``[B, L, D]``.
+
+        :raises MissingPartError: the domain has no encoder.
+        """
+
+    @abstractmethod
+    def decode(self, latents: Tensor, *, noise: str = "const") -> Tensor:
+        """Latents ``[B, D]`` or ``[B, L, D]`` to what the modality's ``from_network`` takes, ``[B, C, H, W]``.
+
+        :raises MissingPartError: the domain has no decoder.
+        """
+
+
+class AnchoredDomain(Domain):
+    """A domain learned by latent-space anchoring: ``z = E(x)`` and ``x = R(f(z))`` (equations 1 and 2).
+
+    :param encoder: offsets ``[B, L, D]`` from the mean latent, or None for a decode-only domain.
+    :param regressor: feature maps to raw output; ``"hub"`` for the hub's own images; None for an encode-only domain.
+    :param structure_layers: leading W+ layers the encoder drives; default all.
+    :param architecture: what :meth:`save` writes, ``{"encoder": {"name", "options"} | None, "regressor": ... }``;
+        :meth:`build` fills it in.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        modality: Modality,
+        hub: Hub,
+        *,
+        encoder: nn.Module | None = None,
+        regressor: Regressor | str | None = None,
+        structure_layers: int | None = None,
+        architecture: Mapping[str, Any] | None = None,
+    ) -> None:
+        if isinstance(regressor, str) and regressor != HUB_DECODER:
+            raise ValueError(f"domain {name!r}: a regressor is a network or {HUB_DECODER!r}, not {regressor!r}")
+        layers = hub.num_latents if structure_layers is None else structure_layers
+        if not 1 <= layers <= hub.num_latents:
+            raise ValueError(f"domain {name!r}: structure_layers {layers} is not in 1..{hub.num_latents}")
+        self.name, self.modality, self.hub = name, modality, hub
+        self.encoder, self.regressor, self.structure_layers = encoder, regressor, layers
+        self._architecture = dict(architecture or {})
+        for network in (encoder, regressor):
+            if isinstance(network, nn.Module):
+                network.to(hub.device)
+
+    @classmethod
+    def build(
+        cls,
+        name: str,
+        modality: Modality,
+        hub: Hub,
+        *,
+        encoder: Mapping[str, Any] | None = None,
+        regressor: Mapping[str, Any] | str | None = None,
+        structure_layers: int | None = None,
+    ) -> AnchoredDomain:
+        """Fresh networks from ``{"name": ..., "options": {...}}`` tables (a regressor's options need ``resolutions``).
+
+        Channels, latent size and number of layers come from the modality and the hub, so options name only what is a
+        choice. Encoders start near the mean latent. The networks are in train mode.
+
+        :raises KeyError, TypeError, ValueError: an unknown network or a bad option.
+        """
+        architecture: dict[str, Any] = {"encoder": None, "regressor": None}
+        encoder_network: nn.Module | None = None
+        if encoder is not None:
+            options = dict(encoder.get("options") or {})
+            architecture["encoder"] = {"name": encoder["name"], "options": options}
+            fitted = {"input_size": hub.size, **options}
+            encoder_network = build_encoder(
+                encoder["name"],
+                in_channels=modality.input_channels,
+                num_latents=hub.num_latents,
+                latent_dim=hub.latent_dim,
+                **fitted,
+            )
+        regressor_network: Regressor | str | None = None
+        if isinstance(regressor, str):
+            architecture["regressor"] = regressor_network = regressor
+        elif regressor is not None:
+            options = dict(regressor.get("options") or {})
+            architecture["regressor"] = {"name": regressor["name"], "options": options}
+            fitted = {"output_size": hub.size, **options}
+            regressor_network = build_regressor(
+                regressor["name"],
+                channels=hub.feature_channels,
+                out_channels=modality.output_channels,
+                **fitted,
+            )
+        return cls(
+            name,
+            modality,
+            hub,
+            encoder=encoder_network,
+            regressor=regressor_network,
+            structure_layers=structure_layers,
+            architecture=architecture,
+        )
+
+    @property
+    def can_encode(self) -> bool:
+        return self.encoder is not None
+
+    @property
+    def can_decode(self) -> bool:
+        return self.regressor is not None
+
+    @property
+    def feature_resolutions(self) -> tuple[int, ...]:
+        """Resolutions of the feature maps that the decoder reads; empty where it is the hub itself."""
+        return self.regressor.resolutions if isinstance(self.regressor, Regressor) else ()
+
+    def __repr__(self) -> str:
+        ways = [word for word, has in (("encodes", self.can_encode), ("decodes", self.can_decode)) if has]
+        return f"AnchoredDomain({self.name!r}, {self.modality.name}, hub {self.hub.name!r}, {' and '.join(ways)})"
+
+    def networks(self) -> list[nn.Module]:
+        """The domain's own networks (never the hub's)."""
+        return [network for network in (self.encoder, self.regressor) if isinstance(network, nn.Module)]
+
+    def eval(self) -> AnchoredDomain:
+        """Put the networks into eval mode, without gradients."""
+        for network in self.networks():
+            network.eval().requires_grad_(False)
+        return self
+
+    def encode(self, images: Tensor) -> Tensor:
+        if self.encoder is None:
+            raise MissingPartError(
+                f"domain {self.name!r} has no encoder: it can be a target (--to), not a source (--from)"
+            )
+        offsets = self.encoder(images).to(self.hub.mean_latent.dtype)
+        mean = self.hub.mean_latent.expand_as(offsets)
+        driven = torch.arange(self.hub.num_latents, device=offsets.device)[:, None] < self.structure_layers
+        return torch.where(driven, mean + offsets, mean)
+
+    def decode(self, latents: Tensor, *, noise: str | Sequence[Tensor] = "const") -> Tensor:
+        if self.regressor is None:
+            raise MissingPartError(
+                f"domain {self.name!r} has no decoder: it can be a source (--from), not a target (--to)"
+            )
+        if isinstance(self.regressor, str):
+            return self.hub.image(latents, noise=noise)
+        return self.regressor(self.hub.features(latents, self.regressor.resolutions, noise=noise))
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        provenance: Mapping[str, Any] | None = None,
+        license: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        card: str | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """Write the domain's bundle (parts ``encoder`` and ``regressor`` where they exist) and return its folder."""
+        tensors: dict[str, dict[str, Tensor]] = {}
+        for part, network in (("encoder", self.encoder), ("regressor", self.regressor)):
+            if isinstance(network, nn.Module):
+                state = network.state_dict()
+                tensors[part] = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+        architecture = {**self._architecture, "structure_layers": self.structure_layers, "hub": self.hub.name}
+        return write_bundle(
+            folder,
+            kind="domain",
+            name=self.name,
+            tensors=tensors,
+            architecture=architecture,
+            hub_fingerprint=self.hub_fingerprint,
+            modality=modality_options(self.modality),
+            provenance=dict(provenance or {}),
+            license=dict(license or {}),
+            metrics=dict(metrics or {}),
+            card=card or f"# {self.name}\n\nA {self.modality.name} domain of hub {self.hub.name}.\n",
+            overwrite=overwrite,
+        )
+
+    @classmethod
+    def load(cls, bundle: Bundle | str | Path, hub: Hub) -> AnchoredDomain:
+        """The domain of a bundle on its hub, in eval mode.
+
+        :raises HubMismatchError: the bundle was trained on another hub.
+        :raises BundleError: a damaged bundle, or one of another kind.
+        """
+        from anchor_hub.modality import build_modality
+
+        bundle = open_bundle(bundle) if isinstance(bundle, (str, Path)) else bundle
+        manifest, where = bundle.manifest, bundle.path
+        if manifest.kind != "domain":
+            raise BundleError(f"{where}: this bundle is a {manifest.kind}, not a domain")
+        architecture = dict(manifest.architecture)
+        hub.require_same(
+            str(manifest.hub_fingerprint),
+            what=f"domain {manifest.name!r}",
+            other_name=repr(architecture.get("hub", "unknown")),
+        )
+        try:
+            domain = cls.build(
+                manifest.name,
+                build_modality(manifest.modality or {}),
+                hub,
+                encoder=architecture.get("encoder"),
+                regressor=architecture.get("regressor"),
+                structure_layers=architecture.get("structure_layers"),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BundleError(f"{where}: bad domain architecture: {error}") from None
+        for part, network in (("encoder", domain.encoder), ("regressor", domain.regressor)):
+            if isinstance(network, nn.Module):
+                network.load_state_dict(bundle.tensors(part, expected_tensors(network.state_dict())))
+                network.to(hub.device)
+        return domain.eval()
+
+
+def modality_options(modality: Modality) -> dict[str, Any]:
+    """The table from which ``build_modality`` makes this modality again: its name and its options."""
+    return {"name": modality.name, **modality.options()}
