@@ -2,12 +2,13 @@
 
 A case is a folder ``tests/golden/<name>`` holding
 
-* ``manifest.json``: every entry of the model's state dict (name, shape, rule), the configuration, what was called,
-  and notes on what the papers leave out;
-* ``tensors.safetensors``: the inputs (``in/...``), the expected outputs (``out/...``, computed in float64, stored as
-  float32) and the entries whose rule is ``given`` (``given/...``).
+* ``manifest.json``: every entry of the model's state dict (name, shape, rule), the configuration, what was
+  called, and notes on what the papers leave out;
+* ``tensors.safetensors``: the inputs (``in/...``), the expected outputs (``out/...``, computed in float64,
+  stored as float32) and the entries whose rule is ``given`` (``given/...``).
 
-Weights are not stored: each is rebuilt from its name, so a model of tens of millions of parameters costs kilobytes.
+Weights are not stored: each is rebuilt from its name, so a model of tens of millions of parameters costs
+kilobytes.
 
     case = load_case("stylegan2_rosinality_g", dtype=torch.float64)
     model.load_state_dict(converted(case.state))
@@ -59,7 +60,7 @@ def tensor_for(name: str, shape: list[int], rule: dict[str, Any]) -> Tensor:
 
 
 def load_case(name: str, dtype: torch.dtype = torch.float32) -> ParityCase:
-    """Read ``tests/golden/<name>``. Floating weights and inputs come in ``dtype``; expected values stay float32."""
+    """Read ``tests/golden/<name>``. Floating weights and inputs come in ``dtype``, expected values in float32."""
     folder = GOLDEN / name
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     stored = load_file(str(folder / "tensors.safetensors"))
@@ -91,10 +92,10 @@ def relative_error(actual: Tensor, expected: Tensor) -> float:
 def float64_error(actual: Tensor, expected: Tensor) -> float:
     """Relative error of a float64 result beyond what storing the reference as float32 hides.
 
-    The reference was computed in float64 but stored rounded to float32, so each stored element lies up to half a
-    float32 spacing (2^-24 of its own binade, about 6e-8 relative) from the true value. A result within relative
-    error e of the true reference therefore satisfies |actual - stored| - spacing/2 <= e * max|stored|; this
-    returns the smallest such e (0 when every element rounds to the stored one).
+    The reference was computed in float64 but stored rounded to float32, so each stored element lies up to
+    half a float32 spacing (2^-24 of its own binade, about 6e-8 relative) from the true value. A result within
+    relative error e of the true reference therefore satisfies |actual - stored| - spacing/2 <= e *
+    max|stored|; this returns the smallest such e (0 when every element rounds to the stored one).
     """
     if actual.dtype != torch.float64:
         raise TypeError(f"float64_error needs a float64 result, got {actual.dtype}")
@@ -106,11 +107,14 @@ def float64_error(actual: Tensor, expected: Tensor) -> float:
     return float(excess.max().clamp_min(0) / scale)
 
 
-def assert_parity(actual: Tensor, expected: Tensor, what: str = "output", tolerance: float | None = None) -> None:
+def assert_parity(
+    actual: Tensor, expected: Tensor, what: str = "output", tolerance: float | None = None
+) -> None:
     """Fail unless ``actual`` agrees with the stored numbers to the tolerance of its own dtype.
 
-    float32: :func:`relative_error` at most 1e-4. float64: :func:`float64_error` at most 1e-8 (see there for why the
-    half spacing of the stored float32 is allowed on top). Shapes must be equal; everything must be finite.
+    float32: :func:`relative_error` at most 1e-4. float64: :func:`float64_error` at most 1e-8 (see there for
+    why the half spacing of the stored float32 is allowed on top). Shapes must be equal; everything must be
+    finite.
     """
     assert tuple(actual.shape) == tuple(expected.shape), (
         f"{what}: shape {tuple(actual.shape)}, stored {tuple(expected.shape)}"

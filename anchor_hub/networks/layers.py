@@ -1,0 +1,167 @@
+"""Building blocks shared by the networks: equalised linear and convolution layers, FIR resampling,
+activation.
+
+All layers are plain differentiable torch operations: second derivatives (R1, path lengths), autocast and
+channels-last memory format work as for torch's own layers.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAKY_SLOPE = 0.2
+SQRT2 = math.sqrt(2.0)
+
+
+def pixel_norm(x: Tensor, epsilon: float = 1e-8) -> Tensor:
+    """Scale every sample to unit mean square over axis 1: ``x / sqrt(mean(x^2, 1) + epsilon)``.
+
+    Args:
+        x: ``[B, D, ...]``, any range.
+
+    Returns:
+        Same shape.
+    """
+    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + epsilon)
+
+
+def leaky_relu(x: Tensor) -> Tensor:
+    """Leaky ReLU with slope 0.2 and no gain; callers fold StyleGAN2's gain of sqrt(2) into what comes before
+    it.
+
+    That is the same function, because leaky ReLU is positively homogeneous: ``sqrt(2) f(x) = f(sqrt(2) x)``.
+    """
+    return F.leaky_relu(x, LEAKY_SLOPE)
+
+
+class EqualLinear(nn.Module):
+    """Linear layer with equalised learning rate, optionally followed by leaky ReLU times sqrt(2).
+
+    ``y = x W^T (m / sqrt(in_features)) + m b`` with the learning-rate multiplier m; W is drawn from N(0,
+    1/m^2), so that the effective weight starts with variance 1/in_features. Always computed in the
+    parameters' precision, also under autocast: these layers are cheap, and eight of them in bfloat16 make
+    latents coarse.
+
+    Args:
+        in_features, out_features: sizes of the last axis.
+        bias_init: the value the effective bias starts from.
+        lr_multiplier: m.
+        activate: whether leaky ReLU (slope 0.2) and a gain of sqrt(2) follow.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias_init: float = 0.0,
+        lr_multiplier: float = 1.0,
+        activate: bool = False,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((out_features,), bias_init / lr_multiplier))
+        gain = SQRT2 if activate else 1.0
+        self.activate = activate
+        self.weight_scale = gain * lr_multiplier / math.sqrt(in_features)
+        self.bias_scale = gain * lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[..., in_features]`` to ``[..., out_features]`` in the parameters' dtype."""
+        with torch.autocast(x.device.type, enabled=False):
+            y = F.linear(
+                x.to(self.weight.dtype), self.weight * self.weight_scale, self.bias * self.bias_scale
+            )
+            return leaky_relu(y) if self.activate else y
+
+    def extra_repr(self) -> str:
+        return f"{self.weight.shape[1]}, {self.weight.shape[0]}, activate={self.activate}"
+
+
+class Resample(nn.Module):
+    """Zero-padded FIR filtering with the taps [1, 3, 3, 1] per axis, normalised to sum ``gain``.
+
+    Depthwise 4x4 convolutions: measured on CPU, they beat separable ones, sums of shifted slices and repeated
+    averaging, above all in the backward pass. The kernel is a non-persistent buffer: it moves with the module
+    and is not part of the state dict.
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        super().__init__()
+        taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
+        # All entries are multiples of 1/64 with few digits: exact in bfloat16, float32 and float64 alike.
+        self.kernel: Tensor
+        self.register_buffer("kernel", torch.outer(taps, taps)[None, None] * (gain / 64), persistent=False)
+
+    def blur(self, x: Tensor, padding: int) -> Tensor:
+        """Filter with p zeros on every side: ``[B, C, H, W]`` to ``[B, C, H + 2p - 3, W + 2p - 3]``."""
+        channels = x.shape[1]
+        return F.conv2d(x, self.kernel.expand(channels, 1, 4, 4), padding=padding, groups=channels)
+
+    def down(self, x: Tensor) -> Tensor:
+        """Filter and keep every second sample: ``[B, C, H, W]`` to ``[B, C, H/2, W/2]``."""
+        channels = x.shape[1]
+        return F.conv2d(x, self.kernel.expand(channels, 1, 4, 4), stride=2, padding=1, groups=channels)
+
+    def up(self, x: Tensor) -> Tensor:
+        """Insert zeros and filter: ``[B, C, H, W]`` to ``[B, C, 2H, 2W]``; use gain 4 to keep the mean."""
+        channels = x.shape[1]
+        kernel = self.kernel.expand(channels, 1, 4, 4)
+        return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
+
+
+class EqualConv2d(nn.Module):
+    """Convolution with equalised learning rate, optional FIR downsampling, bias and leaky ReLU times sqrt(2).
+
+    ``y = conv(x, W / sqrt(in k^2)) + b``, W from N(0, 1). With ``down`` the input is first low-passed with
+    [1, 3, 3, 1] and the convolution (or, for k = 1, the filter) has stride 2.
+
+    Args:
+        in_channels, out_channels, kernel_size: as in torch; ``kernel_size`` odd, "same" padding.
+        bias: whether there is a bias.
+        activate: whether leaky ReLU (slope 0.2) and a gain of sqrt(2) follow.
+        down: halve the resolution.
+        gain: an extra factor on the output.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        bias: bool = True,
+        activate: bool = False,
+        down: bool = False,
+        gain: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.resample = Resample() if down else None
+        self.activate = activate
+        total = gain * (SQRT2 if activate else 1.0)
+        self.weight_scale = total / math.sqrt(in_channels * kernel_size**2)
+        self.bias_scale = total
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, in_channels, H, W]`` to ``[B, out_channels, H, W]`` (half of H and W with ``down``)."""
+        weight = self.weight * self.weight_scale
+        bias = None if self.bias is None else self.bias * self.bias_scale
+        kernel_size = self.weight.shape[-1]
+        if self.resample is None:
+            y = F.conv2d(x, weight, bias, padding=kernel_size // 2)
+        elif kernel_size == 1:
+            # A 1x1 convolution of stride 2 reads only every second filtered sample: filter only those.
+            y = F.conv2d(self.resample.down(x), weight, bias)
+        else:
+            y = F.conv2d(self.resample.blur(x, 1 + kernel_size // 2), weight, bias, stride=2)
+        return leaky_relu(y) if self.activate else y
+
+    def extra_repr(self) -> str:
+        out_channels, in_channels, kernel_size, _ = self.weight.shape
+        return f"{in_channels}, {out_channels}, {kernel_size}, activate={self.activate}"

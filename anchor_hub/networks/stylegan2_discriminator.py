@@ -1,0 +1,163 @@
+"""The StyleGAN2 residual discriminator with minibatch standard deviation.
+
+Karras et al. (2020, arXiv:1912.04958), appendix B and figure 7. Plain torch, twice differentiable.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anchor_hub.networks.layers import EqualConv2d, EqualLinear
+from anchor_hub.networks.stylegan2 import channel_table, resolutions_of
+
+STDDEV_EPSILON = 1e-8
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Architecture of a discriminator.
+
+    Attributes:
+        size: image height and width in pixels, a power of two from 8 to 1024.
+        channels: resolution to channels; None stands for the published table and is replaced by it.
+        channel_multiplier: scales the published table from 64 px on (2 is "config F").
+        image_channels: channels of the image.
+        stddev_group: samples per group of the minibatch standard deviation.
+        stddev_features: number of appended statistics channels.
+    """
+
+    size: int
+    channels: Mapping[int, int] | None = None
+    channel_multiplier: float = 2.0
+    image_channels: int = 3
+    stddev_group: int = 4
+    stddev_features: int = 1
+
+    def __post_init__(self) -> None:
+        table = channel_table(self.size, self.channels, self.channel_multiplier)
+        object.__setattr__(self, "channels", table)
+        for name in ("image_channels", "stddev_group", "stddev_features"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"discriminator {name} must be at least 1, got {getattr(self, name)}")
+        if table[4] % self.stddev_features:
+            raise ValueError(f"stddev_features must divide the {table[4]} channels at 4 px")
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """(4, 8, ..., size)."""
+        return resolutions_of(self.size)
+
+    @property
+    def channels_of(self) -> dict[int, int]:
+        """Resolution to channels, complete."""
+        return channel_table(self.size, self.channels, self.channel_multiplier)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form; :meth:`from_dict` reads it."""
+        return {
+            "size": self.size,
+            "channels": {str(key): value for key, value in self.channels_of.items()},
+            "channel_multiplier": self.channel_multiplier,
+            "image_channels": self.image_channels,
+            "stddev_group": self.stddev_group,
+            "stddev_features": self.stddev_features,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DiscriminatorConfig:
+        """Inverse of :meth:`to_dict`. Raises ValueError for unknown keys and values out of range."""
+        known = sorted(cls.__dataclass_fields__)
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"unknown discriminator settings {unknown}; known: {known}")
+        if "size" not in values:
+            raise ValueError("a discriminator configuration needs 'size'")
+        return cls(**values)
+
+
+def minibatch_stddev(x: Tensor, group: int, features: int = 1) -> Tensor:
+    """The minibatch standard deviation statistic of ``x [N, C, H, W]``, as channels ``[N, features, H, W]``.
+
+    With G = min(N, group), group j consists of the samples j, j + N/G, j + 2N/G, ... The biased variance over
+    the group gives ``sqrt(var + 1e-8)``, averaged over C/features channels and all positions.
+
+    Raises:
+        ValueError: N is not a multiple of G.
+    """
+    n, c, h, w = x.shape
+    group = min(n, group)
+    if n % group:
+        raise ValueError(f"batch size {n} must be a multiple of the minibatch-stddev group size {group}")
+    grouped = x.reshape(group, n // group, features, c // features, h, w)
+    deviation = torch.sqrt(grouped.var(dim=0, unbiased=False) + STDDEV_EPSILON)
+    statistic = deviation.mean(dim=(2, 3, 4))
+    return statistic.repeat(group, 1)[:, :, None, None].expand(-1, -1, h, w)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions, the second halving the resolution, plus a linear skip: ``(y + skip) /
+    sqrt(2)``."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        # The division by sqrt(2) is folded into both branches: leaky ReLU is positively homogeneous.
+        half = math.sqrt(0.5)
+        self.conv1 = EqualConv2d(in_channels, in_channels, 3, activate=True)
+        self.conv2 = EqualConv2d(in_channels, out_channels, 3, activate=True, down=True, gain=half)
+        self.skip = EqualConv2d(in_channels, out_channels, 1, bias=False, down=True, gain=half)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, in, R, R]`` to ``[B, out, R/2, R/2]``."""
+        result: Tensor = self.conv2(self.conv1(x)) + self.skip(x)
+        return result
+
+
+class Discriminator(nn.Module):
+    """Images to one logit each; positive means real.
+
+    Args:
+        config: the architecture. Weights are drawn from torch's global random state.
+    """
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.channels_of
+        self.from_rgb = EqualConv2d(config.image_channels, channels[config.size], 1, activate=True)
+        self.blocks = nn.ModuleDict(
+            {
+                str(r): ResidualBlock(channels[r], channels[r // 2])
+                for r in reversed(config.resolutions)
+                if r > 4
+            }
+        )
+        self.final_conv = EqualConv2d(channels[4] + config.stddev_features, channels[4], 3, activate=True)
+        self.final_dense = EqualLinear(channels[4] * 16, channels[4], activate=True)
+        self.final_logit = EqualLinear(channels[4], 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``[B, C, size, size]`` in [-1, 1] to logits ``[B, 1]``.
+
+        Raises:
+            ValueError: the images' shape does not fit, or the batch is no multiple of the stddev group.
+        """
+        expected = (self.config.image_channels, self.config.size, self.config.size)
+        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
+            raise ValueError(f"discriminator needs images [B, {expected}], got {list(images.shape)}")
+        x = self.from_rgb(images)
+        for block in self.blocks.values():
+            x = block(x)
+        # The statistic and the two dense layers are cheap and sensitive: always in the parameters' precision.
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.to(self.final_dense.weight.dtype)
+            statistic = minibatch_stddev(x, self.config.stddev_group, self.config.stddev_features)
+            x = torch.cat([x, statistic], dim=1)
+        x = self.final_conv(x)
+        logits: Tensor = self.final_logit(self.final_dense(x.flatten(1)))
+        return logits

@@ -1,0 +1,126 @@
+"""Losses and small rules of StyleGAN2 training, one function per equation.
+
+Karras et al. (2019, arXiv:1812.04948; 2020, arXiv:1912.04958), Goodfellow et al. (2014), Mescheder et al.
+(2018).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def d_logistic(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Discriminator loss ``mean softplus(-D(x)) + mean softplus(D(G(z)))``; any shape to ``[]``."""
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+
+
+def g_nonsaturating(fake_logits: Tensor) -> Tensor:
+    """Non-saturating generator loss ``mean softplus(-D(G(z)))``; logits of any shape, result ``[]``."""
+    return F.softplus(-fake_logits).mean()
+
+
+def r1_penalty(real_logits: Tensor, real_images: Tensor) -> Tensor:
+    """R1 penalty ``mean_n || d sum(D(x)) / d x_n ||^2``, differentiable; without the factor gamma / 2.
+
+    Args:
+        real_logits: ``[B, 1]``, computed from ``real_images``.
+        real_images: ``[B, C, H, W]`` with ``requires_grad``.
+
+    Returns:
+        ``[]``, to be weighted with ``gamma / 2`` and, when applied every k-th step only, with k.
+    """
+    (gradient,) = torch.autograd.grad(real_logits.sum(), real_images, create_graph=True)
+    return gradient.square().flatten(1).sum(dim=1).mean()
+
+
+def path_lengths(
+    images: Tensor,
+    latents: Tensor,
+    *,
+    noise: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Path lengths ``sqrt( mean_l sum_d (d sum(images * y) / d latents)_ld^2 )``, ``y ~ N(0, 1) / sqrt(H
+    W)``.
+
+    The paper's ``||J_w^T y||`` for W+ codes: each layer's copy of the code counts on its own.
+
+    Args:
+        images: ``[B, C, H, W]``, computed from ``latents``.
+        latents: ``[B, L, D]`` with ``requires_grad``.
+        noise: the N(0, 1) draw of the images' shape; None draws it from ``generator``.
+
+    Returns:
+        ``[B]``, differentiable.
+    """
+    if noise is None:
+        device = images.device if generator is None else generator.device
+        noise = torch.randn(images.shape, generator=generator, device=device).to(images)
+    y = noise / math.sqrt(images.shape[2] * images.shape[3])
+    (gradient,) = torch.autograd.grad((images * y).sum(), latents, create_graph=True)
+    return gradient.square().sum(dim=2).mean(dim=1).sqrt()
+
+
+def path_length_penalty(lengths: Tensor, mean: Tensor, decay: float = 0.01) -> tuple[Tensor, Tensor]:
+    """Path-length regulariser ``mean_b (length_b - a)^2`` with the running mean ``a = m + decay (mean(length)
+    - m)``.
+
+    Args:
+        lengths: ``[B]`` from :func:`path_lengths`.
+        mean: ``[]``, the running mean m so far (0 at the start of training).
+        decay: 0.01 as published.
+
+    Returns:
+        The penalty, ``[]`` (the gradient flows through ``a``, too, as published), and the new mean, detached.
+    """
+    new_mean = mean + decay * (lengths.mean() - mean)
+    return (lengths - new_mean).square().mean(), new_mean.detach()
+
+
+def lazy_adam_settings(
+    learning_rate: float, betas: tuple[float, float], interval: int | None
+) -> tuple[float, tuple[float, float]]:
+    """Adam's settings corrected for lazy regularisation, with ``c = k / (k + 1)``: ``lr c``, ``beta^c``.
+
+    ``interval`` k is the number of main steps per regularisation step; None (no regulariser) changes nothing.
+    """
+    if interval is None:
+        return learning_rate, betas
+    if interval < 1:
+        raise ValueError(f"the regularisation interval must be at least 1, got {interval}")
+    c = interval / (interval + 1)
+    return learning_rate * c, (betas[0] ** c, betas[1] ** c)
+
+
+def ema_decay(batch_size: int, half_life_images: float = 10_000.0) -> float:
+    """Decay per step whose half-life is ``half_life_images`` images: ``0.5 ** (batch_size /
+    half_life_images)``.
+
+    The published 0.99778 is this formula with a batch of 32.
+    """
+    if half_life_images <= 0:
+        return 0.0
+    return float(0.5 ** (batch_size / half_life_images))
+
+
+def lerp_parameters(averages: Iterable[Tensor], values: Iterable[Tensor], decay: float) -> None:
+    """``average <- decay * average + (1 - decay) * value`` in place, without gradient."""
+    with torch.no_grad():
+        for average, value in zip(averages, values, strict=True):
+            average.lerp_(value.to(average), 1.0 - decay)
+
+
+def ema_update(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Exponential moving average of the parameters, ``average <- decay * average + (1 - decay) * model``.
+
+    Buffers are copied. Both modules must be of the same architecture.
+    """
+    lerp_parameters(average.parameters(), model.parameters(), decay)
+    with torch.no_grad():
+        for kept, current in zip(average.buffers(), model.buffers(), strict=True):
+            kept.copy_(current)

@@ -1,0 +1,122 @@
+"""The discriminator against stored numbers of a published implementation, and its contract."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from anchor_hub.checkpoints.stylegan2_rosinality import config_from, to_ours, to_theirs
+from anchor_hub.errors import CheckpointError
+from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig, minibatch_stddev
+from anchor_hub.training.gan_losses import r1_penalty
+from tests.parity import ParityCase, assert_parity, load_case
+
+SMALL = DiscriminatorConfig(size=16, channels={4: 12, 8: 10, 16: 8})
+
+
+@pytest.fixture(scope="module", params=[torch.float32, torch.float64], ids=["float32", "float64"])
+def published(request: pytest.FixtureRequest) -> tuple[Discriminator, ParityCase]:
+    case = load_case("stylegan2_rosinality_d", request.param)
+    config = config_from(case.state)
+    assert isinstance(config, DiscriminatorConfig)
+    discriminator = Discriminator(config).to(request.param)
+    discriminator.load_state_dict(to_ours(case.state))
+    return discriminator.requires_grad_(False), case
+
+
+def test_logits_and_features_match_the_published_numbers(published: tuple[Discriminator, ParityCase]) -> None:
+    """float64: to 1e-8 beyond the rounding of the stored float32 numbers, see tests.parity.float64_error."""
+    discriminator, case = published
+    images, want = case.inputs["image"], case.expected
+    seen: list[torch.Tensor] = []
+    modules = [discriminator.from_rgb, *discriminator.blocks.values()]
+    handles = [m.register_forward_hook(lambda m, i, o: seen.append(o)) for m in modules]
+    assert_parity(discriminator(images), want["logits_8"], "logits of 8")
+    for handle in handles:
+        handle.remove()
+    assert_parity(seen[0][:1, ::16], want["feat_convs.0"], "from_rgb")
+    assert_parity(seen[1][:1, ::4], want["feat_convs.1"], "block 32")
+    assert_parity(seen[2][:1], want["feat_convs.2"], "block 16")
+    assert_parity(seen[3], want["feat_convs.3"], "block 8")
+    statistic = minibatch_stddev(seen[3], 4)[:, 0, 0, 0]
+    assert_parity(statistic, want["stddev_8"].reshape(-1), "stddev")
+    for count in (4, 2, 1):
+        assert_parity(discriminator(images[:count]), want[f"logits_{count}"], f"logits of {count}")
+
+
+def test_r1_matches(published: tuple[Discriminator, ParityCase]) -> None:
+    discriminator, case = published
+    images = case.inputs["image"][:4].clone().requires_grad_()
+    logits = discriminator(images)
+    (gradient,) = torch.autograd.grad(logits.sum(), images, retain_graph=True)
+    assert_parity(gradient, case.expected["r1_grad_4"], "gradient")
+    per_sample = gradient.square().flatten(1).sum(1)
+    assert_parity(per_sample, case.expected["r1_per_sample_4"].reshape(-1), "per sample")
+    assert_parity(r1_penalty(logits, images).reshape(1), case.expected["r1_4"].reshape(1), "r1")
+
+
+def test_conversion_is_invertible_and_refuses_strangers(published: tuple[Discriminator, ParityCase]) -> None:
+    discriminator, case = published
+    back = to_theirs(discriminator.state_dict(), discriminator.config)
+    assert set(back) == set(case.state)
+    assert all(torch.equal(back[name], case.state[name]) for name in back)
+    with pytest.raises(CheckpointError, match="lacks 'final_conv.1.bias'"):
+        to_ours({name: value for name, value in case.state.items() if name != "final_conv.1.bias"})
+    with pytest.raises(CheckpointError, match="unknown entries"):
+        to_ours(case.state | {"extra.weight": torch.zeros(1)})
+    with pytest.raises(CheckpointError, match="FIR kernel"):
+        to_ours(case.state | {"convs.1.skip.0.kernel": torch.ones(4, 4)})
+    with pytest.raises(CheckpointError, match="neither"):
+        config_from({"weight": torch.zeros(1)})
+
+
+def test_r1_gradients_reach_every_weight_and_are_right() -> None:
+    torch.manual_seed(0)
+    discriminator = Discriminator(SMALL).double()
+    images = torch.randn(4, 3, 16, 16, dtype=torch.float64, requires_grad=True)
+    r1_penalty(discriminator(images), images).backward()
+    for name, value in discriminator.named_parameters():
+        if name != "final_logit.bias" and not name.endswith(".bias"):
+            assert value.grad is not None and value.grad.abs().max() > 0, name
+
+    small = images.detach()[:2].clone().requires_grad_()
+    assert torch.autograd.gradgradcheck(lambda x: discriminator(x).sum(), small, fast_mode=True)
+
+
+def test_minibatch_stddev_groups_are_strided() -> None:
+    x = torch.tensor([0.0, 5.0, 2.0, 5.0]).reshape(4, 1, 1, 1).expand(-1, 2, 3, 3)
+    statistic = minibatch_stddev(x, 2)  # groups {0, 2} and {1, 3}
+    assert statistic.shape == (4, 1, 3, 3)
+    assert statistic[:, 0, 0, 0].tolist() == pytest.approx([1.0, 1e-4, 1.0, 1e-4], abs=1e-6)
+    with pytest.raises(ValueError, match="multiple"):
+        minibatch_stddev(torch.zeros(6, 2, 4, 4), 4)
+
+
+def test_config_survives_json_and_refuses_nonsense() -> None:
+    config = DiscriminatorConfig(64, stddev_group=8)
+    assert DiscriminatorConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    for values in (
+        {},
+        {"size": 20},
+        {"size": 16, "stddev_features": 3},
+        {"size": 16, "stddev_group": 0},
+        {"sise": 16},
+    ):
+        with pytest.raises(ValueError):
+            DiscriminatorConfig.from_dict(values)
+    with pytest.raises(ValueError, match="images"):
+        Discriminator(SMALL)(torch.zeros(4, 3, 32, 32))
+
+
+def test_bfloat16_autocast_and_channels_last_stay_close() -> None:
+    torch.manual_seed(1)
+    discriminator = Discriminator(SMALL)
+    images = torch.randn(8, 3, 16, 16)
+    reference = discriminator(images)
+    discriminator.to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        fast = discriminator(images.contiguous(memory_format=torch.channels_last))
+    assert fast.dtype == torch.float32
+    assert (fast - reference).abs().max() < 0.05 * reference.std() + 0.02
