@@ -43,10 +43,10 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from anchor_hub.bundle import Bundle, open_bundle
-    from anchor_hub.domain import AnchoredDomain, Domain
-    from anchor_hub.errors import AnchorError
-    from anchor_hub.hookspecs import hookimpl
-    from anchor_hub.hub import Hub, load_domain, load_hub
-    from anchor_hub.modality import Modality, build_modality
-    from anchor_hub.translation import AnchorTranslator, Translator
+    from anchor_hub.bundle import Bundle as Bundle, open_bundle as open_bundle
+    from anchor_hub.domain import AnchoredDomain as AnchoredDomain, Domain as Domain
+    from anchor_hub.errors import AnchorError as AnchorError
+    from anchor_hub.hookspecs import hookimpl as hookimpl
+    from anchor_hub.hub import Hub as Hub, load_domain as load_domain, load_hub as load_hub
+    from anchor_hub.modality import Modality as Modality, build_modality as build_modality
+    from anchor_hub.translation import AnchorTranslator as AnchorTranslator, Translator as Translator

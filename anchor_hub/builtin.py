@@ -1,0 +1,62 @@
+"""What the library itself registers, through the same entry points as a stranger's plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from anchor_hub.hookspecs import hookimpl
+from anchor_hub.specs import BackendSpec, DatasetSpec, ModalitySpec, RecipeSpec
+
+
+@hookimpl
+def anchor_register_modalities(register: Callable[[ModalitySpec], None]) -> None:
+    register(ModalitySpec("rgb", target="anchor_hub.modality.rgb:RGB", summary="colour pictures"))
+    register(ModalitySpec("gray", target="anchor_hub.modality.gray:Gray", summary="one-channel pictures: sketches, depth"))
+    register(
+        ModalitySpec(
+            "segmentation",
+            target="anchor_hub.modality.segmentation:Segmentation",
+            summary="label maps: class ids or palette PNG",
+        )
+    )
+    register(
+        ModalitySpec("landmarks", target="anchor_hub.modality.landmarks:Landmarks", summary="points, or their drawn map")
+    )
+
+
+@hookimpl
+def anchor_register_backends(register: Callable[[BackendSpec], None]) -> None:
+    register(
+        BackendSpec(
+            "anchor",
+            target="anchor_hub.translation:AnchorTranslator",
+            summary="latent space anchoring: encode to the hub's latents, decode from its feature maps",
+        )
+    )
+
+
+@hookimpl
+def anchor_register_datasets(register: Callable[[DatasetSpec], None]) -> None:
+    register(
+        DatasetSpec("image-folder", target="anchor_hub.data.own_folder:training_folder", summary="a folder of your own files")
+    )
+
+
+@hookimpl
+def anchor_register_recipes(register: Callable[[RecipeSpec], None]) -> None:
+    register(
+        RecipeSpec(
+            "stylegan2",
+            target="anchor_hub.training.hub_recipe:HubRecipe",
+            kind="hub",
+            summary="train a hub with StyleGAN2's losses",
+        )
+    )
+    register(
+        RecipeSpec(
+            "anchor",
+            target="anchor_hub.training.anchor_recipe:AnchorRecipe",
+            kind="domain",
+            summary="anchor one domain's encoder and regressor to a frozen hub",
+        )
+    )

@@ -1,0 +1,74 @@
+"""The plugin contract. A plugin is a module named in the entry-point group `anchor_hub` that implements some of these:
+
+    from anchor_hub import hookimpl
+    from anchor_hub.specs import DomainSpec
+
+    @hookimpl
+    def anchor_register_domains(register):
+        register(DomainSpec("dog", hub="faces-64", modality={"name": "rgb"}, dataset="dogs:train"))
+
+Every hook gets `register`, to be called once per record (`anchor_hub.specs`); the record is checked there and then.
+Hooks are called once per process, when the registry is first asked for anything. They only *name* things: import no
+torch in the plugin module, give targets as `"module:attribute"`. A module may state the contract's version it was written
+for, `ANCHOR_API = 1`; another version is refused, by name, instead of failing later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import pluggy
+
+from anchor_hub.specs import (
+    BackendSpec,
+    CommandSpec,
+    DatasetSpec,
+    DomainSpec,
+    HubSpec,
+    ModalitySpec,
+    RecipeSpec,
+)
+
+PROJECT = "anchor_hub"
+API_VERSION = 1
+
+_F = TypeVar("_F", bound=Callable[..., object])
+hookspec = pluggy.HookspecMarker(PROJECT)
+# Typed as a plain decorator, so that plugins stay typed under mypy.
+hookimpl = cast("Callable[[_F], _F]", pluggy.HookimplMarker(PROJECT))
+
+
+@hookspec
+def anchor_register_hubs(register: Callable[[HubSpec], None]) -> None:
+    """Register hubs: frozen generators, trained (with a bundle) or still to be trained."""
+
+
+@hookspec
+def anchor_register_domains(register: Callable[[DomainSpec], None]) -> None:
+    """Register domains: trained (with a bundle), or such as `anchor add-domain NAME` can train."""
+
+
+@hookspec
+def anchor_register_modalities(register: Callable[[ModalitySpec], None]) -> None:
+    """Register modalities: how a domain's files become tensors and back (`anchor_hub.modality.Modality`)."""
+
+
+@hookspec
+def anchor_register_backends(register: Callable[[BackendSpec], None]) -> None:
+    """Register translator backends (`anchor_hub.translation.Translator`)."""
+
+
+@hookspec
+def anchor_register_datasets(register: Callable[[DatasetSpec], None]) -> None:
+    """Register data sets: functions that return a folder of files, making it if need be."""
+
+
+@hookspec
+def anchor_register_recipes(register: Callable[[RecipeSpec], None]) -> None:
+    """Register training recipes (`anchor_hub.training.Recipe`)."""
+
+
+@hookspec
+def anchor_register_commands(register: Callable[[CommandSpec], None]) -> None:
+    """Register commands: `anchor NAME` runs a Typer app, imported when called. Built-in names cannot be taken."""

@@ -1,0 +1,217 @@
+"""Finds hubs, domains, modalities, backends, data sets, recipes and commands by name, from plugins and the home.
+
+Nothing is opened until it is asked for: plugins register names and paths, the home is listed, manifests are read one by
+one. Precedence of one name: the user's home, then this project, then others' plugins; two others with one name is an
+error that names both.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from anchor_hub import errors
+from anchor_hub.errors import PluginError, UsageError, did_you_mean
+from anchor_hub.files import recover_folder
+from anchor_hub.home import home
+from anchor_hub.plugins import Plugin, load_plugins, reasons
+from anchor_hub.specs import (
+    BackendSpec,
+    CommandSpec,
+    DatasetSpec,
+    DomainSpec,
+    HubSpec,
+    ModalitySpec,
+    RecipeSpec,
+    Spec,
+    check_name,
+    check_target,
+)
+
+SpecT = TypeVar("SpecT", bound=Spec)
+_NOT_FOUND: dict[str, type[errors.NotFoundError]] = {
+    "hub": errors.HubNotFoundError, "domain": errors.DomainNotFoundError,
+    "modality": errors.ModalityNotFoundError, "backend": errors.BackendNotFoundError,
+    "dataset": errors.DatasetNotFoundError, "recipe": errors.RecipeNotFoundError,
+    "command": errors.CommandNotFoundError,
+}
+
+
+@dataclass(frozen=True)
+class Registered(Generic[SpecT]):
+    """A record and where it comes from: `source` is "home", "first-party" or "third-party"."""
+
+    spec: SpecT
+    plugin: str
+    source: str
+    distribution: str = ""
+    note: str = field(default="", compare=False)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def bundle(self) -> Path | None:
+        """The folder of its bundle, where there is one on this machine."""
+        path = getattr(self.spec, "bundle", None)
+        return Path(path) if path and Path(path, "bundle.yaml").is_file() else None
+
+    @property
+    def label(self) -> str:
+        return f"{self.plugin} ({self.distribution})" if self.distribution else self.plugin
+
+
+class Names(Mapping[str, Registered[SpecT]]):
+    """Records of one kind by name. A missing name raises the kind's NotFoundError, suggesting the nearest."""
+
+    def __init__(self, kind: str, hint: str = "") -> None:
+        self._kind, self._hint = kind, hint
+        self._records: dict[str, list[Registered[SpecT]]] = {}
+        self._lazy: dict[str, Callable[[], Registered[SpecT]]] = {}
+
+    def __getitem__(self, name: str) -> Registered[SpecT]:
+        if name in self._lazy:
+            return self._lazy[name]()
+        records = self._records.get(name)
+        if not records:
+            raise _NOT_FOUND[self._kind](
+                f"no {self._kind} is named {str(name)[:80]!r}.{did_you_mean(name, self)}{self._hint}"
+            )
+        if len(records) > 1:
+            first, second = records[0], records[1]
+            raise PluginError(
+                f"the {self._kind} {name!r} is registered by two plugins, {first.label} and {second.label}: uninstall one, "
+                "or choose with ANCHOR_LOAD_PLUGINS"
+            )
+        return records[0]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._lazy or name in self._records
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({*self._records, *self._lazy}))
+
+    def __len__(self) -> int:
+        return len({*self._records, *self._lazy})
+
+
+class Registry:
+    """Everything known on this machine. `anchor_hub.registry.registry()` gives the process's own."""
+
+    def __init__(self, plugins: list[Plugin] | None = None) -> None:
+        self.plugins = load_plugins() if plugins is None else plugins
+
+    def _from_plugins(self, kind: str, collection: str) -> Names[Any]:
+        names: Names[Any] = Names(kind, reasons(self.plugins))
+        for plugin in sorted(self.plugins, key=lambda item: not item.first_party):
+            source = "first-party" if plugin.first_party else "third-party"
+            for spec in plugin.specs.get(collection, ()):
+                held = names._records.setdefault(spec.name, [])
+                if held and held[0].source == "first-party":
+                    note = f"its {kind} {spec.name!r} is left out: {held[0].label} has that name"
+                    if note not in plugin.notes:
+                        plugin.notes.append(note)
+                    continue
+                held.append(Registered(spec, plugin.name, source, plugin.distribution))
+        return names
+
+    @property
+    def hubs(self) -> Names[HubSpec]:
+        """Hubs by name; those in the home are looked up afresh at every access."""
+        return self._with_home("hub", "hubs")
+
+    @property
+    def domains(self) -> Names[DomainSpec]:
+        """Domains by name; those in the home are looked up afresh at every access."""
+        return self._with_home("domain", "domains")
+
+    @functools.cached_property
+    def modalities(self) -> Names[ModalitySpec]:
+        return self._from_plugins("modality", "modalities")
+
+    @functools.cached_property
+    def backends(self) -> Names[BackendSpec]:
+        return self._from_plugins("backend", "backends")
+
+    @functools.cached_property
+    def datasets(self) -> Names[DatasetSpec]:
+        return self._from_plugins("dataset", "datasets")
+
+    @functools.cached_property
+    def recipes(self) -> Names[RecipeSpec]:
+        return self._from_plugins("recipe", "recipes")
+
+    @functools.cached_property
+    def commands(self) -> Names[CommandSpec]:
+        return self._from_plugins("command", "commands")
+
+    def _with_home(self, kind: str, collection: str) -> Names[Any]:
+        names = self._from_plugins(kind, collection)
+        for name, folder in home_bundles(kind).items():
+            shadowed = (names._records.get(name) or [None])[0]
+            names._lazy[name] = functools.partial(_from_home, kind, folder, shadowed)
+        return names
+
+    def load(self, target: str, what: str = "") -> Any:
+        """Import `"module:attribute"`; PluginError naming `what` (or the target) where that fails."""
+        check_target(target)
+        module, _, attribute = target.partition(":")
+        try:
+            return functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
+        except AttributeError as error:
+            reason = f"module {module} has no {attribute}"
+            raise PluginError(f"{what or target}: {target} cannot be loaded: {reason}") from error
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"{what or target}: {target} cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            ) from error
+
+
+def home_bundles(kind: str) -> dict[str, Path]:
+    """Name -> folder of the bundles of `kind` in the home; manifests are not read. Empty where there is no home."""
+    try:
+        folder = home().folder(kind)
+        # A folder caught between the two renames of an overwrite is put back first.
+        for item in folder.glob(".*.previous"):
+            recover_folder(item.with_name(item.name[1 : -len(".previous")]))
+        entries = sorted(folder.iterdir())
+    except (OSError, errors.HomeError):
+        return {}
+    found = {}
+    for entry in entries:
+        try:
+            check_name(entry.name)
+        except UsageError:
+            continue
+        if entry.is_dir():
+            found[entry.name] = entry
+    return found
+
+
+def _from_home(kind: str, folder: Path, shadowed: Registered[Any] | None) -> Registered[Any]:
+    """The record of a bundle in the home; BundleError where its manifest cannot be used."""
+    note = f"in place of the one of {shadowed.label}" if shadowed else ""
+    if kind == "hub":
+        summary = shadowed.spec.summary if shadowed else ""
+        return Registered(HubSpec(folder.name, bundle=str(folder), summary=summary), "home", "home", note=note)
+    from anchor_hub.bundle import open_bundle
+
+    manifest = open_bundle(folder, "domain").manifest
+    modality = manifest.modality or {}
+    hub = manifest.hub or ""
+    if shadowed is not None and dict(shadowed.spec.modality) == modality:
+        spec = replace(shadowed.spec, bundle=str(folder), hub=hub or shadowed.spec.hub)
+    else:
+        spec = DomainSpec(folder.name, hub=hub, modality=modality, bundle=str(folder))
+    return Registered(spec, "home", "home", note=note)
+
+
+@functools.cache
+def registry() -> Registry:
+    """This process's registry; plugins are loaded on the first call. `registry.cache_clear()` forgets them."""
+    return Registry()
