@@ -60,7 +60,7 @@ def tensor_for(name: str, shape: list[int], rule: dict[str, Any]) -> Tensor:
 
 
 def load_case(name: str, dtype: torch.dtype = torch.float32) -> ParityCase:
-    """Read ``tests/golden/<name>``. Floating weights and inputs come in ``dtype``, expected values in float32."""
+    """Read ``tests/golden/<name>``. Floating weights and inputs come in ``dtype``; expected values do not."""
     folder = GOLDEN / name
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     stored = load_file(str(folder / "tensors.safetensors"))
