@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from anchor_hub.bundle import Bundle, open_bundle, write_bundle
 from anchor_hub.errors import BundleError, MissingPartError
-from anchor_hub.hub import expected_tensors
 from anchor_hub.networks.encoders import build_encoder
 from anchor_hub.networks.regressors import Regressor, build_regressor
 
 if TYPE_CHECKING:
     from anchor_hub.hub import Hub
     from anchor_hub.modality import Modality
+    from anchor_hub.networks.stylegan2 import SynthesisOutput
 
 #: In place of a regressor: the domain's images are the hub's own.
 HUB_DECODER = "hub"
@@ -27,9 +27,9 @@ HUB_DECODER = "hub"
 class Domain(ABC):
     """A kind of image, tied to one hub. Subclasses encode, decode, or both.
 
-    ``name`` is the domain's name, ``modality`` turns files into samples and back, ``hub`` is the frozen generator that
-    ``hub_fingerprint`` identifies, ``structure_layers`` is the number of leading W+ layers that :meth:`encode` drives;
-    the finer ones are the mean latent unless a style is put there.
+    ``name`` is the domain's name, ``modality`` turns files into samples and back, ``hub`` is the frozen
+    generator that ``hub_fingerprint`` identifies, ``structure_layers`` is the number of leading W+ layers
+    that :meth:`encode` drives; the finer ones are the mean latent unless a style is put there.
     """
 
     name: str
@@ -54,14 +54,14 @@ class Domain(ABC):
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
-        """Network input ``[B, C, H, W]`` (the modality's ``to_network``, at hub size) to W+ latents ``[B, L, D]``.
+        """Network input ``[B, C, H, W]`` (``modality.to_network``, at hub size) to W+ latents ``[B, L, D]``.
 
         :raises MissingPartError: the domain has no encoder.
         """
 
     @abstractmethod
     def decode(self, latents: Tensor, *, noise: str = "const") -> Tensor:
-        """Latents ``[B, D]`` or ``[B, L, D]`` to what the modality's ``from_network`` takes, ``[B, C, H, W]``.
+        """Latents ``[B, D]`` or ``[B, L, D]`` to what ``modality.from_network`` takes, ``[B, C, H, W]``.
 
         :raises MissingPartError: the domain has no decoder.
         """
@@ -71,10 +71,10 @@ class AnchoredDomain(Domain):
     """A domain learned by latent-space anchoring: ``z = E(x)`` and ``x = R(f(z))`` (equations 1 and 2).
 
     :param encoder: offsets ``[B, L, D]`` from the mean latent, or None for a decode-only domain.
-    :param regressor: feature maps to raw output; ``"hub"`` for the hub's own images; None for an encode-only domain.
+    :param regressor: feature maps to raw output; ``"hub"`` for the hub's own images; None for an encode-only
+        domain.
     :param structure_layers: leading W+ layers the encoder drives; default all.
-    :param architecture: what :meth:`save` writes, ``{"encoder": {"name", "options"} | None, "regressor": ... }``;
-        :meth:`build` fills it in.
+    :param architecture: what :meth:`save` writes, the tables of :meth:`build`, which fills it in.
     """
 
     def __init__(
@@ -89,7 +89,9 @@ class AnchoredDomain(Domain):
         architecture: Mapping[str, Any] | None = None,
     ) -> None:
         if isinstance(regressor, str) and regressor != HUB_DECODER:
-            raise ValueError(f"domain {name!r}: a regressor is a network or {HUB_DECODER!r}, not {regressor!r}")
+            raise ValueError(
+                f"domain {name!r}: a regressor is a network or {HUB_DECODER!r}, not {regressor!r}"
+            )
         layers = hub.num_latents if structure_layers is None else structure_layers
         if not 1 <= layers <= hub.num_latents:
             raise ValueError(f"domain {name!r}: structure_layers {layers} is not in 1..{hub.num_latents}")
@@ -111,10 +113,11 @@ class AnchoredDomain(Domain):
         regressor: Mapping[str, Any] | str | None = None,
         structure_layers: int | None = None,
     ) -> AnchoredDomain:
-        """Fresh networks from ``{"name": ..., "options": {...}}`` tables (a regressor's options need ``resolutions``).
+        """Fresh networks from ``{"name": ..., "options": {...}}`` tables (a regressor's options need
+        ``resolutions``).
 
-        Channels, latent size and number of layers come from the modality and the hub, so options name only what is a
-        choice. Encoders start near the mean latent. The networks are in train mode.
+        Channels, latent size and number of layers come from the modality and the hub, so options name only
+        what is a choice. Encoders start near the mean latent. The networks are in train mode.
 
         :raises KeyError, TypeError, ValueError: an unknown network or a bad option.
         """
@@ -163,13 +166,21 @@ class AnchoredDomain(Domain):
         return self.regressor is not None
 
     @property
+    def reads_image(self) -> bool:
+        """Whether decoding takes the hub's own image."""
+        if self.regressor is None:
+            raise self._no_decoder()
+        return isinstance(self.regressor, str)
+
+    @property
     def feature_resolutions(self) -> tuple[int, ...]:
         """Resolutions of the feature maps that the decoder reads; empty where it is the hub itself."""
         return self.regressor.resolutions if isinstance(self.regressor, Regressor) else ()
 
     def __repr__(self) -> str:
         ways = [word for word, has in (("encodes", self.can_encode), ("decodes", self.can_decode)) if has]
-        return f"AnchoredDomain({self.name!r}, {self.modality.name}, hub {self.hub.name!r}, {' and '.join(ways)})"
+        what = f"{self.name!r}, {self.modality.name}, hub {self.hub.name!r}"
+        return f"AnchoredDomain({what}, {' and '.join(ways)})"
 
     def networks(self) -> list[nn.Module]:
         """The domain's own networks (never the hub's)."""
@@ -192,13 +203,23 @@ class AnchoredDomain(Domain):
         return torch.where(driven, mean + offsets, mean)
 
     def decode(self, latents: Tensor, *, noise: str | Sequence[Tensor] = "const") -> Tensor:
+        image = self.reads_image
+        output = self.hub.synthesize(latents, features=self.feature_resolutions, image=image, noise=noise)
+        return self.decode_from(output)
+
+    def decode_from(self, output: SynthesisOutput) -> Tensor:
+        """Like :meth:`decode`, from what the hub computed already (for several domains at once)."""
         if self.regressor is None:
-            raise MissingPartError(
-                f"domain {self.name!r} has no decoder: it can be a source (--from), not a target (--to)"
-            )
-        if isinstance(self.regressor, str):
-            return self.hub.image(latents, noise=noise)
-        return self.regressor(self.hub.features(latents, self.regressor.resolutions, noise=noise))
+            raise self._no_decoder()
+        if isinstance(self.regressor, Regressor):
+            return self.regressor(output.features)
+        assert output.image is not None
+        return output.image
+
+    def _no_decoder(self) -> MissingPartError:
+        return MissingPartError(
+            f"domain {self.name!r} has no decoder: it can be a source (--from), not a target (--to)"
+        )
 
     def save(
         self,
@@ -208,26 +229,30 @@ class AnchoredDomain(Domain):
         license: Mapping[str, Any] | None = None,
         metrics: Mapping[str, Any] | None = None,
         card: str | None = None,
+        extras: Mapping[str, bytes] | None = None,
         overwrite: bool = False,
     ) -> Path:
-        """Write the domain's bundle (parts ``encoder`` and ``regressor`` where they exist) and return its folder."""
+        """Write the domain's bundle (parts ``encoder`` and ``regressor`` where they exist) and return its
+        folder."""
         tensors: dict[str, dict[str, Tensor]] = {}
         for part, network in (("encoder", self.encoder), ("regressor", self.regressor)):
             if isinstance(network, nn.Module):
                 state = network.state_dict()
                 tensors[part] = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-        architecture = {**self._architecture, "structure_layers": self.structure_layers, "hub": self.hub.name}
+        architecture = {**self._architecture, "structure_layers": self.structure_layers}
         return write_bundle(
             folder,
             kind="domain",
             name=self.name,
             tensors=tensors,
             architecture=architecture,
+            hub=self.hub.name,
             hub_fingerprint=self.hub_fingerprint,
             modality=modality_options(self.modality),
             provenance=dict(provenance or {}),
             license=dict(license or {}),
             metrics=dict(metrics or {}),
+            extras=extras,
             card=card or f"# {self.name}\n\nA {self.modality.name} domain of hub {self.hub.name}.\n",
             overwrite=overwrite,
         )
@@ -241,7 +266,7 @@ class AnchoredDomain(Domain):
         """
         from anchor_hub.modality import build_modality
 
-        bundle = open_bundle(bundle) if isinstance(bundle, (str, Path)) else bundle
+        bundle = open_bundle(bundle, "domain") if isinstance(bundle, (str, Path)) else bundle
         manifest, where = bundle.manifest, bundle.path
         if manifest.kind != "domain":
             raise BundleError(f"{where}: this bundle is a {manifest.kind}, not a domain")
@@ -249,7 +274,7 @@ class AnchoredDomain(Domain):
         hub.require_same(
             str(manifest.hub_fingerprint),
             what=f"domain {manifest.name!r}",
-            other_name=repr(architecture.get("hub", "unknown")),
+            other_name=repr(manifest.hub or "unknown"),
         )
         try:
             domain = cls.build(
@@ -264,7 +289,7 @@ class AnchoredDomain(Domain):
             raise BundleError(f"{where}: bad domain architecture: {error}") from None
         for part, network in (("encoder", domain.encoder), ("regressor", domain.regressor)):
             if isinstance(network, nn.Module):
-                network.load_state_dict(bundle.tensors(part, expected_tensors(network.state_dict())))
+                network.load_state_dict(bundle.tensors(part, network.state_dict()))
                 network.to(hub.device)
         return domain.eval()
 

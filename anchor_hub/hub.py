@@ -1,4 +1,5 @@
-"""The hub: a frozen generator, its latent statistics, and only as much of its computation as somebody asks for."""
+"""The hub: a frozen generator, its latent statistics, and only as much of its computation as somebody asks
+for."""
 
 from __future__ import annotations
 
@@ -10,9 +11,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from anchor_hub.bundle import Bundle, fingerprint, open_bundle, write_bundle
+from anchor_hub.bundle import MANIFEST, Bundle, fingerprint, open_bundle, write_bundle
 from anchor_hub.devices import resolve_device
-from anchor_hub.errors import BundleError, DomainNotFoundError, HubMismatchError, HubNotFoundError, did_you_mean
+from anchor_hub.errors import (
+    AnchorError,
+    BundleError,
+    DomainNotFoundError,
+    HubMismatchError,
+    HubNotFoundError,
+)
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, SynthesisOutput, expand_latents
 
 if TYPE_CHECKING:
@@ -31,7 +38,8 @@ class Hub:
     :param name: what users call the hub.
     :param fingerprint: SHA-256 over weights and configuration; computed where absent.
 
-    Gradients flow through :meth:`image`, :meth:`features` and :meth:`synthesize` to the latents, never to the weights.
+    Gradients flow through :meth:`image`, :meth:`features` and :meth:`synthesize` to the latents, never to the
+    weights.
     """
 
     def __init__(
@@ -56,9 +64,9 @@ class Hub:
                 f"do not fit a latent size of {expected}"
             )
         self.fingerprint = fingerprint or self.current_fingerprint()
-        self._whitening: dict[float, Tensor] = {}
+        self._whitening: dict[float, tuple[Tensor, Tensor]] = {}
 
-    # -- what it is ---------------------------------------------------------------------------------------------
+    # -- what it is ----------------------------------------------------------------------------------
 
     @property
     def size(self) -> int:
@@ -108,15 +116,15 @@ class Hub:
                 f"({self.fingerprint[:12]}); domains translate only within one hub"
             )
 
-    # -- latents ------------------------------------------------------------------------------------------------
+    # -- latents -------------------------------------------------------------------------------------
 
     def sample_z(
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None, start: int = 0
     ) -> Tensor:
         """``n`` standard normal codes ``[n, D]`` on the hub's device.
 
-        With ``seed``, sample ``start + i`` is the same whatever ``n``, ``start`` and the device; with ``generator`` (or
-        neither: torch's global one) the next ones of that stream.
+        With ``seed``, sample ``start + i`` is the same whatever ``n``, ``start`` and the device; with
+        ``generator`` (or neither: torch's global one) the next ones of that stream.
         """
         if seed is None:
             source = generator.device if generator is not None else "cpu"
@@ -153,11 +161,14 @@ class Hub:
         return latents if psi == 1.0 else self.mean_latent + psi * (latents - self.mean_latent)
 
     def expand(self, latents: Tensor) -> Tensor:
-        """``[B, D]``, ``[B, 1, D]`` or ``[B, L, D]`` to W+ ``[B, L, D]``. :raises ValueError: any other shape."""
+        """``[B, D]``, ``[B, 1, D]`` or ``[B, L, D]`` to W+ ``[B, L, D]``. :raises ValueError: any other
+        shape."""
         if latents.ndim == 3 and latents.shape[1] == 1:
             latents = latents[:, 0]
         if latents.shape[-1] != self.latent_dim:
-            raise ValueError(f"latents of hub {self.name!r} end in {self.latent_dim}, got {list(latents.shape)}")
+            raise ValueError(
+                f"latents of hub {self.name!r} end in {self.latent_dim}, got {list(latents.shape)}"
+            )
         return expand_latents(latents, self.num_latents)
 
     def merge(self, structure: Tensor, style: Tensor, layers: Iterable[int]) -> Tensor:
@@ -180,17 +191,27 @@ class Hub:
     def whitening(self, floor: float = 1e-6) -> tuple[Tensor, Tensor]:
         """``(mean [D], matrix [D, D])``; ``(w - mean) @ matrix`` of mapped samples has covariance I.
 
-        The matrix is symmetric (``covariance ** -1/2``); eigenvalues below ``floor`` times the largest are lifted to
-        that, so that directions the mapping network hardly uses do not dominate a distance.
+        The matrix is symmetric (``covariance ** -1/2``); eigenvalues below ``floor`` times the largest are
+        lifted to that, so that directions the mapping network hardly uses do not dominate a distance.
         """
+        return self.mean_latent, self._powers(floor)[0]
+
+    def colouring(self, floor: float = 1e-6) -> tuple[Tensor, Tensor]:
+        """``(mean [D], matrix [D, D])``, the inverse of :meth:`whitening`: ``w = mean + white @ matrix``."""
+        return self.mean_latent, self._powers(floor)[1]
+
+    def _powers(self, floor: float) -> tuple[Tensor, Tensor]:
+        """``covariance ** -1/2`` and ``covariance ** 1/2``."""
         if floor not in self._whitening:
             values, vectors = torch.linalg.eigh(self.covariance.double().cpu())
             values = values.clamp(min=max(float(values.max()) * floor, 1e-12))
-            matrix = (vectors * values.rsqrt()) @ vectors.T
-            self._whitening[floor] = matrix.to(self.mean_latent)
-        return self.mean_latent, self._whitening[floor]
+            self._whitening[floor] = (
+                ((vectors * values.rsqrt()) @ vectors.T).to(self.mean_latent),
+                ((vectors * values.sqrt()) @ vectors.T).to(self.mean_latent),
+            )
+        return self._whitening[floor]
 
-    # -- images and features ------------------------------------------------------------------------------------
+    # -- images and features -------------------------------------------------------------------------
 
     def synthesize(
         self,
@@ -203,7 +224,8 @@ class Hub:
         """Feature maps and/or the image of latents, and nothing beyond what was asked for.
 
         :param latents: as :meth:`expand` takes them.
-        :param features: resolutions of the feature maps wanted (activations right before that resolution's ToRGB).
+        :param features: resolutions of the feature maps wanted (activations right before that resolution's
+            ToRGB).
         :param image: whether to compute the image; without it, no layer finer than the finest map runs.
         :param noise: ``const`` (the stored noise images), ``random``, ``none``, or one noise image per layer.
         :raises ValueError: a resolution the hub lacks.
@@ -213,7 +235,9 @@ class Hub:
             raise ValueError(
                 f"hub {self.name!r} has no feature maps of {missing} px; it has {list(self.feature_channels)}"
             )
-        return self.generator.synthesis(self.expand(latents), noise=noise, features=tuple(features), image=image)
+        return self.generator.synthesis(
+            self.expand(latents), noise=noise, features=tuple(features), image=image
+        )
 
     def image(self, latents: Tensor, *, noise: str | Sequence[Tensor] = "const") -> Tensor:
         """RGB ``[B, 3, H, W]``, nominally in [-1, 1] and not clamped."""
@@ -227,7 +251,7 @@ class Hub:
         """Resolution to feature map ``[B, C, R, R]``; the layers finer than the finest one do not run."""
         return self.synthesize(latents, features=resolutions, image=False, noise=noise).features
 
-    # -- on disk ------------------------------------------------------------------------------------------------
+    # -- on disk -------------------------------------------------------------------------------------
 
     @classmethod
     def from_generator(
@@ -245,6 +269,7 @@ class Hub:
         license: Mapping[str, Any] | None = None,
         metrics: Mapping[str, Any] | None = None,
         card: str | None = None,
+        extras: Mapping[str, bytes] | None = None,
         overwrite: bool = False,
     ) -> Path:
         """Write the hub's bundle (parts ``generator`` and ``statistics``) and return its folder."""
@@ -257,30 +282,29 @@ class Hub:
                 "statistics": _cpu_tensors({"mean_latent": self.mean_latent, "covariance": self.covariance}),
             },
             architecture=_architecture(self.config),
+            hub=self.name,
             hub_fingerprint=self.fingerprint,
             provenance=dict(provenance or {}),
             license=dict(license or {}),
             metrics=dict(metrics or {}),
+            extras=extras,
             card=card or f"# {self.name}\n\nA StyleGAN2 hub, {self.size} px.\n",
             overwrite=overwrite,
         )
 
     @classmethod
     def load(cls, name_or_path: str | Path, device: str | torch.device = "cpu") -> Hub:
-        """A fresh hub from a registered name or a bundle's folder; weights are checked against the fingerprint.
+        """A fresh hub from a registered name or a bundle's folder; weights are checked against the
+        fingerprint.
 
         :raises HubNotFoundError: neither a registered name nor a bundle.
         :raises BundleError: a damaged bundle, one of another kind, or weights that are not the fingerprint's.
         """
-        bundle = open_bundle(hub_bundle(name_or_path))
-        if bundle.manifest.kind != "hub":
-            raise BundleError(f"{bundle.path}: this bundle is a {bundle.manifest.kind}, not a hub")
+        bundle = open_bundle(hub_bundle(name_or_path), "hub")
         generator = Generator(_read_config(bundle))
-        generator.load_state_dict(bundle.tensors("generator", expected_tensors(generator.state_dict())))
+        generator.load_state_dict(bundle.tensors("generator", generator.state_dict()))
         size = generator.config.latent_dim
-        statistics = bundle.tensors(
-            "statistics", {"mean_latent": ((size,), "float32"), "covariance": ((size, size), "float32")}
-        )
+        statistics = bundle.tensors("statistics", {"mean_latent": (size,), "covariance": (size, size)})
         hub = cls(generator, statistics["mean_latent"], statistics["covariance"], name=bundle.manifest.name)
         if bundle.manifest.hub_fingerprint != hub.fingerprint:
             raise BundleError(
@@ -310,13 +334,6 @@ def latent_statistics(
     w = torch.cat(mapped)
     centred = w - w.mean(dim=0)
     return w.mean(dim=0).float(), (centred.T @ centred / max(len(w) - 1, 1)).float()
-
-
-def expected_tensors(state: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Names, shapes and dtypes that a bundle must hold for ``load_state_dict`` of that state."""
-    return {
-        name: (tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in state.items()
-    }
 
 
 def hub_bundle(name_or_path: str | Path) -> Path:
@@ -352,7 +369,7 @@ def load_domain(name: str | Path, hub: Hub | None = None, device: str | torch.de
     """
     from anchor_hub.domain import AnchoredDomain
 
-    bundle = open_bundle(domain_bundle(name))
+    bundle = open_bundle(domain_bundle(name), "domain")
     if hub is None:
         hub = _hub_of(bundle, name, device)
     key = (*_identity(bundle.path), id(hub))
@@ -372,47 +389,42 @@ def clear_cache() -> None:
 
 
 def _hub_of(bundle: Bundle, name: str | Path, device: str | torch.device) -> Hub:
-    """The installed hub with a domain's fingerprint: the one named in its architecture, else any that has it."""
-    from anchor_hub.registry import registry
-
-    wanted = bundle.manifest.hub_fingerprint
-    declared = str(bundle.manifest.architecture.get("hub", ""))
-    hubs = registry().hubs
+    """The installed hub with a domain's fingerprint: the one its manifest names, else any that has it."""
+    wanted, declared = bundle.manifest.hub_fingerprint, bundle.manifest.hub
     found = []
-    for candidate in sorted(hubs, key=lambda other: other != declared):
+    for candidate in sorted(_registered("hub"), key=lambda other: other != declared):
         try:
             manifest = open_bundle(hub_bundle(candidate)).manifest
-        except (BundleError, HubNotFoundError):
+        except AnchorError:
             continue
         if manifest.hub_fingerprint == wanted:
             return load_hub(candidate, device)
         found.append(f"{candidate} ({str(manifest.hub_fingerprint)[:12]})")
     raise HubMismatchError(
-        f"domain {str(name)!r} was trained on hub {declared or 'unknown'} ({str(wanted)[:12]}), which is not installed; "
-        f"installed: {', '.join(found) or 'none'}. Train it on one of these: anchor add-domain {Path(name).name}"
+        f"domain {str(name)!r} was trained on hub {declared or 'unknown'} ({str(wanted)[:12]}), which is not "
+        f"installed; installed: {', '.join(found) or 'none'}. Install that hub (anchor hubs install), or train "
+        f"the domain on an installed one: anchor add-domain {Path(name).name}"
     )
 
 
 def _bundle_path(name_or_path: str | Path, kind: str) -> Path:
-    from anchor_hub.registry import registry
-
     text = str(name_or_path)
-    if isinstance(name_or_path, Path) or "/" in text or "\\" in text or (Path(text) / "bundle.yaml").is_file():
-        # A registered name wins over a folder of that name in the current directory.
-        if isinstance(name_or_path, Path) or text not in _registered(kind):
+    names = _registered(kind)
+    # A registered name wins over a folder of that name in the current directory.
+    if isinstance(name_or_path, Path) or text not in names:
+        if isinstance(name_or_path, Path) or "/" in text or "\\" in text or (Path(text) / MANIFEST).is_file():
             return Path(name_or_path)
-    entries = _registered(kind)
-    if text not in entries:
-        error = HubNotFoundError if kind == "hub" else DomainNotFoundError
-        raise error(f"no {kind} named {text!r}.{did_you_mean(text, entries)} See: anchor {kind}s list")
-    bundle = entries[text].spec.bundle
-    if not bundle or not Path(bundle).is_dir():
-        if kind == "hub":
-            raise HubNotFoundError(f"hub {text!r} is registered, but its bundle {bundle} is missing; install it again")
-        raise DomainNotFoundError(
-            f"domain {text!r} is known, but not trained on this machine yet; train it: anchor add-domain {text}"
+    record = names[text]
+    if record.bundle is not None:
+        return record.bundle
+    if kind == "hub":
+        raise HubNotFoundError(
+            f"hub {text!r} is registered by {record.label}, but its bundle {record.spec.bundle} is not "
+            f"there; install it (anchor hubs install) or train it (anchor hubs train {text})"
         )
-    return Path(bundle)
+    raise DomainNotFoundError(
+        f"domain {text!r} is known, but not trained on this machine yet; train it: anchor add-domain {text}"
+    )
 
 
 def _registered(kind: str) -> Mapping[str, Any]:
@@ -424,7 +436,7 @@ def _registered(kind: str) -> Mapping[str, Any]:
 def _identity(path: Path) -> tuple[str, int]:
     """Path and time of the last change: a bundle that was replaced is loaded again."""
     try:
-        return str(path.resolve()), (path / "bundle.yaml").stat().st_mtime_ns
+        return str(path.resolve()), (path / MANIFEST).stat().st_mtime_ns
     except OSError:
         return str(path), 0
 
@@ -436,7 +448,9 @@ def _architecture(config: StyleGAN2Config) -> dict[str, Any]:
 def _read_config(bundle: Bundle) -> StyleGAN2Config:
     architecture = bundle.manifest.architecture
     if architecture.get("name") != "stylegan2":
-        raise BundleError(f"{bundle.path}: hub architecture {architecture.get('name')!r} is unknown; known: 'stylegan2'")
+        raise BundleError(
+            f"{bundle.path}: hub architecture {architecture.get('name')!r} is unknown; known: 'stylegan2'"
+        )
     try:
         return StyleGAN2Config.from_dict(architecture["config"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
