@@ -1,0 +1,66 @@
+"""Discriminators: the published latent discriminator's numbers, and the patch discriminator's contract."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from anchor_hub.checkpoints.latent_space_anchoring import latent_discriminator_from_published
+from anchor_hub.networks.anchor_discriminators import LatentDiscriminator, PatchDiscriminator
+from anchor_hub.training import anchor_losses as losses
+from tests.parity import assert_parity, load_case
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_latent_discriminator_equals_published_numbers(dtype):
+    case = load_case("lsa_losses", dtype)
+    expected, inputs = case.expected, case.inputs
+    discriminator = latent_discriminator_from_published(case.state, inputs["latent_avg"])
+    rows = losses.latent_rows(inputs["latent"])
+    fake, real = discriminator(rows[:12]), discriminator(inputs["w_real"])
+    assert_parity(fake, expected["latentD_pred_fake"], "fake")
+    assert_parity(real, expected["latentD_pred_real"], "real")
+    assert_parity(F.softplus(-real).mean().reshape(1), expected["latentD_real"], "real term")
+    assert_parity(F.softplus(fake).mean().reshape(1), expected["latentD_fake"], "fake term")
+    both = losses.adversarial_discriminator(real, fake).reshape(1)
+    assert_parity(both, expected["latentD_real"] + expected["latentD_fake"], "both", 1e-4)
+    generator = losses.adversarial_generator(discriminator(rows)).reshape(1)
+    assert_parity(generator, expected["latentD_G"], "generator term")
+
+
+def test_rows_must_form_groups():
+    discriminator = LatentDiscriminator(16, torch.zeros(4, 16))
+    assert discriminator(torch.randn(3, 16)).shape == (3, 1)
+    with pytest.raises(ValueError, match="groups of 4"):
+        discriminator(torch.randn(6, 16))
+
+
+def test_mean_latent_is_not_part_of_the_weights():
+    assert set(LatentDiscriminator(8, torch.ones(8)).state_dict()) == {
+        "hidden.weight",
+        "hidden.bias",
+        "output.weight",
+        "output.bias",
+    }
+
+
+def test_patch_discriminator_is_twice_differentiable():
+    discriminator = PatchDiscriminator(5, width=8)
+    images = torch.randn(2, 5, 64, 64, requires_grad=True)
+    logits = discriminator(images)
+    assert logits.shape == (2, 1, 8, 8)
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    gradient.square().sum().backward()
+    assert all(
+        parameter.grad is not None for name, parameter in discriminator.named_parameters() if "weight" in name
+    )
+
+
+def test_a_patch_sees_only_its_surroundings():
+    discriminator = PatchDiscriminator(1, width=8, num_layers=2)
+    images = torch.zeros(1, 1, 64, 64, requires_grad=True)
+    discriminator(images)[0, 0, 0, 0].backward()
+    reach = images.grad.nonzero()[:, 2:].max()
+    assert 8 <= reach < 32
