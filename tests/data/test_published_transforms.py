@@ -1,0 +1,70 @@
+"""Published pre- and post-processing, number for number."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from PIL import Image
+
+from anchor_hub.data import published_transforms as transforms
+from anchor_hub.errors import ConfigError
+from tests.parity import assert_parity, load_case
+
+
+@pytest.fixture(scope="module")
+def case():
+    return load_case("lsa_data")
+
+
+def _picture(tensor: torch.Tensor) -> Image.Image:
+    return Image.fromarray(tensor.numpy())
+
+
+def test_pictures_equal_published_numbers(case):
+    rgb = transforms.published_image(_picture(case.inputs["rgb_u8"]))
+    assert rgb.shape == (3, 256, 256) and rgb.dtype == torch.float32
+    assert_parity(rgb[:, ::2, ::2], case.expected["rgb_s2"], "rgb", 1e-6)
+    gray = transforms.published_image(_picture(case.inputs["gray_u8"]), channels=1)
+    assert_parity(gray[:, ::2, ::2], case.expected["sketch_s2"], "sketch", 1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 7, 16, 19])
+def test_label_maps_equal_published_numbers(case, classes):
+    one_hot = transforms.published_label_map(_picture(case.inputs["seg_u8"]), classes=classes)
+    assert one_hot.shape == (classes, 256, 256)
+    assert torch.equal(one_hot.sum(dim=0), torch.ones(256, 256))
+    assert torch.equal(one_hot.argmax(dim=0), case.expected[f"seg{classes}_labels"].long())
+
+
+def test_outputs_equal_published_numbers(case):
+    assert torch.equal(transforms.published_picture_bytes(case.inputs["y"]), case.expected["y_uint8"])
+    assert torch.equal(transforms.published_map_colours(case.inputs["logits"]), case.expected["map_uint8"])
+
+
+def test_flip_and_reduction(case):
+    picture = _picture(case.inputs["rgb_u8"])
+    plain = transforms.published_image(picture, size=32)
+    assert torch.equal(transforms.published_image(picture, size=32, flip=True), plain.flip(2))
+    coarse = transforms.published_image(picture, size=32, reduction=4)
+    assert coarse.shape == plain.shape and coarse.std() < plain.std()
+    labels = transforms.published_label_map(_picture(case.inputs["seg_u8"]), size=32)
+    flipped = transforms.published_label_map(_picture(case.inputs["seg_u8"]), size=32, flip=True)
+    assert torch.equal(flipped, labels.flip(2))
+
+
+def test_merging_covers_every_class_once():
+    for merged in transforms.MERGED_CLASSES.values():
+        assert sorted(index for originals in merged.values() for index in originals) == list(range(19))
+    assert len(transforms.COLOURS) == 19
+
+
+def test_bad_arguments_are_refused(case):
+    label_map = _picture(case.inputs["seg_u8"])
+    with pytest.raises(ConfigError, match="choose one of"):
+        transforms.published_label_map(label_map, classes=4)
+    with pytest.raises(ConfigError, match="class 255"):
+        transforms.published_label_map(Image.new("L", (8, 8), 255))
+    with pytest.raises(ConfigError):
+        transforms.published_image(label_map, channels=4)
+    with pytest.raises(ConfigError):
+        transforms.published_image(label_map, reduction=0)
