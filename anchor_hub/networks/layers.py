@@ -30,8 +30,7 @@ def pixel_norm(x: Tensor, epsilon: float = 1e-8) -> Tensor:
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """Leaky ReLU with slope 0.2 and no gain; callers fold StyleGAN2's gain of sqrt(2) into what comes before
-    it.
+    """Leaky ReLU with slope 0.2 and no gain; callers fold the gain of sqrt(2) into what comes before it.
 
     That is the same function, because leaky ReLU is positively homogeneous: ``sqrt(2) f(x) = f(sqrt(2) x)``.
     """
@@ -102,11 +101,6 @@ class Resample(nn.Module):
         channels = x.shape[1]
         return F.conv2d(x, self.kernel.expand(channels, 1, 4, 4), padding=padding, groups=channels)
 
-    def down(self, x: Tensor) -> Tensor:
-        """Filter and keep every second sample: ``[B, C, H, W]`` to ``[B, C, H/2, W/2]``."""
-        channels = x.shape[1]
-        return F.conv2d(x, self.kernel.expand(channels, 1, 4, 4), stride=2, padding=1, groups=channels)
-
     def up(self, x: Tensor) -> Tensor:
         """Insert zeros and filter: ``[B, C, H, W]`` to ``[B, C, 2H, 2W]``; use gain 4 to keep the mean."""
         channels = x.shape[1]
@@ -118,7 +112,7 @@ class EqualConv2d(nn.Module):
     """Convolution with equalised learning rate, optional FIR downsampling, bias and leaky ReLU times sqrt(2).
 
     ``y = conv(x, W / sqrt(in k^2)) + b``, W from N(0, 1). With ``down`` the input is first low-passed with
-    [1, 3, 3, 1] and the convolution (or, for k = 1, the filter) has stride 2.
+    [1, 3, 3, 1] and the convolution has stride 2.
 
     Args:
         in_channels, out_channels, kernel_size: as in torch; ``kernel_size`` odd, "same" padding.
@@ -155,10 +149,8 @@ class EqualConv2d(nn.Module):
         kernel_size = self.weight.shape[-1]
         if self.resample is None:
             y = F.conv2d(x, weight, bias, padding=kernel_size // 2)
-        elif kernel_size == 1:
-            # A 1x1 convolution of stride 2 reads only every second filtered sample: filter only those.
-            y = F.conv2d(self.resample.down(x), weight, bias)
         else:
+            # For k = 1 a filter of stride 2 would do less work, but its backward pass is 20 times slower on CPU.
             y = F.conv2d(self.resample.blur(x, 1 + kernel_size // 2), weight, bias, stride=2)
         return leaky_relu(y) if self.activate else y
 
