@@ -20,19 +20,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anchor_hub.checkpoints import stylegan2_rosinality as rosinality
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.anchor_discriminators import LatentDiscriminator
 from anchor_hub.networks.psp import BODY_GROUPS, PSPEncoder
+from anchor_hub.networks.published_anchor import PUBLISHED_SIZE, PublishedAnchor
 from anchor_hub.networks.regressors import PUBLISHED_WIDTHS, Regressor, build_regressor
+from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
 
 State = dict[str, Tensor]
 
-#: Resolution of the feature maps that every published regressor reads (both 256 px maps, concatenated).
-PUBLISHED_RESOLUTION = 256
-
 
 @dataclass
-class PublishedAnchor:
+class PublishedParts:
     """One checkpoint, taken apart; state dicts keep the published names and lack the group's prefix.
 
     ``encoder``, ``regressor``, ``generator`` and ``frozen_generator`` may be empty. ``mean_latent`` is ``[L,
@@ -57,7 +57,7 @@ _GROUPS = {
 }
 
 
-def read_published(path: str | Path) -> PublishedAnchor:
+def read_published(path: str | Path) -> PublishedParts:
     """Read a checkpoint file with ``weights_only`` (no code in it can run).
 
     :raises CheckpointError: missing, damaged, holding something other than tensors and plain values, or not
@@ -79,7 +79,7 @@ def read_published(path: str | Path) -> PublishedAnchor:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def split_published(content: Any) -> PublishedAnchor:
+def split_published(content: Any) -> PublishedParts:
     """Take a loaded checkpoint dict apart. :raises CheckpointError: not of this layout."""
     if not isinstance(content, Mapping):
         raise CheckpointError(
@@ -100,7 +100,7 @@ def split_published(content: Any) -> PublishedAnchor:
             "no entry starts with encoder., decoder. or regressor.: not a latent-space anchoring model"
         )
     options = content.get("opts")
-    return PublishedAnchor(
+    return PublishedParts(
         **groups,
         mean_latent=content.get("latent_avg"),
         options=dict(options) if isinstance(options, Mapping) else {},
@@ -233,11 +233,12 @@ def regressor_state(published: Mapping[str, Tensor]) -> State:
 
 
 def regressor_from_published(
-    published: Mapping[str, Tensor], *, resolution: int = PUBLISHED_RESOLUTION, output_size: int | None = None
+    published: Mapping[str, Tensor], *, resolution: int = PUBLISHED_SIZE, output_size: int | None = None
 ) -> Regressor:
     """A regressor with the published weights, in eval mode; its variant is read off the entries.
 
-    It reads one map, ``features[resolution]``: the concatenation that :func:`published_features` makes.
+    It reads one map, ``features[resolution]``: the concatenation of both 256 px maps that
+    :func:`anchor_hub.networks.published_anchor.aggregate` makes.
 
     :raises CheckpointError: unknown or missing entries, wrong shapes, or widths of no published variant.
     """
@@ -279,6 +280,45 @@ def latent_discriminator_from_published(
         raise CheckpointError("published latent discriminator lacks 'linear.0.weight'")
     hidden, width = state["hidden.weight"].shape
     return _load(LatentDiscriminator(width - 1, mean_latent, hidden), state, "latent discriminator")
+
+
+# --- generator and the whole model ---------------------------------------------------------------------
+def generator_from_published(published: Mapping[str, Tensor]) -> Generator:
+    """A frozen StyleGAN2 generator from entries in the rosinality layout (without ``decoder.``).
+
+    :raises CheckpointError: unknown or missing entries, wrong shapes.
+    """
+    config = rosinality.config_from(published)
+    if not isinstance(config, StyleGAN2Config):
+        raise CheckpointError("the decoder entries are a StyleGAN2 discriminator's, not a generator's")
+    generator: Generator = _load(Generator(config), rosinality.to_ours(published), "generator")
+    return generator.eval().requires_grad_(False)
+
+
+def anchor_from_published(parts: PublishedParts) -> PublishedAnchor:
+    """The whole published model, in eval mode, from whatever parts the checkpoint has.
+
+    Where ``decoder2`` exists it is the frozen hub, and ``decoder`` makes the domain's pictures.
+
+    :raises CheckpointError: no generator in the file, or a part that does not fit.
+    """
+    if not parts.generator:
+        raise CheckpointError("no decoder. entries: a published domain needs its generator")
+    generator = generator_from_published(parts.generator)
+    tuned = None
+    if parts.frozen_generator:
+        tuned, generator = generator, generator_from_published(parts.frozen_generator)
+    encoder = None
+    if parts.encoder:
+        encoder = encoder_from_published(parts.encoder, num_latents=generator.config.num_latents)
+    regressor = regressor_from_published(parts.regressor) if parts.regressor and tuned is None else None
+    return PublishedAnchor(
+        generator,
+        encoder=encoder,
+        regressor=regressor,
+        mean_latent=parts.mean_latent,
+        domain_generator=tuned,
+    ).eval()
 
 
 def _load(module: Any, state: Mapping[str, Tensor], what: str, *, assign: bool = False) -> Any:
