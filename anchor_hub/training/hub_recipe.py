@@ -1,0 +1,269 @@
+"""Training a hub: StyleGAN2 as published, with every constant an option.
+
+Karras et al. (2020, arXiv:1912.04958). One step: discriminator on the logistic loss; every 16th step R1 on
+the same real images; generator on the non-saturating loss; every 4th step, where asked for, path-length
+regularisation; the moving average of the generator. Each part has its own fresh latents, backward pass and
+optimiser step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anchor_hub.errors import UsageError
+from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, mix_styles
+from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
+from anchor_hub.training.average import WeightAverage, average_decay
+from anchor_hub.training.gan_losses import (
+    d_logistic,
+    g_nonsaturating,
+    lazy_adam_settings,
+    path_length_penalty,
+    path_lengths,
+    r1_penalty,
+)
+from anchor_hub.training.recipe import Recipe, TrainingContext
+
+BETAS = (0.0, 0.99)
+SHOWN_SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class HubOptions:
+    """Everything that can be chosen about a hub's training.
+
+    Attributes:
+        learning_rate: of both networks, before the correction for lazy regularisation.
+        r1_gamma: weight of R1 (gamma / 2 * penalty). 10 as published for large images; small images have
+            fewer pixels for the gradient's squared length to add up over, and need far less: `small` takes 0.3.
+        r1_every, path_length_every: lazy regularisation, in steps; the losses are scaled up by it.
+        path_length_weight: 2 as published, 0 leaves the regulariser out (and its correction of Adam).
+        path_batch_shrink: the path-length batch is the batch divided by this.
+        style_mixing: probability that a batch mixes two latents, at one random layer for the whole batch.
+        average_half_life: half-life of the moving average in images.
+        average_rampup: while the run is young the half-life is at most this part of the images seen;
+            None switches it off.
+    """
+
+    learning_rate: float = 0.002
+    r1_gamma: float = 10.0
+    r1_every: int = 16
+    path_length_weight: float = 2.0
+    path_length_every: int = 4
+    path_batch_shrink: int = 2
+    style_mixing: float = 0.9
+    average_half_life: float = 10_000.0
+    average_rampup: float | None = 0.05
+
+
+class HubRecipe(Recipe):
+    """Trains a StyleGAN2 generator against a residual discriminator of the same channels.
+
+    `name` names the hub that `export` writes. Samples are RGB images of the configuration's size.
+    """
+
+    name = "stylegan2"
+
+    def __init__(
+        self,
+        config: StyleGAN2Config,
+        options: HubOptions | None = None,
+        *,
+        hub_name: str = "hub",
+        compile: bool = False,
+    ) -> None:
+        self.config, self.options, self.hub_name, self.compile = (
+            config,
+            options or HubOptions(),
+            hub_name,
+            compile,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """The settings that a resumed run must share, as plain JSON values."""
+        return {"generator": self.config.to_dict(), **asdict(self.options)}
+
+    def setup(self, context: TrainingContext) -> None:
+        self.context = context
+        share = context.batch // context.group.world
+        group = DiscriminatorConfig(self.config.size, self.config.channels_of).stddev_group
+        if share % min(share, group):
+            raise UsageError(
+                f"the discriminator compares images in groups of {group}: --batch (per process) must be a "
+                f"multiple of {group}, not {share}"
+            )
+        self.generator = context.place(Generator(self.config))
+        self.discriminator = context.place(
+            Discriminator(
+                DiscriminatorConfig(
+                    self.config.size, self.config.channels_of, image_channels=self.config.image_channels
+                )
+            )
+        )
+        self.average = WeightAverage(self.generator)
+        options = self.options
+        self.generator_optimizer = _adam(
+            self.generator,
+            options.learning_rate,
+            options.path_length_every if options.path_length_weight else None,
+        )
+        self.discriminator_optimizer = _adam(
+            self.discriminator, options.learning_rate, options.r1_every if options.r1_gamma else None
+        )
+        self.mean_path_length = torch.zeros((), device=context.device)
+        self.shown = torch.randn(SHOWN_SAMPLES, self.config.latent_dim)
+        # R1 and path lengths differentiate twice, which compiled networks cannot: they use the plain modules.
+        self.fast_synthesis = (
+            torch.compile(self.generator.synthesis) if self.compile else self.generator.synthesis
+        )
+        self.fast_discriminator = torch.compile(self.discriminator) if self.compile else self.discriminator
+
+    # -- one step
+    # --------------------------------------------------------------------------------------------------
+
+    def step(self, batch: Tensor, index: int) -> Mapping[str, float | Tensor]:
+        options = self.options
+        real = self.context.place(self.context.modality.to_network(batch))
+        losses = self._discriminator_step(real)
+        if options.r1_gamma and index % options.r1_every == 0:
+            losses["r1"] = self._r1_step(real)
+        losses["generator"] = self._generator_step(len(real))
+        if options.path_length_weight and index % options.path_length_every == 0:
+            losses["path_length"] = self._path_length_step(max(1, len(real) // options.path_batch_shrink))
+        images = (index + 1) * self.context.batch
+        decay = average_decay(self.context.batch, images, options.average_half_life, options.average_rampup)
+        self.average.update(self.generator, decay)
+        return losses
+
+    def _discriminator_step(self, real: Tensor) -> dict[str, Tensor | float]:
+        self.discriminator.requires_grad_(True)
+        with self.context.autocast():
+            with torch.no_grad():
+                fake = self._image(self._latents(len(real)))
+            real_logits, fake_logits = (
+                self.fast_discriminator(real).float(),
+                self.fast_discriminator(fake).float(),
+            )
+        loss = d_logistic(real_logits, fake_logits)
+        self._update(self.discriminator, self.discriminator_optimizer, loss)
+        return {
+            "discriminator": loss.detach(),
+            "real_logit": real_logits.detach().mean(),
+            "fake_logit": fake_logits.detach().mean(),
+        }
+
+    def _r1_step(self, real: Tensor) -> Tensor:
+        real = real.detach().requires_grad_(True)
+        with self.context.autocast():
+            penalty = r1_penalty(self.discriminator(real).float(), real)
+        weight = self.options.r1_gamma / 2 * self.options.r1_every
+        self._update(self.discriminator, self.discriminator_optimizer, weight * penalty)
+        return penalty.detach()
+
+    def _generator_step(self, count: int) -> Tensor:
+        self.discriminator.requires_grad_(False)
+        with self.context.autocast():
+            logits = self.fast_discriminator(self._image(self._latents(count))).float()
+        loss = g_nonsaturating(logits)
+        self._update(self.generator, self.generator_optimizer, loss)
+        return loss.detach()
+
+    def _path_length_step(self, count: int) -> Tensor:
+        with self.context.autocast():
+            latents = self._latents(count)
+            image = self.generator.synthesis(latents, noise="random").image
+        assert image is not None
+        penalty, self.mean_path_length = path_length_penalty(
+            path_lengths(image.float(), latents), self.mean_path_length
+        )
+        weight = self.options.path_length_weight * self.options.path_length_every
+        self._update(self.generator, self.generator_optimizer, weight * penalty)
+        return penalty.detach()
+
+    def _latents(self, count: int) -> Tensor:
+        """W+ [count, L, D] of fresh latents, with probability `style_mixing` mixed from two at one random layer."""
+        layers, device = self.config.num_latents, self.context.device
+        z = torch.randn(2, count, self.config.latent_dim).to(device)
+        mixed = float(torch.rand(())) < self.options.style_mixing
+        crossover = int(torch.randint(1, layers, ())) if mixed else layers
+        first = self.generator.mapping(z[0])
+        return mix_styles(first, self.generator.mapping(z[1]) if mixed else first, crossover, layers)
+
+    def _image(self, latents: Tensor) -> Tensor:
+        image = self.fast_synthesis(latents, noise="random").image
+        assert image is not None
+        return image
+
+    def _update(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.context.average_gradients(module.parameters())
+        optimizer.step()
+
+    # -- what the trainer asks for
+    # ---------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def samples(self, batch: Tensor) -> Mapping[str, Tensor]:
+        """64 fixed latents through the averaged generator, 8 by 8."""
+        network = self.average.module
+        rows = []
+        with self.context.autocast():
+            for z in self.shown.split(self.context.batch):
+                latents = network.mapping(z.to(self.context.device))
+                rows.append(network.synthesis(latents, noise="const").image)
+        images = torch.cat([row for row in rows if row is not None]).float()
+        return {"hub": ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "average": self.average.module.state_dict(),
+            "generator_optimizer": self.generator_optimizer.state_dict(),
+            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
+            "mean_path_length": self.mean_path_length,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.generator.load_state_dict(state["generator"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.average.module.load_state_dict(state["average"])
+        self.generator_optimizer.load_state_dict(state["generator_optimizer"])
+        self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+        self.mean_path_length = state["mean_path_length"].to(self.context.device)
+
+    def export(self, folder: Path, provenance: Mapping[str, Any]) -> Path:
+        """The averaged generator with its latent statistics (10,000 mapped samples) as a hub bundle."""
+        from anchor_hub.hub import Hub
+
+        generator = Generator(self.config)
+        generator.load_state_dict(self.average.module.state_dict())
+        hub = Hub.from_generator(generator, self.hub_name)
+        return hub.save(
+            folder, provenance=provenance, card=_card(self.hub_name, self.config, provenance), overwrite=True
+        )
+
+
+def _adam(module: nn.Module, learning_rate: float, interval: int | None) -> torch.optim.Adam:
+    learning_rate, betas = lazy_adam_settings(learning_rate, BETAS, interval)
+    # One fused kernel instead of a dozen passes over the weights.
+    return torch.optim.Adam(module.parameters(), lr=learning_rate, betas=betas, eps=1e-8, fused=True)
+
+
+def _card(name: str, config: StyleGAN2Config, provenance: Mapping[str, Any]) -> str:
+    facts = "\n".join(
+        f"- {key.replace('_', ' ')}: {value}"
+        for key, value in provenance.items()
+        if isinstance(value, (str, int, float))
+    )
+    return (
+        f"# {name}\n\nA StyleGAN2 generator of {config.size} px (latents of {config.latent_dim}), trained by "
+        f"`anchor hubs train`: the hub that domains are anchored to.\n\n## Training\n\n{facts}\n"
+    )

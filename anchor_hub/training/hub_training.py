@@ -1,0 +1,184 @@
+"""`anchor hubs train` without the command line: from a folder of images to a hub bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anchor_hub import __version__
+from anchor_hub.devices import resolve_device
+from anchor_hub.errors import ConfigError, DataError, UsageError, did_you_mean
+from anchor_hub.networks.stylegan2 import StyleGAN2Config
+from anchor_hub.training.hub_recipe import HubOptions, HubRecipe
+from anchor_hub.training.recipe import resolve_precision
+from anchor_hub.training.trainer import RunResult, Trainer
+
+# What a preset decides unless an option says otherwise.
+PRESETS: dict[str, dict[str, Any]] = {
+    # Learns faces on two CPU cores within hours: 4 million parameters at 64 px.
+    "small": {
+        "latent_dim": 256,
+        "channels": {4: 256, 8: 256, 16: 192, 32: 128, 64: 64, 128: 32, 256: 16},
+        "r1_gamma": 0.3,
+        "path_length_weight": 0.0,
+    },
+    # Config F of the paper, for a GPU.
+    "published": {"latent_dim": 512, "channels": None, "r1_gamma": 10.0, "path_length_weight": 2.0},
+}
+
+
+@dataclass
+class HubTraining:
+    """One hub training. None means: as the preset has it.
+
+    `data` is a folder of RGB images (or a glob, or a list of files); `output` the bundle's folder.
+    """
+
+    name: str
+    data: str | Path
+    run_dir: Path
+    output: Path
+    preset: str = "small"
+    size: int = 64
+    channels: Mapping[int, int] | None = None
+    latent_dim: int | None = None
+    mapping_layers: int = 8
+    images: int | None = None
+    max_minutes: float | None = None
+    batch: int = 32
+    seed: int = 0
+    precision: str = "auto"
+    device: str = "auto"
+    mirror: bool = False
+    resume: bool = False
+    learning_rate: float = 0.002
+    r1_gamma: float | None = None
+    path_length: bool | None = None
+    style_mixing: float = 0.9
+    where: str | None = None
+    limit: int | None = None
+    workers: int = 2
+    sample_every: int = 200
+    checkpoint_minutes: float = 5.0
+    compile: bool = False
+    quiet: bool = False
+    license: Mapping[str, Any] = field(default_factory=dict)
+
+    def config(self) -> StyleGAN2Config:
+        """The generator's architecture. Raises ConfigError where size and channels do not fit."""
+        preset = self._preset()
+        channels = self.channels if self.channels is not None else preset["channels"]
+        try:
+            return StyleGAN2Config(
+                self.size,
+                latent_dim=self.latent_dim or preset["latent_dim"],
+                mapping_layers=self.mapping_layers,
+                channels=channels,
+            )
+        except ValueError as error:
+            raise ConfigError(f"--size {self.size}, --channels: {error}") from error
+
+    def options(self) -> HubOptions:
+        """The training's constants, preset and own choices together."""
+        preset = self._preset()
+        gamma = preset["r1_gamma"] if self.r1_gamma is None else self.r1_gamma
+        weight = preset["path_length_weight"] if self.path_length is None else 2.0 * self.path_length
+        for option, value, low, high in (
+            ("--learning-rate", self.learning_rate, 0, 1),
+            ("--r1", gamma, 0, 1e6),
+            ("--style-mixing", self.style_mixing, 0, 1),
+        ):
+            if not low <= value <= high:
+                raise UsageError(f"{option} must lie between {low} and {high:g}, not {value}")
+        return HubOptions(
+            learning_rate=self.learning_rate,
+            r1_gamma=gamma,
+            path_length_weight=weight,
+            style_mixing=self.style_mixing,
+        )
+
+    def _preset(self) -> dict[str, Any]:
+        if self.preset not in PRESETS:
+            raise UsageError(f"--preset {self.preset!r} is not known.{did_you_mean(self.preset, PRESETS)}")
+        return PRESETS[self.preset]
+
+
+def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
+    """Train, and export the bundle when the run came to its end: (result, bundle or None).
+
+    A run that was interrupted leaves a checkpoint; the same call with `resume` goes on and exports at its
+    end.
+    """
+    from anchor_hub.data.image_folder import ImageFolder
+    from anchor_hub.modality import build_modality
+
+    config, options = training.config(), training.options()
+    device = resolve_device(training.device)
+    modality = build_modality({"name": "rgb"})
+    folder = ImageFolder(training.data, modality, training.size, where=training.where, limit=training.limit)
+    if not len(folder):
+        raise DataError(
+            f"{training.data} holds no images to train on; --data takes a folder of PNG or JPEG files"
+        )
+    recipe = HubRecipe(config, options, hub_name=training.name, compile=training.compile)
+    trainer = Trainer(
+        recipe,
+        folder.load_all(training.workers),
+        modality,
+        training.run_dir,
+        batch=training.batch,
+        total_images=training.images,
+        max_minutes=training.max_minutes,
+        seed=training.seed,
+        precision=resolve_precision(training.precision, device),
+        device=device,
+        mirror=training.mirror,
+        workers=training.workers,
+        sample_every=training.sample_every,
+        checkpoint_minutes=training.checkpoint_minutes,
+        options=recipe.describe(),
+        quiet=training.quiet,
+    )
+    result = trainer.run(training.resume)
+    if not result.finished or not trainer.is_first:
+        return result, None
+    return result, recipe.export(training.output, provenance_of(training, options, trainer, result))
+
+
+def provenance_of(
+    training: HubTraining, options: HubOptions, trainer: Trainer, result: RunResult
+) -> dict[str, Any]:
+    """Where the weights come from, for the bundle: data, steps, seed, settings, versions."""
+    import torch
+
+    return {
+        "command": "anchor hubs train",
+        "data": str(training.data),
+        "data_images": len(trainer.data),
+        "images_seen": result.images,
+        "steps": result.steps,
+        "minutes": round(result.minutes, 1),
+        "batch": training.batch,
+        "seed": training.seed,
+        "precision": trainer.precision,
+        "mirror": training.mirror,
+        "device": trainer.device.type,
+        "options": asdict(options),
+        "anchor_hub": __version__,
+        "torch": torch.__version__,
+    }
+
+
+def parse_channels(text: str) -> dict[int, int]:
+    """'4:256,8:192' to {4: 256, 8: 192}. Raises UsageError for anything else."""
+    try:
+        table = {int(size): int(count) for size, count in (pair.split(":") for pair in text.split(","))}
+    except ValueError as error:
+        raise UsageError(
+            f"--channels {text!r} is not understood; write resolution:channels pairs, e.g. 4:256,8:256,16:128"
+        ) from error
+    if not table or min(table.values()) < 1:
+        raise UsageError(f"--channels {text!r}: every resolution needs at least one channel")
+    return table

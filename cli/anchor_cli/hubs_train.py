@@ -1,0 +1,93 @@
+"""`anchor hubs train`: a folder of images becomes a hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def train(
+    name: str = typer.Argument(..., help="Name of the new hub."),
+    data: str = typer.Option(..., help="Folder (or glob) of RGB images."),
+    size: int = typer.Option(
+        64, help="Height and width in pixels: a power of two; images are resized to it."
+    ),
+    preset: str = typer.Option(
+        "small", help="small (64 px, 4 million parameters, two CPU cores) or published (config F)."
+    ),
+    channels: str | None = typer.Option(
+        None, help="Channels by resolution, e.g. 4:256,8:256,16:192,32:128,64:64."
+    ),
+    latent_dim: int | None = typer.Option(None, help="Length of a latent (small: 256, published: 512)."),
+    images: int | None = typer.Option(None, min=1, help="Stop after this many images seen."),
+    max_minutes: float | None = typer.Option(None, min=0, help="Stop cleanly after this many minutes."),
+    batch: int = typer.Option(32, min=1, help="Images per step, over all processes."),
+    seed: int = typer.Option(0, help="Fixes everything that is random."),
+    precision: str = typer.Option("auto", help="auto, fp32 or bf16."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
+    mirror: bool = typer.Option(False, "--mirror/--no-mirror", help="Flip half of the images left to right."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with the run in the run folder."),
+    run_dir: Path | None = typer.Option(
+        None, help="Checkpoints, logs, samples [default: runs/NAME in the home]."
+    ),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="The bundle's folder [default: hubs/NAME in the home]."
+    ),
+    learning_rate: float = typer.Option(0.002, help="Adam's learning rate."),
+    r1: float | None = typer.Option(None, help="Gamma of the R1 penalty (small: 0.3, published: 10)."),
+    path_length: bool | None = typer.Option(
+        None, "--path-length/--no-path-length", help="Path-length regularisation (small: off, published: on)."
+    ),
+    style_mixing: float = typer.Option(0.9, help="Probability of mixing two latents in a batch."),
+    where: str | None = typer.Option(
+        None, help="Only images whose manifest columns fulfil this, e.g. 'smile>0.5'."
+    ),
+    limit: int | None = typer.Option(None, min=1, help="Only the first so many images."),
+    workers: int = typer.Option(2, min=1, help="Threads that read images."),
+    sample_every: int = typer.Option(200, min=1, help="Steps between sample pictures."),
+    checkpoint_minutes: float = typer.Option(5.0, min=0.01, help="Minutes between checkpoints."),
+    compile: bool = typer.Option(
+        False, "--compile/--no-compile", help="Compile the networks with torch.compile."
+    ),
+) -> None:
+    """Train a StyleGAN2 hub on a folder of images; needs an end: --images or --max-minutes."""
+    from anchor_hub.home import home
+    from anchor_hub.specs import check_name
+    from anchor_hub.training.hub_training import HubTraining, parse_channels, train_hub
+
+    check_name(name, "hub name")
+    result, bundle = train_hub(
+        HubTraining(
+            name,
+            data,
+            run_dir or home().runs / name,
+            output or home().hubs / name,
+            preset=preset,
+            size=size,
+            channels=parse_channels(channels) if channels else None,
+            latent_dim=latent_dim,
+            images=images,
+            max_minutes=max_minutes,
+            batch=batch,
+            seed=seed,
+            precision=precision,
+            device=device,
+            mirror=mirror,
+            resume=resume,
+            learning_rate=learning_rate,
+            r1_gamma=r1,
+            path_length=path_length,
+            style_mixing=style_mixing,
+            where=where,
+            limit=limit,
+            workers=workers,
+            sample_every=sample_every,
+            checkpoint_minutes=checkpoint_minutes,
+            compile=compile,
+        )
+    )
+    if bundle is not None:
+        typer.echo(f"{result.images:,} images seen in {result.minutes:.0f} minutes; hub written to {bundle}")
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
