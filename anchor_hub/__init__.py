@@ -12,19 +12,25 @@ __version__ = "0.1.0"
 
 # public name -> module that defines it
 _EXPORTS = {
+    "AnchoredDomain": "anchor_hub.domain",
     "AnchorError": "anchor_hub.errors",
     "AnchorTranslator": "anchor_hub.translation",
-    "AnchoredDomain": "anchor_hub.domain",
+    "build_modality": "anchor_hub.modality",
     "Bundle": "anchor_hub.bundle",
     "Domain": "anchor_hub.domain",
-    "Hub": "anchor_hub.hub",
-    "Modality": "anchor_hub.modality",
-    "Translator": "anchor_hub.translation",
-    "build_modality": "anchor_hub.modality",
     "hookimpl": "anchor_hub.hookspecs",
+    "Hub": "anchor_hub.hub",
+    "invert": "anchor_hub.inversion",
     "load_domain": "anchor_hub.hub",
     "load_hub": "anchor_hub.hub",
+    "Modality": "anchor_hub.modality",
     "open_bundle": "anchor_hub.bundle",
+    "random_styles": "anchor_hub.translation",
+    "resolve_device": "anchor_hub.devices",
+    "synthesize_set": "anchor_hub.synthesis",
+    "translate": "anchor_hub.translation",
+    "Translator": "anchor_hub.translation",
+    "translator": "anchor_hub.translation",
 }
 
 __all__ = ["__version__", *_EXPORTS]
@@ -43,10 +49,22 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from anchor_hub.bundle import Bundle as Bundle, open_bundle as open_bundle
-    from anchor_hub.domain import AnchoredDomain as AnchoredDomain, Domain as Domain
+    from anchor_hub.bundle import Bundle as Bundle
+    from anchor_hub.bundle import open_bundle as open_bundle
+    from anchor_hub.devices import resolve_device as resolve_device
+    from anchor_hub.domain import AnchoredDomain as AnchoredDomain
+    from anchor_hub.domain import Domain as Domain
     from anchor_hub.errors import AnchorError as AnchorError
     from anchor_hub.hookspecs import hookimpl as hookimpl
-    from anchor_hub.hub import Hub as Hub, load_domain as load_domain, load_hub as load_hub
-    from anchor_hub.modality import Modality as Modality, build_modality as build_modality
-    from anchor_hub.translation import AnchorTranslator as AnchorTranslator, Translator as Translator
+    from anchor_hub.hub import Hub as Hub
+    from anchor_hub.hub import load_domain as load_domain
+    from anchor_hub.hub import load_hub as load_hub
+    from anchor_hub.inversion import invert as invert
+    from anchor_hub.modality import Modality as Modality
+    from anchor_hub.modality import build_modality as build_modality
+    from anchor_hub.synthesis import synthesize_set as synthesize_set
+    from anchor_hub.translation import AnchorTranslator as AnchorTranslator
+    from anchor_hub.translation import Translator as Translator
+    from anchor_hub.translation import random_styles as random_styles
+    from anchor_hub.translation import translate as translate
+    from anchor_hub.translation import translator as translator

@@ -203,7 +203,7 @@ def _from_home(kind: str, folder: Path, shadowed: Registered[Any] | None) -> Reg
 
     manifest = open_bundle(folder, "domain").manifest
     modality = manifest.modality or {}
-    hub = manifest.hub or ""
+    hub = manifest.hub or str(manifest.architecture.get("hub") or "")
     if shadowed is not None and dict(shadowed.spec.modality) == modality:
         spec = replace(shadowed.spec, bundle=str(folder), hub=hub or shadowed.spec.hub)
     else:

@@ -1,0 +1,113 @@
+"""What `anchor hubs` and `anchor domains` say: rows about bundles, verification, removal. No torch until verifying."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from anchor_hub.archive import remove_bundle
+from anchor_hub.bundle import Bundle, Kind, open_bundle
+from anchor_hub.errors import AnchorError, UsageError
+from anchor_hub.home import home
+from anchor_hub.registry import Registered, registry
+
+
+def names(kind: Kind) -> Any:
+    """The registry's names of one kind: "hub" or "domain"."""
+    return registry().hubs if kind == "hub" else registry().domains
+
+
+def describe(kind: Kind, name: str, found: Any = None) -> dict[str, Any]:
+    """One row: name, state ("ready", "can be added", "damaged"), source, modality, hub, path, summary."""
+    row: dict[str, Any] = {"name": name, "state": "ready", "source": "home", "summary": "", "path": None, "note": ""}
+    if kind == "domain":
+        row.update(modality="", hub="")
+    try:
+        record: Registered[Any] = (found if found is not None else names(kind))[name]
+    except AnchorError as error:
+        return {**row, "state": "damaged", "note": str(error)}
+    row.update(source=record.source if record.source == "home" else record.plugin, summary=record.spec.summary)
+    row.update(note=record.note)
+    if kind == "domain":
+        row.update(modality=str(record.spec.modality.get("name", "")), hub=record.spec.hub)
+    if record.bundle is None:
+        declared = record.spec.bundle
+        if declared and Path(declared).is_dir():
+            return {**row, "state": "damaged", "path": declared, "note": f"{declared}: holds no bundle.yaml"}
+        return {**row, "state": "can be added" if kind == "domain" else "not trained"}
+    return {**row, "path": str(record.bundle)}
+
+
+def describe_all(kind: Kind) -> list[dict[str, Any]]:
+    """A row for every name, by name."""
+    found = names(kind)
+    return [describe(kind, name, found) for name in found]
+
+
+def locate(kind: Kind, name: str) -> Bundle:
+    """The bundle of a registered name (or of a folder given as a path); an error that says how to get it otherwise."""
+    if "/" in name or "\\" in name:
+        return open_bundle(name, kind)
+    record = names(kind)[name]
+    if record.bundle is None:
+        how = f"`anchor add-domain {name}` trains it" if kind == "domain" else f"`anchor hubs train {name}` trains it"
+        raise UsageError(f"the {kind} {name!r} has no bundle on this machine yet: {how}")
+    return open_bundle(record.bundle, kind)
+
+
+def show(kind: Kind, name: str) -> dict[str, Any]:
+    """The manifest as a dict, with `path`, `bytes` and `card`."""
+    bundle = locate(kind, name)
+    sizes = {item.name: item.stat().st_size for item in bundle.path.iterdir() if item.is_file()}
+    return {
+        **bundle.manifest.model_dump(exclude_none=True),
+        "path": str(bundle.path),
+        "bytes": sum(sizes.values()),
+        "card": bundle.card(),
+    }
+
+
+def verify(kind: Kind, wanted: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Name -> problems (empty: all is well) of the named bundles, by default of all that are there."""
+    result: dict[str, list[str]] = {}
+    rows = {row["name"]: row for row in describe_all(kind)} if not wanted else {}
+    for name in wanted or [name for name, row in rows.items() if row["state"] in ("ready", "damaged")]:
+        try:
+            result[name] = locate(kind, name).verify()
+        except AnchorError as error:
+            if wanted and error.exit_code == 2:
+                raise
+            result[name] = [str(error)]
+    return result
+
+
+def remove(kind: Kind, name: str, *, force: bool = False) -> Path:
+    """Remove a bundle from the home. A hub whose domains are installed goes only with `force`."""
+    folder = home().folder(kind) / name
+    found = names(kind)
+    if not folder.is_dir() and name in found:
+        record = found[name]
+        raise UsageError(f"the {kind} {name!r} belongs to the plugin {record.label}, not to your home: it stays")
+    if kind == "hub" and not force:
+        users = _domains_of(folder)
+        if users:
+            raise UsageError(
+                f"the hub {name!r} is used by the domains {', '.join(users)}: remove them first, or pass --force"
+            )
+    return remove_bundle(kind, name)
+
+
+def _domains_of(hub_folder: Path) -> list[str]:
+    try:
+        fingerprint = open_bundle(hub_folder, "hub").manifest.hub_fingerprint
+    except AnchorError:
+        return []
+    users = []
+    for name in registry().domains:
+        try:
+            if fingerprint and locate("domain", name).manifest.hub_fingerprint == fingerprint:
+                users.append(name)
+        except AnchorError:
+            continue
+    return users

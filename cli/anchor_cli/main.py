@@ -1,0 +1,85 @@
+"""`anchor`: the commands, named in one table and imported when called."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from anchor_cli.lazy import Entry, LazyGroup
+
+COMMANDS: dict[str, Entry] = {
+    "translate": Entry("anchor_cli.translate:translate", "Translate images of one domain into another."),
+    "synthesize": Entry("anchor_cli.synthesize:synthesize", "Make aligned images of several domains from random latents."),
+    "add-domain": Entry("anchor_cli.add_domain:add_domain", "Train a new domain on this machine and register it."),
+    "domains": Entry("anchor_cli.domains:app", "List, show, verify, export, install and remove domains."),
+    "hubs": Entry("anchor_cli.hubs:app", "List, show, verify, export, install, remove and train hubs."),
+    "data": Entry("anchor_cli.data:app", "Render and check data sets."),
+    "plugins": Entry("anchor_cli.plugins:plugins", "List plugins, and why one was not loaded."),
+    "doctor": Entry("anchor_cli.doctor:doctor", "Check this installation and say what to mend."),
+}
+
+
+@functools.cache
+def all_commands() -> Mapping[str, Entry]:
+    """The built-in commands and those of plugins; built-in names cannot be taken."""
+    commands = dict(COMMANDS)
+    from anchor_hub.registry import registry
+
+    try:
+        registered = registry().commands
+    except Exception:
+        # Whatever is wrong with this machine's plugins, `anchor plugins` and `anchor doctor` must still run.
+        return commands
+    for name in registered:
+        if name in COMMANDS:
+            continue
+        try:
+            found = registered[name]
+        except Exception:
+            continue
+        commands[name] = Entry(found.spec.target, found.spec.help or found.spec.summary, found.label)
+    return commands
+
+
+class Main(LazyGroup):
+    def entries(self) -> Mapping[str, Entry]:
+        return all_commands()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from anchor_hub import __version__
+
+        print(f"anchor-hub {__version__}")
+        raise typer.Exit()
+
+
+app = typer.Typer(
+    cls=Main,
+    name="anchor",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def anchor(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True),
+) -> None:
+    """Translate between any two image domains through one frozen generator, the hub."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main() -> Any:
+    """The script `anchor`."""
+    from typer.main import get_command
+
+    return get_command(app).main()

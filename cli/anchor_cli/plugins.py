@@ -1,0 +1,31 @@
+"""`anchor plugins`: what is loaded, from where, and why something is not."""
+
+from __future__ import annotations
+
+import typer
+
+
+def plugins(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+    """List plugins: name, distribution, version, state, what each registers; reasons for what was not loaded.
+
+    ANCHOR_LOAD_PLUGINS=a,b loads only these of others' plugins, ANCHOR_LOAD_PLUGINS= none.
+    """
+    from anchor_cli.output import print_json, print_table
+    from anchor_hub.registry import registry
+
+    found = registry()
+    # Names are resolved when first looked at; looking now lets shadowed ones appear among the notes.
+    for collection in ("hubs", "domains", "modalities", "backends", "datasets", "recipes", "commands"):
+        getattr(found, collection)
+    described = [plugin.as_dict() for plugin in found.plugins]
+    if as_json:
+        print_json(described)
+        return
+    rows = []
+    for item in described:
+        registers = ", ".join(f"{len(names)} {kind}" for kind, names in item["registers"].items())
+        rows.append((item["name"], item["distribution"], item["version"], item["status"], item["reason"] or registers))
+    print_table(("PLUGIN", "DISTRIBUTION", "VERSION", "STATE", "REGISTERS / REASON"), rows)
+    for item in described:
+        for line in item["notes"]:
+            print(f"note: {item['name']}: {line}")
