@@ -1,0 +1,22 @@
+"""`anchor data`: data sets."""
+
+from __future__ import annotations
+
+import typer
+
+from anchor_cli.lazy import Entry, lazy_group
+
+app = typer.Typer(
+    cls=lazy_group(
+        {
+            "render": Entry("anchor_cli.data_render:render", "Render faces with labels, landmarks, sketches and depth."),
+            "check": Entry("anchor_cli.data_check:check", "Check a folder of images before training on it."),
+        }
+    ),
+    no_args_is_help=True,
+)
+
+
+@app.callback()
+def data() -> None:
+    """Data sets: render them, check your own."""
