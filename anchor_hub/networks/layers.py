@@ -8,6 +8,7 @@ channels-last memory format work as for torch's own layers.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,12 +30,13 @@ def pixel_norm(x: Tensor, epsilon: float = 1e-8) -> Tensor:
     return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + epsilon)
 
 
-def leaky_relu(x: Tensor) -> Tensor:
-    """Leaky ReLU with slope 0.2 and no gain; callers fold the gain of sqrt(2) into what comes before it.
+def leaky_relu_(x: Tensor) -> Tensor:
+    """Leaky ReLU with slope 0.2, in place, no gain; callers fold the gain of sqrt(2) into what comes before it.
 
     That is the same function, because leaky ReLU is positively homogeneous: ``sqrt(2) f(x) = f(sqrt(2) x)``.
+    In place, because the backward pass needs the result only: that halves the memory activations take.
     """
-    return F.leaky_relu(x, LEAKY_SLOPE)
+    return F.leaky_relu(x, LEAKY_SLOPE, inplace=True)
 
 
 class EqualLinear(nn.Module):
@@ -75,10 +77,35 @@ class EqualLinear(nn.Module):
             y = F.linear(
                 x.to(self.weight.dtype), self.weight * self.weight_scale, self.bias * self.bias_scale
             )
-            return leaky_relu(y) if self.activate else y
+            return leaky_relu_(y) if self.activate else y
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[1]}, {self.weight.shape[0]}, activate={self.activate}"
+
+
+class _Blur(torch.autograd.Function):
+    """Depthwise correlation with a symmetric 4x4 kernel and p zeros on every side.
+
+    Its adjoint is itself with 3 - p zeros, at every order. Left to torch's convolution, the second derivative would
+    also compute gradients of the constant kernel, channel by channel.
+    """
+
+    @staticmethod
+    def forward(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
+        channels = x.shape[1]
+        with torch.autocast(x.device.type, enabled=False):
+            weight = kernel.to(x.dtype).expand(channels, 1, 4, 4)
+            return F.conv2d(x, weight, padding=padding, groups=channels)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
+        _, kernel, ctx.padding = inputs
+        ctx.save_for_backward(kernel)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (kernel,) = ctx.saved_tensors
+        return _Blur.apply(gradient, kernel, 3 - ctx.padding), None, None
 
 
 class Resample(nn.Module):
@@ -98,8 +125,8 @@ class Resample(nn.Module):
 
     def blur(self, x: Tensor, padding: int) -> Tensor:
         """Filter with p zeros on every side: ``[B, C, H, W]`` to ``[B, C, H + 2p - 3, W + 2p - 3]``."""
-        channels = x.shape[1]
-        return F.conv2d(x, self.kernel.expand(channels, 1, 4, 4), padding=padding, groups=channels)
+        result: Tensor = _Blur.apply(x, self.kernel, padding)
+        return result
 
     def up(self, x: Tensor) -> Tensor:
         """Insert zeros and filter: ``[B, C, H, W]`` to ``[B, C, 2H, 2W]``; use gain 4 to keep the mean."""
@@ -150,9 +177,9 @@ class EqualConv2d(nn.Module):
         if self.resample is None:
             y = F.conv2d(x, weight, bias, padding=kernel_size // 2)
         else:
-            # For k = 1 a filter of stride 2 would do less work, but its backward pass is 20 times slower on CPU.
+            # For k = 1 a filter of stride 2 would do less, but its backward pass is 20 times slower on CPU.
             y = F.conv2d(self.resample.blur(x, 1 + kernel_size // 2), weight, bias, stride=2)
-        return leaky_relu(y) if self.activate else y
+        return leaky_relu_(y) if self.activate else y
 
     def extra_repr(self) -> str:
         out_channels, in_channels, kernel_size, _ = self.weight.shape

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anchor_hub.networks.layers import SQRT2, EqualLinear, Resample, leaky_relu, pixel_norm
+from anchor_hub.networks.layers import SQRT2, EqualLinear, Resample, leaky_relu_, pixel_norm
 
 DEMODULATION_EPSILON = 1e-8
 NOISE_MODES = ("const", "random", "none")
@@ -232,9 +232,9 @@ class StyledConv(nn.Module):
         scale = (coefficient * SQRT2)[:, :, None, None].to(y.dtype)
         shift = (self.bias * SQRT2)[None, :, None, None].to(y.dtype)
         if noise is None:
-            return leaky_relu(torch.addcmul(shift, y, scale))
+            return leaky_relu_(torch.addcmul(shift, y, scale))
         scaled_noise = (noise * (self.noise_strength * SQRT2)).to(y.dtype)
-        return leaky_relu(torch.addcmul(scaled_noise, y, scale) + shift)
+        return leaky_relu_(torch.addcmul(scaled_noise, y, scale).add_(shift))
 
     def _coefficients(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Style ``[B, in]``, the weight scale folded in, and demodulation coefficients ``[B, out]``."""

@@ -95,7 +95,8 @@ def minibatch_stddev(x: Tensor, group: int, features: int = 1) -> Tensor:
     if n % group:
         raise ValueError(f"batch size {n} must be a multiple of the minibatch-stddev group size {group}")
     grouped = x.reshape(group, n // group, features, c // features, h, w)
-    deviation = torch.sqrt(grouped.var(dim=0, unbiased=False) + STDDEV_EPSILON)
+    variance = (grouped - grouped.mean(dim=0)).square().mean(dim=0)
+    deviation = torch.sqrt(variance + STDDEV_EPSILON)
     statistic = deviation.mean(dim=(2, 3, 4))
     return statistic.repeat(group, 1)[:, :, None, None].expand(-1, -1, h, w)
 
