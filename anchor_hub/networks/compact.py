@@ -15,6 +15,9 @@ from torch.nn import functional as F
 
 from anchor_hub.errors import ConfigError
 
+#: Side in pixels that larger images are averaged down to: a code of the latent space does not need more.
+LARGEST_INPUT = 256
+
 
 def group_norm(channels: int) -> nn.GroupNorm:
     """GroupNorm with groups of 16 (or 8) channels where they divide: independent of the batch and of its
@@ -66,7 +69,8 @@ class CompactEncoder(nn.Module):
     :param num_latents: W+ layers L of the hub.
     :param latent_dim: D of the hub.
     :param space: ``w+`` (``num_codes`` codes) or ``w`` (one code, repeated for all layers).
-    :param input_size: side of the square input in pixels, a power of two from 16 to 512.
+    :param input_size: side of the square input in pixels, a power of two from 16 to 1024. Images above 256 px
+        are averaged down to 256.
     :param width: channels at full resolution; they double with every halving up to ``8 * width``.
     :param num_codes: leading W+ layers that get a code of their own; all further layers repeat the last one.
         Default: every layer in ``w+``. ``num_codes=1`` is the same as ``space="w"``.
@@ -89,9 +93,9 @@ class CompactEncoder(nn.Module):
         super().__init__()
         if space not in ("w", "w+"):
             raise ConfigError(f"compact encoder: unknown latent space {space!r}; use 'w' or 'w+'")
-        if input_size not in (16, 32, 64, 128, 256, 512):
+        if not 16 <= input_size <= 1024 or input_size & (input_size - 1):
             raise ConfigError(
-                f"compact encoder: input_size {input_size} is not a power of two from 16 to 512"
+                f"compact encoder: input_size {input_size} is not a power of two from 16 to 1024"
             )
         if num_codes is None:
             num_codes = 1 if space == "w" else num_latents
@@ -103,8 +107,9 @@ class CompactEncoder(nn.Module):
         self.space, self.input_size, self.width, self.num_codes = space, input_size, width, num_codes
 
         # Full-resolution convolutions dominate the time at 128 px and above, so the stem halves there.
-        halvings = int(math.log2(input_size // 4))
-        stem_stride = 2 if input_size >= 128 else 1
+        self.working_size = min(input_size, LARGEST_INPUT)
+        halvings = int(math.log2(self.working_size // 4))
+        stem_stride = 2 if self.working_size >= 128 else 1
         channels = width
         self.stem = nn.Conv2d(in_channels, channels, 3, stride=stem_stride, padding=1)
         blocks: list[nn.Module] = []
@@ -129,6 +134,8 @@ class CompactEncoder(nn.Module):
 
     def codes(self, images: Tensor) -> Tensor:
         """The ``num_codes`` distinct offsets ``[B, K, D]`` of images ``[B, C, S, S]``."""
+        if images.shape[-1] > self.working_size:
+            images = F.adaptive_avg_pool2d(images, self.working_size)
         x = self.stem(images)
         before = x
         for block in self.blocks:

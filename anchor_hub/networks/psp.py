@@ -127,8 +127,8 @@ class PSPEncoder(nn.Module):
     :param latent_dim: D, 512 in every published hub.
     :param space: ``w+`` predicts one offset per layer; ``w`` predicts one and repeats it.
     :param input_size: side of the square input in pixels, a power of two of at least 16. It fixes the number
-        of convolutions of the pyramid's heads (4, 5 and 6 at 256); smaller images still work, larger ones do
-        not.
+        of convolutions of the pyramid's heads (4, 5 and 6 at 256). Larger images are averaged down to it,
+        smaller ones are taken as they are.
     :param head: ``pyramid`` (default in W+), ``dense`` (W+) or ``pooled`` (default, and only choice, in W).
     :param label_dim: with ``pooled``, length of a class vector appended to the pooled features (BigGAN hubs).
     :param stride: stride of the first unit of every group of the body.
@@ -202,6 +202,8 @@ class PSPEncoder(nn.Module):
             raise ConfigError(
                 f"pSp encoder: built with label_dim={self.label_dim}, labels given: {labels is not None}"
             )
+        if images.shape[-1] > self.input_size:
+            images = F.adaptive_avg_pool2d(images, self.input_size)
         if self.head == "pyramid":
             maps = self.pyramid(images)
             return torch.stack([style(maps[self._level(i)]) for i, style in enumerate(self.styles)], dim=1)

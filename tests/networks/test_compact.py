@@ -25,6 +25,20 @@ def test_size_at_the_default_width(in_channels):
     assert 1_000_000 < sum(parameter.numel() for parameter in encoder.parameters()) < 4_000_000
 
 
+@pytest.mark.parametrize("name", ["compact", "psp"])
+def test_large_images_are_averaged_down(name):
+    options = {"width": 8} if name == "compact" else {"space": "w"}
+    size = 1024 if name == "compact" else 32
+    encoder = build_encoder(
+        name, in_channels=1, num_latents=2, latent_dim=8, input_size=size, **options
+    ).eval()
+    small = 256 if name == "compact" else 32
+    images = torch.randn(1, 1, small, small)
+    with torch.no_grad():
+        larger = images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        torch.testing.assert_close(encoder(larger), encoder(images), rtol=1e-4, atol=1e-5)
+
+
 def test_starts_near_the_mean_latent():
     torch.manual_seed(0)
     offsets = CompactEncoder(3, 10, 256)(torch.rand(4, 3, 64, 64) * 2 - 1)

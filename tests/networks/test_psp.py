@@ -64,6 +64,15 @@ def test_dense_wplus_encoder_equals_published_numbers():
         assert_parity(offsets + case.inputs["latent_avg"], case.expected[f"codes{index}"], f"codes{index}")
 
 
+@torch.no_grad()
+def test_encoder_with_labels_equals_published_numbers():
+    case = load_case("lsa_biggan_encoder")
+    encoder = encoder_from_published(case.state)
+    assert (encoder.label_dim, encoder.latent_dim) == (10, 16)
+    offsets = encoder(case.inputs["x"], case.inputs["label"])
+    assert_parity(offsets[:, 0], case.expected["z"], "z")
+
+
 def test_unknown_and_missing_entries_are_refused():
     case = load_case("lsa_encoder_w")
     with pytest.raises(CheckpointError, match="surprise"):
