@@ -1,7 +1,7 @@
 """Bundles as one file: export to a zip archive, install from one (or from a folder), remove from the home.
 
-An archive is a stranger's: names, sizes and kinds of its members are checked before a byte is unpacked, what is
-unpacked is verified whole before it appears in the home.
+An archive is a stranger's: names, sizes and kinds of its members are checked before a byte is unpacked, what
+is unpacked is verified whole before it appears in the home.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 def export_bundle(folder: Path | str, archive: Path | str, *, overwrite: bool = False) -> Path:
     """Write the bundle in `folder`, verified, to a zip file; the same bundle gives the same bytes.
 
-    archive: the file's path, or a folder to put `<name>.zip` into. Raises BundleError where the bundle is damaged,
-    UsageError where the file exists and `overwrite` is false.
+    archive: the file's path, or a folder to put `<name>.zip` into. Raises BundleError where the bundle is
+    damaged, UsageError where the file exists and `overwrite` is false.
     """
     bundle = open_bundle(folder)
     archive = Path(archive)
@@ -79,9 +79,9 @@ def install_bundle(
 ) -> Path:
     """Install an archive or a bundle's folder into the home (default: the user's); returns the new folder.
 
-    kind: refuse any other kind. name: install under this name instead of the bundle's own. Everything is checked
-    before anything changes; two processes installing at once do not disturb each other.
-    Raises BundleError (unsafe, damaged or incomplete), UsageError (a bundle of that name exists).
+    kind: refuse any other kind. name: install under this name instead of the bundle's own. Everything is
+    checked before anything changes; two processes installing at once do not disturb each other. Raises
+    BundleError (unsafe, damaged or incomplete), UsageError (a bundle of that name exists).
     """
     source, target = Path(source), target or home()
     contents = _read_folder(source) if source.is_dir() else _read_archive(source)
@@ -92,7 +92,9 @@ def install_bundle(
     added = sorted(set(contents) - set(manifest.files) - {MANIFEST})
     if missing or added:
         what = f"lacks {missing[0]}" if missing else f"holds {added[0]}, which {MANIFEST} does not list"
-        raise BundleError(f"{source}: {what}: it is incomplete or was changed; get it again from where it came")
+        raise BundleError(
+            f"{source}: {what}: it is incomplete or was changed; get it again from where it came"
+        )
     if name is not None and name != manifest.name:
         check_name(name)
         renamed = manifest.model_copy(update={"name": name})
@@ -120,17 +122,22 @@ def install_bundle(
 
 def _exists(kind: str, name: str, folder: Path) -> UsageError:
     return UsageError(
-        f"a {kind} named {name!r} is installed already ({folder}): pass --overwrite, or another name with --name"
+        f"a {kind} named {name!r} is installed already ({folder}): pass --overwrite, or another "
+        "name with --name"
     )
 
 
 def remove_bundle(kind: Kind, name: str, target: Home | None = None) -> Path:
-    """Remove a hub, domain or translator from the home; returns the folder it was in. UsageError if it is not there."""
+    """Remove a hub, domain or translator from the home; returns the folder it was in. UsageError if it is not
+    there.
+    """
     target = target or home()
     folder = target.folder(kind) / check_name(name)
     with target.lock(f"{kind}-{name}"[:64].rstrip("._-")):
         if not folder.is_dir():
-            raise UsageError(f"no {kind} named {name!r} is installed in {folder.parent}: see `anchor {kind}s list`")
+            raise UsageError(
+                f"no {kind} named {name!r} is installed in {folder.parent}: see `anchor {kind}s list`"
+            )
         try:
             remove_folder(folder)
         except OSError as error:
@@ -158,14 +165,20 @@ def _read_archive(path: Path) -> dict[str, bytes]:
                 with archive.open(member) as stream:
                     data = stream.read(member.file_size + 1)
                 if len(data) != member.file_size:
-                    raise BundleError(f"{path}: {member.filename} is not of the size the archive states: it is damaged")
+                    raise BundleError(
+                        f"{path}: {member.filename} is not of the size the archive states: it is damaged"
+                    )
                 contents[member.filename] = data
     except FileNotFoundError as error:
-        raise BundleError(f"{path}: does not exist; name an archive ({SUFFIX}) or a bundle's folder") from error
+        raise BundleError(
+            f"{path}: does not exist; name an archive ({SUFFIX}) or a bundle's folder"
+        ) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
         if isinstance(error, AnchorError):
             raise
-        raise BundleError(f"{path}: is not a readable zip archive ({str(error)[:100]}); download it again") from error
+        raise BundleError(
+            f"{path}: is not a readable zip archive ({str(error)[:100]}); download it again"
+        ) from error
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from error
     if MANIFEST not in contents:
@@ -193,4 +206,6 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
             raise BundleError(f"{path}: {name} is encrypted: bundles are not")
         total += member.file_size
         if total > MAX_UNPACKED or member.file_size > MAX_RATIO * max(member.compress_size, 1000):
-            raise BundleError(f"{path}: {name} would unpack to {member.file_size:,} bytes: refused as too large")
+            raise BundleError(
+                f"{path}: {name} would unpack to {member.file_size:,} bytes: refused as too large"
+            )

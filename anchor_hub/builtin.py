@@ -11,7 +11,11 @@ from anchor_hub.specs import BackendSpec, DatasetSpec, ModalitySpec, RecipeSpec
 @hookimpl
 def anchor_register_modalities(register: Callable[[ModalitySpec], None]) -> None:
     register(ModalitySpec("rgb", target="anchor_hub.modality.rgb:RGB", summary="colour pictures"))
-    register(ModalitySpec("gray", target="anchor_hub.modality.gray:Gray", summary="one-channel pictures: sketches, depth"))
+    register(
+        ModalitySpec(
+            "gray", target="anchor_hub.modality.gray:Gray", summary="one-channel pictures: sketches, depth"
+        )
+    )
     register(
         ModalitySpec(
             "segmentation",
@@ -20,7 +24,11 @@ def anchor_register_modalities(register: Callable[[ModalitySpec], None]) -> None
         )
     )
     register(
-        ModalitySpec("landmarks", target="anchor_hub.modality.landmarks:Landmarks", summary="points, or their drawn map")
+        ModalitySpec(
+            "landmarks",
+            target="anchor_hub.modality.landmarks:Landmarks",
+            summary="points, or their drawn map",
+        )
     )
 
 
@@ -38,7 +46,11 @@ def anchor_register_backends(register: Callable[[BackendSpec], None]) -> None:
 @hookimpl
 def anchor_register_datasets(register: Callable[[DatasetSpec], None]) -> None:
     register(
-        DatasetSpec("image-folder", target="anchor_hub.data.own_folder:training_folder", summary="a folder of your own files")
+        DatasetSpec(
+            "image-folder",
+            target="anchor_hub.data.own_folder:training_folder",
+            summary="a folder of your own files",
+        )
     )
 
 

@@ -1,7 +1,8 @@
-"""Hubs, domains and translators on disk: `bundle.yaml` + `<part>.safetensors` + a `README.md` card. Data only, no code.
+"""Hubs, domains and translators on disk: `bundle.yaml` + `<part>.safetensors` + a `README.md` card. Data
+only, no code.
 
-`bundle.yaml` holds the SHA-256 of every other file; a file is hashed when it is read, so one flipped byte is found.
-Opening a bundle reads only the manifest; weights are read part by part.
+`bundle.yaml` holds the SHA-256 of every other file; a file is hashed when it is read, so one flipped byte is
+found. Opening a bundle reads only the manifest; weights are read part by part.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ MAX_FILES = 200
 
 
 class BundleManifest(BaseModel):
-    """What `bundle.yaml` says. `files` maps each file's name to its SHA-256; `hub` is the hub's name, for messages."""
+    """What `bundle.yaml` says. `files` maps each file's name to its SHA-256; `hub` is the hub's name, for
+    messages.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -59,7 +62,9 @@ def check_file_name(name: str, where: object) -> str:
     """`name`, if a bundle may hold a file of that name; BundleError naming `where` otherwise."""
     shown = ascii(name)[:100]
     if not isinstance(name, str) or not _FILE_NAME.fullmatch(name):
-        raise BundleError(f"{where}: the file name {shown} is not allowed in a bundle (plain names only, no folders)")
+        raise BundleError(
+            f"{where}: the file name {shown} is not allowed in a bundle (plain names only, no folders)"
+        )
     if not name.endswith(SUFFIXES):
         raise BundleError(f"{where}: {shown} is not data: a bundle holds only {', '.join(SUFFIXES)}")
     return name
@@ -72,7 +77,8 @@ def parse_manifest(text: str, where: str) -> BundleManifest:
         version = data.get("format_version", FORMAT_VERSION)
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise BundleError(
-                f"{where}: has format version {version}, this Anchor Hub reads up to {FORMAT_VERSION}: upgrade Anchor Hub"
+                f"{where}: has format version {version}, this Anchor Hub reads up to {FORMAT_VERSION}: "
+                "upgrade Anchor Hub"
             )
         manifest = load_yaml(text, BundleManifest, where=where)
         check_name(manifest.name, "the bundle's name")
@@ -85,7 +91,9 @@ def parse_manifest(text: str, where: str) -> BundleManifest:
     for name, digest in manifest.files.items():
         check_file_name(name, where)
         if name.lower() in (MANIFEST, *seen):
-            raise BundleError(f"{where}: lists {name} twice (upper and lower case are the same on some systems)")
+            raise BundleError(
+                f"{where}: lists {name} twice (upper and lower case are the same on some systems)"
+            )
         seen[name.lower()] = name
         if not re.fullmatch(_SHA256, digest):
             raise BundleError(f"{where}: the SHA-256 of {name} is not 64 hexadecimal digits")
@@ -104,7 +112,9 @@ class Bundle:
     @property
     def parts(self) -> list[str]:
         """Names of the weight files, without suffix."""
-        return sorted(name[: -len(".safetensors")] for name in self.manifest.files if name.endswith(".safetensors"))
+        return sorted(
+            name[: -len(".safetensors")] for name in self.manifest.files if name.endswith(".safetensors")
+        )
 
     def read(self, name: str) -> bytes:
         """The bytes of one of the bundle's files, its hash checked; BundleError otherwise."""
@@ -115,18 +125,22 @@ class Bundle:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise BundleError(f"{path}: cannot be read ({error.strerror or error}); install the bundle again") from error
+            raise BundleError(
+                f"{path}: cannot be read ({error.strerror or error}); install the bundle again"
+            ) from error
         if hashlib.sha256(data).hexdigest() != self.manifest.files[name]:
             raise BundleError(
-                f"{path}: is damaged or was changed (its SHA-256 is not the one in {MANIFEST}); install the bundle again"
+                f"{path}: is damaged or was changed (its SHA-256 is not the one in {MANIFEST}); install "
+                "the bundle again"
             )
         return data
 
     def tensors(self, part: str, expected: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
         """The tensors of `<part>.safetensors` on the CPU, floating ones as float32.
 
-        expected: name -> tensor, or shape, or (shape, dtype): names and shapes must be exactly these (for a module:
-        its `state_dict()`). Checks hash, names, shapes, dtypes, finiteness; BundleError names the first difference.
+        expected: name -> tensor, or shape, or (shape, dtype): names and shapes must be exactly these (for a
+        module: its `state_dict()`). Checks hash, names, shapes, dtypes, finiteness; BundleError names the
+        first difference.
         """
         name = f"{part}.safetensors"
         return tensorfile.read(self.read(name), self.path / name, expected)
@@ -164,9 +178,11 @@ def open_bundle(folder: Path | str, kind: Kind | None = None) -> Bundle:
         what = "is a file" if folder.exists() else "does not exist"
         raise BundleError(f"{folder}: {what}; a bundle is a folder holding {MANIFEST}")
     if not path.is_file():
-        raise BundleError(f"{folder}: holds no {MANIFEST}, so it is no bundle (or an incomplete one): install it again")
+        raise BundleError(
+            f"{folder}: holds no {MANIFEST}, so it is no bundle (or an incomplete one): install it again"
+        )
     try:
-        text = path.read_bytes()[: 1_000_001].decode("utf-8")
+        text = path.read_bytes()[:1_000_001].decode("utf-8")
     except UnicodeDecodeError as error:
         raise BundleError(f"{path}: is not UTF-8 text; install the bundle again") from error
     except OSError as error:
@@ -196,10 +212,10 @@ def write_bundle(
 ) -> Path:
     """Write a bundle whole or not at all; returns its folder.
 
-    tensors: part -> name -> tensor; each part becomes `<part>.safetensors` (empty parts are left out). card: the text
-    of README.md. hub: the name of the hub `hub_fingerprint` belongs to. extras: further data files, e.g. a preview
-    PNG. The same arguments write the same bytes. Raises BundleError (what cannot be loaded is not written, NaN
-    included), UsageError where `folder` exists and `overwrite` is false.
+    tensors: part -> name -> tensor; each part becomes `<part>.safetensors` (empty parts are left out). card:
+    the text of README.md. hub: the name of the hub `hub_fingerprint` belongs to. extras: further data files,
+    e.g. a preview PNG. The same arguments write the same bytes. Raises BundleError (what cannot be loaded is
+    not written, NaN included), UsageError where `folder` exists and `overwrite` is false.
     """
     folder = Path(folder)
     contents: dict[str, bytes] = {CARD: card.encode("utf-8"), **(extras or {})}
@@ -238,9 +254,11 @@ def write_bundle(
 
 
 def fingerprint(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> str:
-    """SHA-256 over the configuration (canonical JSON) and each tensor's name, dtype, shape and bytes, by name.
+    """SHA-256 over the configuration (canonical JSON) and each tensor's name, dtype, shape and bytes, by
+    name.
 
-    The same weights and configuration give the same fingerprint on every device and system (bytes little-endian).
+    The same weights and configuration give the same fingerprint on every device and system (bytes
+    little-endian).
     """
     digest = hashlib.sha256()
     digest.update(json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("utf-8"))

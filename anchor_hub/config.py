@@ -1,8 +1,8 @@
 """Strict YAML, read and written.
 
-Read as YAML 1.2's core schema says, less what surprises: `1e-3` is a number; `no`, `1:30` and `2026-01-01` are text;
-`012` is refused (write 12 or "012"); duplicate keys, anchors, aliases, tags, several documents, files above 1 MB and nesting
-above 50 are refused, each with file, line and the fix.
+Read as YAML 1.2's core schema says, less what surprises: `1e-3` is a number; `no`, `1:30` and `2026-01-01`
+are text; `012` is refused (write 12 or "012"); duplicate keys, anchors, aliases, tags, several documents,
+files above 1 MB and nesting above 50 are refused, each with file, line and the fix.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class _Loader(_BaseLoader):
 class _Dumper(yaml.SafeDumper):
     """SafeDumper that quotes what either YAML 1.1 or `_Loader` would read as something else than text."""
 
-    yaml_implicit_resolvers = {key: list(value) for key, value in yaml.SafeDumper.yaml_implicit_resolvers.items()}
+    yaml_implicit_resolvers = {
+        key: list(value) for key, value in yaml.SafeDumper.yaml_implicit_resolvers.items()
+    }
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -76,8 +78,10 @@ def _construct_int(loader: Any, node: Any) -> int:
     text = _scalar(node)
     digits = text.lstrip("+-")
     if len(digits) > 1 and digits[0] == "0":
-        raise _Refused(f"{text[:40]} begins with 0: write {digits.lstrip('0') or '0'} for a number or quote it for text",
-                       node.start_mark)
+        raise _Refused(
+            f"{text[:40]} begins with 0: write {digits.lstrip('0') or '0'} for a number or quote it for text",
+            node.start_mark,
+        )
     if not _INT.match(text) or len(digits) > 18:
         raise _Refused(f"{text[:40]} is not a whole number of at most 18 digits", node.start_mark)
     return int(text)
@@ -134,8 +138,9 @@ def _check_events(text: str) -> None:
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent):
             raise _Refused(f"the alias *{event.anchor} is not allowed: write the value out", event.start_mark)
-        if getattr(event, "anchor", None):
-            raise _Refused(f"the anchor &{event.anchor} is not allowed: write the value out", event.start_mark)  # type: ignore[attr-defined]
+        anchor = getattr(event, "anchor", None)
+        if anchor:
+            raise _Refused(f"the anchor &{anchor} is not allowed: write the value out", event.start_mark)
         if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             depth += 1
             if depth > MAX_DEPTH:
@@ -164,16 +169,20 @@ def read_text(path: Path, limit: int = MAX_BYTES) -> str:
 
 
 @overload
-def load_yaml(source: Path | str, model: None = None, *, where: str | None = None, top: type = dict) -> Any: ...
+def load_yaml(
+    source: Path | str, model: None = None, *, where: str | None = None, top: type = dict
+) -> Any: ...
 @overload
-def load_yaml(source: Path | str, model: type[ModelT], *, where: str | None = None, top: type = dict) -> ModelT: ...
+def load_yaml(
+    source: Path | str, model: type[ModelT], *, where: str | None = None, top: type = dict
+) -> ModelT: ...
 def load_yaml(
     source: Path | str, model: type[Any] | None = None, *, where: str | None = None, top: type = dict
 ) -> Any:
     """Read YAML from a file (`Path`) or a text (`str`); validated as `model` where given.
 
-    top: the type the top level must have (`dict` or `list`). where: how errors name a text (default "<text>").
-    Raises ConfigError with file, line and fix.
+    top: the type the top level must have (`dict` or `list`). where: how errors name a text (default
+    "<text>"). Raises ConfigError with file, line and fix.
     """
     name = where or (str(source) if isinstance(source, Path) else "<text>")
     text = read_text(source) if isinstance(source, Path) else source
@@ -187,7 +196,11 @@ def load_yaml(
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        hint = "; indent with spaces, not tabs" if "\\t" in str(error.problem) or "tab" in str(error.problem) else ""
+        hint = (
+            "; indent with spaces, not tabs"
+            if "\\t" in str(error.problem) or "tab" in str(error.problem)
+            else ""
+        )
         raise ConfigError(f"{name}{line}: is not valid YAML: {_one_line(error.problem)}{hint}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: is not valid YAML: {_one_line(error)}") from error
@@ -223,7 +236,9 @@ def _problem(item: Any, model: type[pydantic.BaseModel]) -> str:
     if item["type"] == "missing":
         return f"the key {key!r} is missing"
     given = item.get("input")
-    shown = f", got {_one_line(repr(given))}" if isinstance(given, (str, int, float, bool, type(None))) else ""
+    shown = (
+        f", got {_one_line(repr(given))}" if isinstance(given, (str, int, float, bool, type(None))) else ""
+    )
     return f"{key}: {_one_line(item['msg'])}{shown}"
 
 
@@ -246,7 +261,9 @@ def dump_yaml(value: Any) -> str:
 
     Accepts dicts, lists, tuples, text, finite numbers, booleans and None; ConfigError for anything else.
     """
-    return yaml.dump(_plain(value, "the top level", 0), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(
+        _plain(value, "the top level", 0), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110
+    )
 
 
 def _plain(value: Any, where: str, depth: int) -> Any:

@@ -46,12 +46,17 @@ def _torch() -> Iterator[Finding]:
     try:
         torch = importlib.import_module("torch")
     except Exception as error:
-        yield Finding("torch", "error", f"cannot be imported ({type(error).__name__}: {error}): reinstall torch")
+        yield Finding(
+            "torch", "error", f"cannot be imported ({type(error).__name__}: {error}): reinstall torch"
+        )
         return
     yield Finding("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
     devices = ["cpu"]
     if torch.cuda.is_available():
-        devices += [f"cuda:{index} ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())]
+        devices += [
+            f"cuda:{index} ({torch.cuda.get_device_name(index)})"
+            for index in range(torch.cuda.device_count())
+        ]
     if torch.backends.mps.is_available():
         devices.append("mps")
     yield Finding("devices", "ok", ", ".join(devices))
@@ -62,7 +67,8 @@ def _torchvision() -> Iterator[Finding]:
         found = importlib.import_module("torchvision")
     except Exception as error:
         yield Finding(
-            "torchvision", "warning",
+            "torchvision",
+            "warning",
             f"cannot be imported ({type(error).__name__}: {error}): only perceptual metrics (LPIPS) need it; "
             "reinstall torch and torchvision together",
         )
@@ -81,7 +87,11 @@ def _home() -> Iterator[Finding]:
             pass
     except OSError as error:
         reason = error.strerror or error
-        yield Finding("home", "error", f"{place}: cannot be written ({reason}): set ANCHOR_HOME to a folder you can write to")
+        yield Finding(
+            "home",
+            "error",
+            f"{place}: cannot be written ({reason}): set ANCHOR_HOME to a folder you can write to",
+        )
         return
     yield Finding("home", "ok", f"{place}{'' if place.path.exists() else ' (made when first needed)'}")
 
@@ -91,7 +101,9 @@ def _plugins() -> Iterator[Finding]:
 
     for plugin in registry().plugins:
         if plugin.status != "ok":
-            yield Finding("plugin", "error" if plugin.first_party else "warning", f"{plugin.label}: {plugin.reason}")
+            yield Finding(
+                "plugin", "error" if plugin.first_party else "warning", f"{plugin.label}: {plugin.reason}"
+            )
         else:
             notes = f" ({'; '.join(plugin.notes)})" if plugin.notes else ""
             yield Finding("plugin", "warning" if plugin.notes else "ok", f"{plugin.label}{notes}")
@@ -109,12 +121,17 @@ def _bundles() -> Iterator[Finding]:
                 if kind == "hub":
                     fingerprints.add(manifest.hub_fingerprint)
                 elif not problem and manifest.hub_fingerprint not in fingerprints:
-                    problem = f"its hub {manifest.hub or manifest.hub_fingerprint} is not on this machine: install it"
+                    problem = f"its hub {manifest.hub or manifest.hub_fingerprint} is not here: install it"
             except AnchorError as error:
                 problem = problem or str(error)
             yield Finding(kind, "error" if problem else "ok", f"{name}: {problem or 'every byte verified'}")
 
 
 _CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
-    "python": _python, "torch": _torch, "torchvision": _torchvision, "home": _home, "plugins": _plugins, "bundles": _bundles,
+    "python": _python,
+    "torch": _torch,
+    "torchvision": _torchvision,
+    "home": _home,
+    "plugins": _plugins,
+    "bundles": _bundles,
 }

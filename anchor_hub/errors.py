@@ -1,7 +1,8 @@
-"""Errors a user may see. Each also derives from the natural builtin, so ordinary `except ValueError` code works.
+"""Errors a user may see. Each also derives from the natural builtin, so ordinary `except ValueError` code
+works.
 
-A message says what failed, on which file or name, and what to do. The command line prints it without a traceback and
-exits with `exit_code`: 1 where data is wrong, 2 where the call is wrong.
+A message says what failed, on which file or name, and what to do. The command line prints it without a
+traceback and exits with `exit_code`: 1 where data is wrong, 2 where the call is wrong.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ class CommandNotFoundError(NotFoundError):
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """A sentence naming the nearest of `candidates`, or the whole (short) list, or '' where there is none.
 
-    Begins with a space, so that it can be appended to a message: `f"no hub named {name!r}.{did_you_mean(...)}"`.
+    Begins with a space, so that it can be appended to a message: `f"no hub named
+    {name!r}.{did_you_mean(...)}"`.
     """
     known = sorted(str(candidate) for candidate in candidates)
     if not known:

@@ -55,7 +55,8 @@ def recover_folder(folder: Path) -> None:
 def new_folder(folder: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     """Fill a temporary folder that becomes `folder` when the block ends without an error.
 
-    Raises FileExistsError where `folder` exists and `overwrite` is false, HomeError where nothing can be written.
+    Raises FileExistsError where `folder` exists and `overwrite` is false, HomeError where nothing can be
+    written.
     """
     folder = Path(folder)
     recover_folder(folder)
@@ -65,7 +66,9 @@ def new_folder(folder: Path | str, *, overwrite: bool = False) -> Iterator[Path]
     try:
         temporary.mkdir(parents=True)
     except OSError as error:
-        raise HomeError(f"{folder}: cannot be created ({error.strerror or error}); choose a folder you can write to") from error
+        raise HomeError(
+            f"{folder}: cannot be created ({error.strerror or error}); choose a folder you can write to"
+        ) from error
     try:
         yield temporary
         for item in temporary.rglob("*"):

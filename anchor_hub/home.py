@@ -1,4 +1,6 @@
-"""The user's home folder: `$ANCHOR_HOME`, else the platform's folder for user data. Made when first written to."""
+"""The user's home folder: `$ANCHOR_HOME`, else the platform's folder for user data. Made when first written
+to.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from anchor_hub.specs import check_name
 
 @dataclass(frozen=True)
 class Home:
-    """Paths below the home folder; reading them creates nothing. Works wherever a path does (`os.fspath`, `/`)."""
+    """Paths below the home folder; reading them creates nothing. Works wherever a path does (`os.fspath`,
+    `/`).
+    """
 
     path: Path
 
@@ -54,13 +58,14 @@ class Home:
         return {"hub": self.hubs, "domain": self.domains, "translator": self.translators}[kind]
 
     def make(self, folder: Path | None = None) -> Path:
-        """Create `folder` (default: the home itself) and its parents; HomeError where that is not possible."""
+        """Create `folder` (default: the home itself) and its parents; HomeError where that fails."""
         target = folder or self.path
         try:
             target.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HomeError(
-                f"{target}: cannot be created ({error.strerror or error}); set ANCHOR_HOME to a folder you can write to"
+                f"{target}: cannot be created ({error.strerror or error}); set ANCHOR_HOME to a folder "
+                "you can write to"
             ) from error
         return target
 
@@ -78,10 +83,13 @@ class Home:
             held.acquire()
         except filelock.Timeout as error:
             raise HomeError(
-                f"{path}: another process has been holding this lock for {timeout:.0f} s; wait for it to finish"
+                f"{path}: another process has been holding this lock for {timeout:.0f} s; wait for "
+                "it to finish"
             ) from error
         except (OSError, NotImplementedError) as error:
-            raise HomeError(f"{path}: cannot be locked ({error}); set ANCHOR_HOME to a folder you can write to") from error
+            raise HomeError(
+                f"{path}: cannot be locked ({error}); set ANCHOR_HOME to a folder you can write to"
+            ) from error
         try:
             yield
         finally:
@@ -89,7 +97,8 @@ class Home:
 
 
 def home() -> Home:
-    """The home folder in force now: `$ANCHOR_HOME` if set and not empty, else the user data folder "anchor-hub".
+    """The home folder in force now: `$ANCHOR_HOME` if set and not empty, else the user data folder
+    "anchor-hub".
 
     Raises HomeError where the system has no home folder to offer and ANCHOR_HOME is not set.
     """

@@ -1,4 +1,6 @@
-"""What `anchor hubs` and `anchor domains` say: rows about bundles, verification, removal. No torch until verifying."""
+"""What `anchor hubs` and `anchor domains` say: rows about bundles, verification, removal. No torch until
+verifying.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,23 @@ def names(kind: Kind) -> Any:
 
 def describe(kind: Kind, name: str, found: Any = None) -> dict[str, Any]:
     """One row: name, state ("ready", "can be added", "damaged"), source, modality, hub, path, summary."""
-    row: dict[str, Any] = {"name": name, "state": "ready", "source": "home", "summary": "", "path": None, "note": ""}
+    row: dict[str, Any] = {
+        "name": name,
+        "state": "ready",
+        "source": "home",
+        "summary": "",
+        "path": None,
+        "note": "",
+    }
     if kind == "domain":
         row.update(modality="", hub="")
     try:
         record: Registered[Any] = (found if found is not None else names(kind))[name]
     except AnchorError as error:
         return {**row, "state": "damaged", "note": str(error)}
-    row.update(source=record.source if record.source == "home" else record.plugin, summary=record.spec.summary)
+    row.update(
+        source=record.source if record.source == "home" else record.plugin, summary=record.spec.summary
+    )
     row.update(note=record.note)
     if kind == "domain":
         row.update(modality=str(record.spec.modality.get("name", "")), hub=record.spec.hub)
@@ -46,12 +57,18 @@ def describe_all(kind: Kind) -> list[dict[str, Any]]:
 
 
 def locate(kind: Kind, name: str) -> Bundle:
-    """The bundle of a registered name (or of a folder given as a path); an error that says how to get it otherwise."""
+    """The bundle of a registered name (or of a folder given as a path); an error that says how to get it
+    otherwise.
+    """
     if "/" in name or "\\" in name:
         return open_bundle(name, kind)
     record = names(kind)[name]
     if record.bundle is None:
-        how = f"`anchor add-domain {name}` trains it" if kind == "domain" else f"`anchor hubs train {name}` trains it"
+        how = (
+            f"`anchor add-domain {name}` trains it"
+            if kind == "domain"
+            else f"`anchor hubs train {name}` trains it"
+        )
         raise UsageError(f"the {kind} {name!r} has no bundle on this machine yet: {how}")
     return open_bundle(record.bundle, kind)
 
@@ -88,12 +105,15 @@ def remove(kind: Kind, name: str, *, force: bool = False) -> Path:
     found = names(kind)
     if not folder.is_dir() and name in found:
         record = found[name]
-        raise UsageError(f"the {kind} {name!r} belongs to the plugin {record.label}, not to your home: it stays")
+        raise UsageError(
+            f"the {kind} {name!r} belongs to the plugin {record.label}, not to your home: it stays"
+        )
     if kind == "hub" and not force:
         users = _domains_of(folder)
         if users:
             raise UsageError(
-                f"the hub {name!r} is used by the domains {', '.join(users)}: remove them first, or pass --force"
+                f"the hub {name!r} is used by the domains {', '.join(users)}: remove them first, or "
+                "pass --force"
             )
     return remove_bundle(kind, name)
 

@@ -43,7 +43,7 @@ SLOW_SECONDS = 1.0
 
 @dataclass
 class Plugin:
-    """One entry point and what became of it. `reason` says why it is quarantined; `notes` what else is odd."""
+    """One entry point and what became of it. `reason`: why it is quarantined; `notes`: what else is odd."""
 
     name: str
     distribution: str
@@ -71,13 +71,20 @@ class Plugin:
         """What `anchor plugins --json` prints."""
         names = {kind: [spec.name for spec in specs] for kind, specs in self.specs.items()}
         return {
-            "name": self.name, "distribution": self.distribution, "version": self.version, "target": self.target,
-            "status": self.status, "reason": self.reason, "hooks": self.hooks, "registers": names, "notes": self.notes,
+            "name": self.name,
+            "distribution": self.distribution,
+            "version": self.version,
+            "target": self.target,
+            "status": self.status,
+            "reason": self.reason,
+            "hooks": self.hooks,
+            "registers": names,
+            "notes": self.notes,
         }
 
 
 def _entry_points() -> list[Any]:
-    found = {}
+    found: dict[tuple[str, str, str], Any] = {}
     for entry in importlib.metadata.entry_points(group=hookspecs.PROJECT):
         # The same installation can be seen twice (two entries of sys.path): once is enough.
         found.setdefault((_distribution(entry), entry.name, entry.value), entry)
@@ -92,11 +99,13 @@ def _distribution(entry: Any) -> str:
 def load_plugins() -> list[Plugin]:
     """Load every entry point of the group `anchor_hub` that `ANCHOR_LOAD_PLUGINS` allows.
 
-    ANCHOR_LOAD_PLUGINS: not set: all; a comma-separated list of plugin or distribution names: only those; empty:
-    none. The project's own always load.
+    ANCHOR_LOAD_PLUGINS: not set: all; a comma-separated list of plugin or distribution names: only those;
+    empty: none. The project's own always load.
     """
     allowed = os.environ.get("ANCHOR_LOAD_PLUGINS")
-    wanted = None if allowed is None else {item.strip().lower() for item in allowed.split(",") if item.strip()}
+    wanted = (
+        None if allowed is None else {item.strip().lower() for item in allowed.split(",") if item.strip()}
+    )
     plugins = []
     entries = _entry_points()
     for entry in entries:
@@ -108,7 +117,8 @@ def load_plugins() -> list[Plugin]:
         rivals = [other for other, _ in plugins if other.name == plugin.name and other is not plugin]
         if rivals and not plugin.first_party:
             plugin.quarantine(
-                f"the plugin name {plugin.name!r} is also taken by {rivals[0].label}: uninstall one of the two "
+                f"the plugin name {plugin.name!r} is also taken by {rivals[0].label}: uninstall "
+                "one of the two "
                 f"distributions, {plugin.distribution} or {rivals[0].distribution}"
             )
             continue
@@ -135,7 +145,10 @@ def _load(plugin: Plugin, load: Callable[[], Any]) -> None:
     except SystemExit as error:
         plugin.quarantine(f"it calls sys.exit({error.code!r}) when loaded")
     except ModuleNotFoundError as error:
-        plugin.quarantine(f"importing {plugin.target} fails: {error}; install what is missing or uninstall {plugin.distribution}")
+        plugin.quarantine(
+            f"importing {plugin.target} fails: {error}; install what is missing or uninstall "
+            f"{plugin.distribution}"
+        )
     except BaseException as error:
         plugin.quarantine(f"loading {plugin.target} fails: {type(error).__name__}: {error}")
     seconds = time.perf_counter() - began
@@ -148,13 +161,14 @@ def _load(plugin: Plugin, load: Callable[[], Any]) -> None:
 def collect(module: Any, name: str = "plugin") -> tuple[list[str], dict[str, list[Spec]]]:
     """Call all hooks of one plugin; returns the hooks it implements and the specs it registered, by kind.
 
-    Raises PluginError where the plugin breaks the contract: a misspelt hook, an unknown argument, a hook that raises,
-    a record of the wrong type, an invalid or repeated name.
+    Raises PluginError where the plugin breaks the contract: a misspelt hook, an unknown argument, a hook that
+    raises, a record of the wrong type, an invalid or repeated name.
     """
     version = getattr(module, "ANCHOR_API", hookspecs.API_VERSION)
     if version != hookspecs.API_VERSION:
         raise PluginError(
-            f"it is written for version {version!r} of the plugin contract, this Anchor Hub has {hookspecs.API_VERSION}: "
+            f"it is written for version {version!r} of the plugin contract, this Anchor Hub has "
+            f"{hookspecs.API_VERSION}: "
             "install versions that fit each other"
         )
     # A manager of its own: no plugin's hook or wrapper can reach another's.
@@ -189,7 +203,11 @@ def collect(module: Any, name: str = "plugin") -> tuple[list[str], dict[str, lis
 
 def _explain(error: Exception, module: Any) -> str:
     for name in dir(module):
-        if name.startswith("anchor_") and name not in HOOKS and hasattr(getattr(module, name), "anchor_hub_impl"):
+        if (
+            name.startswith("anchor_")
+            and name not in HOOKS
+            and hasattr(getattr(module, name), "anchor_hub_impl")
+        ):
             return f"it implements {name}, which is no hook.{did_you_mean(name, HOOKS)}"
     return f"it does not fit the contract: {error}"
 

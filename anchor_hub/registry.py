@@ -1,14 +1,14 @@
-"""Finds hubs, domains, modalities, backends, data sets, recipes and commands by name, from plugins and the home.
+"""Finds hubs, domains, modalities, backends, data sets, recipes and commands by name, from plugins and the
+home.
 
-Nothing is opened until it is asked for: plugins register names and paths, the home is listed, manifests are read one by
-one. Precedence of one name: the user's home, then this project, then others' plugins; two others with one name is an
-error that names both.
+Nothing is opened until it is asked for: plugins register names and paths, the home is listed, manifests are
+read one by one. Precedence of one name: the user's home, then this project, then others' plugins; two others
+with one name is an error that names both.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,14 +29,17 @@ from anchor_hub.specs import (
     RecipeSpec,
     Spec,
     check_name,
-    check_target,
+    import_target,
 )
 
 SpecT = TypeVar("SpecT", bound=Spec)
 _NOT_FOUND: dict[str, type[errors.NotFoundError]] = {
-    "hub": errors.HubNotFoundError, "domain": errors.DomainNotFoundError,
-    "modality": errors.ModalityNotFoundError, "backend": errors.BackendNotFoundError,
-    "dataset": errors.DatasetNotFoundError, "recipe": errors.RecipeNotFoundError,
+    "hub": errors.HubNotFoundError,
+    "domain": errors.DomainNotFoundError,
+    "modality": errors.ModalityNotFoundError,
+    "backend": errors.BackendNotFoundError,
+    "dataset": errors.DatasetNotFoundError,
+    "recipe": errors.RecipeNotFoundError,
     "command": errors.CommandNotFoundError,
 }
 
@@ -85,7 +88,8 @@ class Names(Mapping[str, Registered[SpecT]]):
         if len(records) > 1:
             first, second = records[0], records[1]
             raise PluginError(
-                f"the {self._kind} {name!r} is registered by two plugins, {first.label} and {second.label}: uninstall one, "
+                f"the {self._kind} {name!r} is registered by two plugins, {first.label} and "
+                f"{second.label}: uninstall one, "
                 "or choose with ANCHOR_LOAD_PLUGINS"
             )
         return records[0]
@@ -153,27 +157,28 @@ class Registry:
     def _with_home(self, kind: str, collection: str) -> Names[Any]:
         names = self._from_plugins(kind, collection)
         for name, folder in home_bundles(kind).items():
-            shadowed = (names._records.get(name) or [None])[0]
+            records = names._records.get(name)
+            shadowed = records[0] if records else None
             names._lazy[name] = functools.partial(_from_home, kind, folder, shadowed)
         return names
 
     def load(self, target: str, what: str = "") -> Any:
         """Import `"module:attribute"`; PluginError naming `what` (or the target) where that fails."""
-        check_target(target)
-        module, _, attribute = target.partition(":")
         try:
-            return functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
-        except AttributeError as error:
-            reason = f"module {module} has no {attribute}"
-            raise PluginError(f"{what or target}: {target} cannot be loaded: {reason}") from error
+            return import_target(target)
+        except UsageError:
+            raise
         except (Exception, SystemExit) as error:
             raise PluginError(
-                f"{what or target}: {target} cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                f"{what or target}: {target} cannot be loaded: {type(error).__name__}: "
+                f"{' '.join(str(error).split())[:300]}"
             ) from error
 
 
 def home_bundles(kind: str) -> dict[str, Path]:
-    """Name -> folder of the bundles of `kind` in the home; manifests are not read. Empty where there is no home."""
+    """Name -> folder of the bundles of `kind` in the home; manifests are not read. Empty where there is no
+    home.
+    """
     try:
         folder = home().folder(kind)
         # A folder caught between the two renames of an overwrite is put back first.
@@ -198,7 +203,9 @@ def _from_home(kind: str, folder: Path, shadowed: Registered[Any] | None) -> Reg
     note = f"in place of the one of {shadowed.label}" if shadowed else ""
     if kind == "hub":
         summary = shadowed.spec.summary if shadowed else ""
-        return Registered(HubSpec(folder.name, bundle=str(folder), summary=summary), "home", "home", note=note)
+        return Registered(
+            HubSpec(folder.name, bundle=str(folder), summary=summary), "home", "home", note=note
+        )
     from anchor_hub.bundle import open_bundle
 
     manifest = open_bundle(folder, "domain").manifest
@@ -213,5 +220,5 @@ def _from_home(kind: str, folder: Path, shadowed: Registered[Any] | None) -> Reg
 
 @functools.cache
 def registry() -> Registry:
-    """This process's registry; plugins are loaded on the first call. `registry.cache_clear()` forgets them."""
+    """This process's registry; plugins load on the first call. `registry.cache_clear()` forgets them."""
     return Registry()

@@ -1,11 +1,13 @@
-"""What plugins register: small frozen records of names, paths and import targets. No torch, no file is opened.
+"""What plugins register: small frozen records of names, paths and import targets. No torch, no file is
+opened.
 
-A target is `"module:attribute"`, imported when it is first used. Names are lower-case ASCII, so that they are safe as
-file names on every system and never look like one another.
+A target is `"module:attribute"`, imported when it is first used. Names are lower-case ASCII, so that they are
+safe as file names on every system and never look like one another.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -16,18 +18,27 @@ from anchor_hub.errors import UsageError
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _TARGET = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 # Windows opens devices, not files, under these names, whatever the suffix.
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
+_DEVICES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)),
+}
 MAX_SUMMARY = 500
 
 
 def check_name(name: object, what: str = "name") -> str:
-    """`name`, if it is usable as a hub's, domain's or plugin's name; raises UsageError saying the rule otherwise."""
+    """`name`, if it is usable as a hub's, domain's or plugin's name; raises UsageError saying the rule
+    otherwise.
+    """
     if not isinstance(name, str):
         raise UsageError(f"{what} must be text, not {type(name).__name__}")
     shown = name if len(name) <= 80 else f"{name[:77]}..."
     if len(name) > 64 or not _NAME.fullmatch(name) or ".." in name:
         raise UsageError(
-            f"{what} {ascii(shown)} is not usable: take 1 to 64 lower-case letters (a-z), digits, '-', '_' or '.', "
+            f"{what} {ascii(shown)} is not usable: take 1 to 64 lower-case letters (a-z), digits, '-', "
+            "'_' or '.', "
             "beginning and ending with a letter or digit"
         )
     if name.split(".")[0] in _DEVICES:
@@ -40,6 +51,15 @@ def check_target(target: object, what: str = "target") -> str:
     if not isinstance(target, str) or not _TARGET.fullmatch(target):
         raise UsageError(f"{what} must read 'package.module:attribute', got {ascii(target)[:80]}")
     return target
+
+
+def import_target(target: str) -> Any:
+    """Import `"module:attribute"`. Raises whatever the import raises, AttributeError where it lacks the attribute."""
+    module, _, attribute = check_target(target).partition(":")
+    found: Any = importlib.import_module(module)
+    for part in attribute.split("."):
+        found = getattr(found, part)
+    return found
 
 
 @dataclass(frozen=True)
@@ -66,7 +86,10 @@ class Spec:
             elif not isinstance(value, str):
                 raise UsageError(f"{where} must be text, got {type(value).__name__}")
         if len(self.summary) > MAX_SUMMARY or not self.summary.isprintable():
-            raise UsageError(f"{type(self).__name__} {self.name!r}: summary must be one line of at most {MAX_SUMMARY} characters")
+            raise UsageError(
+                f"{type(self).__name__} {self.name!r}: summary must be one line of at most "
+                f"{MAX_SUMMARY} characters"
+            )
 
 
 _OPTIONAL = {"bundle", "dataset", "samples"}
@@ -84,9 +107,9 @@ class HubSpec(Spec):
 class DomainSpec(Spec):
     """A domain of one hub.
 
-    hub: name of the hub. modality: `{"name": ..., options}`. bundle: folder of the trained bundle; None (or a folder
-    that does not exist) lists the domain as one that can be added. dataset: `"<dataset>:<argument>"`, what
-    `anchor add-domain` trains on. training: recipe options. samples: folder of example inputs.
+    hub: name of the hub. modality: `{"name": ..., options}`. bundle: folder of the trained bundle; None (or a
+    folder that does not exist) lists the domain as one that can be added. dataset: `"<dataset>:<argument>"`,
+    what `anchor add-domain` trains on. training: recipe options. samples: folder of example inputs.
     """
 
     hub: str = ""
@@ -120,7 +143,9 @@ class BackendSpec(Spec):
 
 @dataclass(frozen=True)
 class DatasetSpec(Spec):
-    """A data set; `target(argument, *, size, count, seed, home, progress)` returns the folder its files lie in."""
+    """A data set; `target(argument, *, size, count, seed, home, progress)` returns the folder its files lie
+    in.
+    """
 
     target: str = ""
 
@@ -130,7 +155,9 @@ RECIPE_KINDS = ("hub", "domain", "translator")
 
 @dataclass(frozen=True)
 class RecipeSpec(Spec):
-    """A training recipe; `target` is a class deriving from `anchor_hub.training.Recipe`; `kind` is what it exports."""
+    """A training recipe; `target` is a class deriving from `anchor_hub.training.Recipe`; `kind` is what it
+    exports.
+    """
 
     target: str = ""
     kind: str = "domain"
@@ -138,12 +165,16 @@ class RecipeSpec(Spec):
     def check(self) -> None:
         super().check()
         if self.kind not in RECIPE_KINDS:
-            raise UsageError(f"RecipeSpec {self.name!r}: kind must be one of {', '.join(RECIPE_KINDS)}, got {self.kind!r}")
+            raise UsageError(
+                f"RecipeSpec {self.name!r}: kind must be one of {', '.join(RECIPE_KINDS)}, got {self.kind!r}"
+            )
 
 
 @dataclass(frozen=True)
 class CommandSpec(Spec):
-    """A command `anchor NAME`; `target` is a Typer app or a plain function; `help` is its line in `anchor --help`."""
+    """A command `anchor NAME`; `target` is a Typer app or a plain function; `help` is its line in `anchor
+    --help`.
+    """
 
     target: str = ""
     help: str = ""

@@ -32,7 +32,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def check_header(data: bytes, where: object) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Name -> (dtype, shape) of a .safetensors file's tensors; BundleError naming `where` for anything unusual."""
+    """Name -> (dtype, shape) of a .safetensors file's tensors; BundleError naming `where` for anything
+    unusual.
+    """
 
     def bad(reason: str) -> BundleError:
         return BundleError(f"{where}: is not a usable .safetensors file: {reason}; install the bundle again")
@@ -99,14 +101,21 @@ def _wanted(value: Any) -> tuple[tuple[int, ...], Any]:
 def _check_expected(tensors: Mapping[str, Tensor], expected: Mapping[str, Any], where: object) -> None:
     missing, unexpected = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
     if missing or unexpected:
-        parts = [f"{label} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-                 for label, names in (("lacks", missing), ("has the unexpected", unexpected)) if names]
-        raise BundleError(f"{where}: does not fit its architecture: {'; '.join(parts)}. Is it a file of another bundle?")
+        parts = [
+            f"{label} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+            for label, names in (("lacks", missing), ("has the unexpected", unexpected))
+            if names
+        ]
+        raise BundleError(
+            f"{where}: does not fit its architecture: {'; '.join(parts)}. Is it a file of another bundle?"
+        )
     for name, value in expected.items():
         shape, dtype = _wanted(value)
         tensor = tensors[name]
         if tuple(tensor.shape) != shape:
-            raise BundleError(f"{where}: {name} has shape {list(tensor.shape)}, the architecture needs {list(shape)}")
+            raise BundleError(
+                f"{where}: {name} has shape {list(tensor.shape)}, the architecture needs {list(shape)}"
+            )
         if dtype is not None and dtype.is_floating_point != tensor.dtype.is_floating_point:
             raise BundleError(f"{where}: {name} has dtype {tensor.dtype}, the architecture needs {dtype}")
 
@@ -114,7 +123,8 @@ def _check_expected(tensors: Mapping[str, Tensor], expected: Mapping[str, Any], 
 def read(data: bytes, where: object, expected: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
     """Tensors of a .safetensors file given as bytes, on the CPU; floating ones become float32.
 
-    expected: see `Bundle.tensors`. Raises BundleError naming `where` (header, names, shapes, dtypes, NaN or Inf).
+    expected: see `Bundle.tensors`. Raises BundleError naming `where` (header, names, shapes, dtypes, NaN or
+    Inf).
     """
     check_header(data, where)
     import safetensors
@@ -131,14 +141,19 @@ def read(data: bytes, where: object, expected: Mapping[str, Any] | None = None) 
     for name, tensor in stored.items():
         if tensor.dtype.is_floating_point:
             if not bool(torch.isfinite(tensor).all()):
-                raise BundleError(f"{where}: {name} holds NaN or infinity: the weights are damaged, install or train them again")
+                raise BundleError(
+                    f"{where}: {name} holds NaN or infinity: the weights are damaged, install or "
+                    "train them again"
+                )
             tensor = tensor.to(torch.float32)
         result[name] = tensor
     return result
 
 
 def write(tensors: Mapping[str, Tensor], where: object) -> bytes:
-    """The bytes of a .safetensors file: tensors by name, no metadata. BundleError for what `read` would refuse."""
+    """The bytes of a .safetensors file: tensors by name, no metadata. BundleError for what `read` would
+    refuse.
+    """
     import safetensors.torch
     import torch
 
@@ -147,7 +162,10 @@ def write(tensors: Mapping[str, Tensor], where: object) -> bytes:
         # A clone of its own: views and shared storage are refused by the format.
         tensor = tensors[name].detach().to("cpu").contiguous().clone()
         if tensor.dtype.is_floating_point and not bool(torch.isfinite(tensor).all()):
-            raise BundleError(f"{where}: {name} holds NaN or infinity, so it is not saved: train again with a lower learning rate")
+            raise BundleError(
+                f"{where}: {name} holds NaN or infinity, so it is not saved: train again with a lower "
+                "learning rate"
+            )
         ready[name] = tensor
     data = safetensors.torch.save(ready)
     check_header(data, where)

@@ -10,7 +10,7 @@ from anchor_hub.errors import DataError
 
 
 def training_folder(argument: str, **request: Any) -> Path:
-    """The folder named by `argument`, checked to exist; size, count and seed of the request do not change it."""
+    """The folder named by `argument`, checked to exist; size, count and seed do not change what is in it."""
     folder = Path(os.path.abspath(Path(argument)))
     if not argument or not folder.is_dir():
         what = "is a file" if folder.is_file() else "does not exist"

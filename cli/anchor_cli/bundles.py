@@ -18,7 +18,7 @@ def list_bundles(kind: Kind, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ("name", "state", "source", "summary")
+    columns: tuple[str, ...] = ("name", "state", "source", "summary")
     if kind == "domain":
         columns = ("name", "state", "modality", "hub", "source", "summary")
     print_table([column.upper() for column in columns], [[row[column] for column in columns] for row in rows])
@@ -66,7 +66,10 @@ def install_bundle(kind: Kind, source: Path, name: str | None, overwrite: bool) 
     manifest = open_bundle(folder).manifest
     if kind == "domain" and not _hub_is_here(manifest.hub_fingerprint):
         hub = manifest.hub or manifest.architecture.get("hub") or "its hub"
-        note(f"note: its hub {hub} (fingerprint {manifest.hub_fingerprint}) is not on this machine: install it, too")
+        note(
+            f"note: its hub {hub} (fingerprint {manifest.hub_fingerprint}) is not on this machine: "
+            "install it, too"
+        )
 
 
 def _hub_is_here(fingerprint: str | None) -> bool:

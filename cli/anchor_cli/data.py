@@ -9,7 +9,9 @@ from anchor_cli.lazy import Entry, lazy_group
 app = typer.Typer(
     cls=lazy_group(
         {
-            "render": Entry("anchor_cli.data_render:render", "Render faces with labels, landmarks, sketches and depth."),
+            "render": Entry(
+                "anchor_cli.data_render:render", "Render faces with labels, landmarks, sketches and depth."
+            ),
             "check": Entry("anchor_cli.data_check:check", "Check a folder of images before training on it."),
         }
     ),

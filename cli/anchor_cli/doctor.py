@@ -6,7 +6,9 @@ import typer
 
 
 def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """Check Python, torch, devices, the home, plugins and every bundle; exit 1 where something must be mended."""
+    """Check Python, torch, devices, the home, plugins and every bundle; exit 1 where something must be
+    mended.
+    """
     from anchor_cli.output import print_json, print_table
     from anchor_hub.doctor import examine
 
@@ -14,6 +16,8 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
     if as_json:
         print_json([finding.as_dict() for finding in findings])
     else:
-        print_table(("CHECK", "STATE", "FOUND"), [(item.check, item.state, item.message) for item in findings])
+        print_table(
+            ("CHECK", "STATE", "FOUND"), [(item.check, item.state, item.message) for item in findings]
+        )
     if any(finding.state == "error" for finding in findings):
         raise typer.Exit(1)

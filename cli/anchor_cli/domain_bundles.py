@@ -42,7 +42,7 @@ def install(
     name: str = typer.Option(None, "--name", help="Install under this name."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the domain of that name in the home."),
 ) -> None:
-    """Install a domain into the home. Archives hold data only and are checked whole before anything changes."""
+    """Install a domain into the home. Archives hold data only and are checked before anything changes."""
     bundles.install_bundle("domain", source, name, overwrite)
 
 

@@ -9,11 +9,15 @@ from anchor_cli.lazy import Entry, lazy_group
 app = typer.Typer(
     cls=lazy_group(
         {
-            "list": Entry("anchor_cli.domain_bundles:list_", "List domains: ready ones and such as can be added."),
+            "list": Entry(
+                "anchor_cli.domain_bundles:list_", "List domains: ready ones and such as can be added."
+            ),
             "show": Entry("anchor_cli.domain_bundles:show", "Print a domain's manifest and card."),
             "verify": Entry("anchor_cli.domain_bundles:verify", "Check every byte of domains."),
             "export": Entry("anchor_cli.domain_bundles:export", "Write a domain to a zip archive."),
-            "install": Entry("anchor_cli.domain_bundles:install", "Install a domain from an archive or a folder."),
+            "install": Entry(
+                "anchor_cli.domain_bundles:install", "Install a domain from an archive or a folder."
+            ),
             "remove": Entry("anchor_cli.domain_bundles:remove", "Remove a domain from the home."),
         }
     ),

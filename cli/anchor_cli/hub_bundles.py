@@ -42,7 +42,7 @@ def install(
     name: str = typer.Option(None, "--name", help="Install under this name."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the hub of that name in the home."),
 ) -> None:
-    """Install a hub into the home. Archives hold data only and are checked whole before anything changes."""
+    """Install a hub into the home. Archives hold data only and are checked before anything changes."""
     bundles.install_bundle("hub", source, name, overwrite)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
-import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +16,12 @@ from typer.main import get_command
 
 from anchor_cli.output import printable
 from anchor_hub.errors import AnchorError, PluginError
+from anchor_hub.specs import import_target
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A command: where it is (`"module:attribute"`, a Typer app or a function), its help line, whose it is."""
+    """A command: `"module:attribute"` of a Typer app or a function, its help line, the plugin it is of."""
 
     target: str
     help: str
@@ -31,9 +30,8 @@ class Entry:
 
 def load_entry(name: str, entry: Entry) -> Any:
     """The command behind `entry`; PluginError saying which module is at fault."""
-    module, _, attribute = entry.target.partition(":")
     try:
-        found = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
+        found = import_target(entry.target)
         if not isinstance(found, typer.Typer):
             app = typer.Typer(add_completion=False, rich_markup_mode=None)
             app.command(name)(found)
@@ -46,7 +44,9 @@ def load_entry(name: str, entry: Entry) -> Any:
             raise
         whose = f"the plugin {entry.plugin}" if entry.plugin else "this installation"
         reason = f"{type(error).__name__}: {error}"
-        raise PluginError(f"the command {name!r} of {whose} cannot be loaded ({entry.target}): {reason}") from error
+        raise PluginError(
+            f"the command {name!r} of {whose} cannot be loaded ({entry.target}): {reason}"
+        ) from error
     command.name = name
     return command
 
@@ -85,7 +85,9 @@ class LazyGroup(TyperGroup):
         with self._stubs():
             return super().shell_complete(ctx, incomplete)
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
+    def main(  # type: ignore[override]  # Typer's own further parameters travel in `extra`.
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> Any:
         """Run, and exit: 0; 1 for bad data; 2 for a wrong call; 130 after Ctrl-C."""
         extra["standalone_mode"] = False
         # Started with a closed stdout or stderr (`>&-`), Python has None there.
@@ -151,4 +153,6 @@ def _report_usage(error: Any) -> NoReturn:
         sys.exit(2)
     path = context.command_path if context is not None else "anchor"
     message = " ".join(error.format_message().split()).rstrip(".")
-    fail(f"{message}{'' if message.endswith('?') else '.'} See `{path} --help`", getattr(error, "exit_code", 2))
+    fail(
+        f"{message}{'' if message.endswith('?') else '.'} See `{path} --help`", getattr(error, "exit_code", 2)
+    )

@@ -12,8 +12,12 @@ from anchor_cli.lazy import Entry, LazyGroup
 
 COMMANDS: dict[str, Entry] = {
     "translate": Entry("anchor_cli.translate:translate", "Translate images of one domain into another."),
-    "synthesize": Entry("anchor_cli.synthesize:synthesize", "Make aligned images of several domains from random latents."),
-    "add-domain": Entry("anchor_cli.add_domain:add_domain", "Train a new domain on this machine and register it."),
+    "synthesize": Entry(
+        "anchor_cli.synthesize:synthesize", "Make aligned images of several domains from random latents."
+    ),
+    "add-domain": Entry(
+        "anchor_cli.add_domain:add_domain", "Train a new domain on this machine and register it."
+    ),
     "domains": Entry("anchor_cli.domains:app", "List, show, verify, export, install and remove domains."),
     "hubs": Entry("anchor_cli.hubs:app", "List, show, verify, export, install, remove and train hubs."),
     "data": Entry("anchor_cli.data:app", "Render and check data sets."),
@@ -71,7 +75,9 @@ app = typer.Typer(
 @app.callback()
 def anchor(
     context: typer.Context,
-    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True),
+    version: bool = typer.Option(
+        False, "--version", help="Print the version.", callback=_version, is_eager=True
+    ),
 ) -> None:
     """Translate between any two image domains through one frozen generator, the hub."""
     if context.invoked_subcommand is None:

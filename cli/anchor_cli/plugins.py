@@ -24,7 +24,9 @@ def plugins(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -
     rows = []
     for item in described:
         registers = ", ".join(f"{len(names)} {kind}" for kind, names in item["registers"].items())
-        rows.append((item["name"], item["distribution"], item["version"], item["status"], item["reason"] or registers))
+        rows.append(
+            (item["name"], item["distribution"], item["version"], item["status"], item["reason"] or registers)
+        )
     print_table(("PLUGIN", "DISTRIBUTION", "VERSION", "STATE", "REGISTERS / REASON"), rows)
     for item in described:
         for line in item["notes"]:

@@ -1,4 +1,5 @@
-"""The command-line reference, made from the commands themselves: `python -m anchor_cli.reference docs/cli.md`.
+"""The command-line reference, made from the commands themselves: `python -m anchor_cli.reference
+docs/cli.md`.
 
 Written from the parameters, not from the printed help, whose layout changes with Typer's version.
 """
@@ -19,9 +20,10 @@ _HEAD = """# Command line
 
 Made by `make docs` from the commands themselves; do not edit.
 
-Every command exits with 0, with 1 where data is wrong, with 2 where the call is wrong, and with 130 after Ctrl-C; an error is
-one line on stderr, and `ANCHOR_DEBUG=1` shows the traceback. Results go to stdout, everything else to stderr. `ANCHOR_HOME` is the
-folder for what you add; `ANCHOR_LOAD_PLUGINS` limits which plugins load.
+Every command exits with 0, with 1 where data is wrong, with 2 where the call is wrong, and with 130 after
+Ctrl-C; an error is one line on stderr, and `ANCHOR_DEBUG=1` shows the traceback. Results go to stdout,
+everything else to stderr. `ANCHOR_HOME` is the folder for what you add; `ANCHOR_LOAD_PLUGINS`
+limits which plugins load.
 """
 
 
@@ -45,7 +47,9 @@ def _section(command: Any, path: str) -> str:
     arguments = [item for item in parameters if item.param_type_name == "argument"]
     options = [item for item in parameters if item.param_type_name == "option"]
     subcommands = {
-        name: item for name, item in getattr(command, "commands", {}).items() if path != "anchor" or name in cli.COMMANDS
+        name: item
+        for name, item in getattr(command, "commands", {}).items()
+        if path != "anchor" or name in cli.COMMANDS
     }
     usage = [path, *(["[OPTIONS]"] if options else []), *map(_argument_usage, arguments)]
     lines = [f"## `{path}`", "", *(line.strip() for line in (command.help or "").strip().splitlines()), ""]
@@ -55,7 +59,9 @@ def _section(command: Any, path: str) -> str:
         lines += [f"| `{_argument_usage(item)}` | {_cell(item.help)} |" for item in arguments] + [""]
     if options:
         lines += ["| option | meaning | default |", "|---|---|---|"]
-        lines += [f"| {_option_names(item)} | {_cell(item.help)} | {_default(item)} |" for item in options] + [""]
+        lines += [
+            f"| {_option_names(item)} | {_cell(item.help)} | {_default(item)} |" for item in options
+        ] + [""]
     if subcommands:
         lines += ["| command | what it does |", "|---|---|"]
         lines += [f"| `{path} {name}` | {_cell(item.help)} |" for name, item in subcommands.items()] + [""]
@@ -69,7 +75,9 @@ def _argument_usage(argument: Any) -> str:
 
 def _option_names(option: Any) -> str:
     value = "" if option.is_flag or option.count else f" {option.name.strip('_').upper()}"
-    return ", ".join(f"`{name}{value if name.startswith('--') else ''}`" for name in (*option.opts, *option.secondary_opts))
+    return ", ".join(
+        f"`{name}{value if name.startswith('--') else ''}`" for name in (*option.opts, *option.secondary_opts)
+    )
 
 
 def _default(option: Any) -> str:
