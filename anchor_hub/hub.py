@@ -402,8 +402,8 @@ def _hub_of(bundle: Bundle, name: str | Path, device: str | torch.device) -> Hub
         found.append(f"{candidate} ({str(manifest.hub_fingerprint)[:12]})")
     raise HubMismatchError(
         f"domain {str(name)!r} was trained on hub {declared or 'unknown'} ({str(wanted)[:12]}), which is not "
-        f"installed; installed: {', '.join(found) or 'none'}. Install that hub (anchor hubs install), or train "
-        f"the domain on an installed one: anchor add-domain {Path(name).name}"
+        f"installed; installed: {', '.join(found) or 'none'}. Install that hub (anchor hubs install), or "
+        f"train the domain on an installed one: anchor add-domain {Path(name).name}"
     )
 
 

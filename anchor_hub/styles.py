@@ -67,6 +67,7 @@ def check_exemplar_layers(domain: Domain, layers: tuple[int, ...]) -> None:
     missing = [layer for layer in layers if layer >= domain.structure_layers]
     if missing:
         raise UsageError(
-            f"domain {domain.name!r} encodes layers 0 to {domain.structure_layers - 1} only and has no style for "
-            f"layers {missing[0]} to {missing[-1]}; take the exemplar's style from another domain (--style-domain)"
+            f"domain {domain.name!r} encodes layers 0 to {domain.structure_layers - 1} only and has no style "
+            f"for layers {missing[0]} to {missing[-1]}; take the exemplar's style from another domain "
+            f"(--style-domain)"
         )

@@ -1,0 +1,136 @@
+"""Which files a command reads (files, folders, globs), and under which names it writes."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from anchor_hub.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file to read. ``name``: what its outputs are called after, its path below the folder given, no
+    suffix."""
+
+    index: int
+    path: Path
+    name: PurePath
+
+
+def shown(path: object) -> str:
+    """A path for messages: control characters and bytes that are not text appear as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
+
+
+def list_inputs(given: Sequence[str | Path], extensions: Collection[str]) -> list[InputFile]:
+    """The files meant by paths, folders and globs, in the order given; what a folder or glob holds is sorted.
+
+    Folders are searched with their subfolders (links to folders are not followed, hidden names are skipped)
+    for files of the given ``extensions``; a file named outright may have any. A file that was named twice is
+    read once.
+
+    :raises DataError: nothing is there under a name, or a folder holds no file of these kinds.
+    """
+    found: list[tuple[Path, PurePath]] = []
+    for item in given:
+        path = Path(item)
+        if path.is_dir():
+            found.extend(_folder(path, extensions))
+        elif path.exists() or not glob.has_magic(str(item)):
+            # A missing file is reported when it is read, so that --skip-bad can pass over it.
+            found.append((path, PurePath(path.stem)))
+        else:
+            matches = sorted(Path(match) for match in glob.glob(str(item), recursive=True))
+            files = [match for match in matches if match.is_file() and match.suffix.lower() in extensions]
+            if not files:
+                raise DataError(
+                    f"{shown(path)}: no file matches; readable are {', '.join(sorted(extensions))}"
+                )
+            found.extend((match, PurePath(match.stem)) for match in files)
+    if not found:
+        raise UsageError("no input: give files, folders or globs")
+    unique: dict[str, tuple[Path, PurePath]] = {}
+    for path, name in found:
+        unique.setdefault(os.path.abspath(path), (path, name))
+    return [InputFile(index, path, name) for index, (path, name) in enumerate(unique.values())]
+
+
+def _folder(folder: Path, extensions: Collection[str]) -> list[tuple[Path, PurePath]]:
+    files: list[Path] = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        files.extend(
+            Path(root, name)
+            for name in names
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in extensions
+        )
+    if not files:
+        raise DataError(
+            f"{shown(folder)}: holds no readable file; readable are {', '.join(sorted(extensions))}"
+        )
+    return [(path, path.relative_to(folder).with_suffix("")) for path in sorted(files)]
+
+
+def plan_outputs(
+    inputs: Sequence[InputFile],
+    output: str | Path,
+    *,
+    suffix: str,
+    styles: int = 0,
+    suffixes: Collection[str] = (),
+) -> list[list[Path]]:
+    """The paths to write for each input, one per style.
+
+    ``output`` is a folder, or, for a single input, may be a file (a name with a suffix that is no existing
+    folder). In a folder, ``a/b.jpg`` of an input folder becomes ``a/b<suffix>``; two inputs of one name get
+    ``-2``, ``-3``, ... in input order (upper and lower case count as the same). With ``styles`` > 1,
+    ``-style1``, ``-style2``, ... is appended to each name.
+
+    :param suffix: suffix of the target's files; ``suffixes``: others that it can write, too.
+    :raises UsageError: several inputs for one file, a suffix that cannot be written, or an output that is an
+    input.
+    """
+    folder = Path(output)
+    as_file = bool(folder.suffix) and not folder.is_dir() and not str(output).endswith(("/", os.sep))
+    if as_file:
+        if len(inputs) > 1:
+            raise UsageError(
+                f"-o {shown(folder)} names one file, but there are {len(inputs)} inputs: give a folder"
+            )
+        if folder.suffix.lower() not in {suffix, *suffixes}:
+            allowed = ", ".join(sorted({suffix, *suffixes}))
+            raise UsageError(f"-o {shown(folder)}: this target is written as {allowed}")
+        names = [PurePath(folder.name).with_suffix("")]
+        folder, suffix = folder.parent, folder.suffix
+    else:
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"-o {shown(folder)} is a file; give a folder, or a name ending in {suffix}")
+        names = _distinct([item.name for item in inputs])
+    endings = [suffix] if styles < 2 else [f"-style{number}{suffix}" for number in range(1, styles + 1)]
+    planned = [[folder / name.with_name(name.name + ending) for ending in endings] for name in names]
+    sources = {os.path.realpath(item.path) for item in inputs}
+    for path in (path for paths in planned for path in paths):
+        if os.path.realpath(path) in sources:
+            raise UsageError(
+                f"{shown(path)} is one of the inputs and would be overwritten: choose another -o"
+            )
+        if path.is_dir():
+            raise UsageError(f"{shown(path)} is a folder: choose another -o")
+    return planned
+
+
+def _distinct(names: Sequence[PurePath]) -> list[PurePath]:
+    used: set[str] = set()
+    distinct = []
+    for name in names:
+        candidate, number = name, 1
+        while str(candidate).casefold() in used:
+            number += 1
+            candidate = name.with_name(f"{name.name}-{number}")
+        used.add(str(candidate).casefold())
+        distinct.append(candidate)
+    return distinct
