@@ -3,7 +3,7 @@
     python benchmarks/stylegan2.py --threads 2 --batch 16
 
 Prints one line per (precision, task): milliseconds, images/s, GFLOP per image (counted by torch, multiply and
-add as two), GFLOP/s, and the ratio to the GFLOP/s of a plain 256-channel 3x3 convolution, forward and backward.
+add as two), GFLOP/s, and the ratio to the GFLOP/s of a plain 256-channel 3x3 convolution.
 """
 
 from __future__ import annotations

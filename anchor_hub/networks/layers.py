@@ -31,7 +31,7 @@ def pixel_norm(x: Tensor, epsilon: float = 1e-8) -> Tensor:
 
 
 def leaky_relu_(x: Tensor) -> Tensor:
-    """Leaky ReLU with slope 0.2, in place, no gain; callers fold the gain of sqrt(2) into what comes before it.
+    """Leaky ReLU with slope 0.2, in place, no gain: callers fold the gain of sqrt(2) into what comes before.
 
     That is the same function, because leaky ReLU is positively homogeneous: ``sqrt(2) f(x) = f(sqrt(2) x)``.
     In place, because the backward pass needs the result only: that halves the memory activations take.
@@ -86,8 +86,8 @@ class EqualLinear(nn.Module):
 class _Blur(torch.autograd.Function):
     """Depthwise correlation with a symmetric 4x4 kernel and p zeros on every side.
 
-    Its adjoint is itself with 3 - p zeros, at every order. Left to torch's convolution, the second derivative would
-    also compute gradients of the constant kernel, channel by channel.
+    Its adjoint is itself with 3 - p zeros, at every order. Left to torch's convolution, the second derivative
+    would also compute gradients of the constant kernel, channel by channel.
     """
 
     @staticmethod

@@ -126,6 +126,17 @@ def test_conversion_is_invertible(published: tuple[Generator, ParityCase]) -> No
     assert all(torch.equal(back[name], case.state[name]) for name in back)
 
 
+def test_old_checkpoints_without_noise_images_load(published: tuple[Generator, ParityCase]) -> None:
+    generator, case = published
+    old = {name: value for name, value in case.state.items() if not name.startswith("noises.")}
+    first, second = to_ours(old), to_ours(old)
+    ours = generator.state_dict()
+    assert set(first) == set(ours)
+    for name, value in ours.items():
+        assert first[name].shape == value.shape and torch.equal(first[name], second[name]), name
+        assert torch.equal(first[name], value) != name.endswith(".noise"), name
+
+
 def test_gradients_and_second_gradients_are_right(small: Generator) -> None:
     """Against finite differences, through every layer, to latents and (via a styled convolution) weights."""
     torch.manual_seed(1)
