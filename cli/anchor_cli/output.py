@@ -46,7 +46,7 @@ def size_text(count: int) -> str:
 
 @contextlib.contextmanager
 def step_progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr where that is a terminal; yields `update(done, total)` for steps called `what`."""
+    """A progress bar on stderr where that is a terminal; yields `update(done, total)`."""
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return
