@@ -1,0 +1,172 @@
+"""A domain's files as a data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from anchor_hub.data.tables import select
+from anchor_hub.errors import DataError, ImageError, UsageError
+from anchor_hub.inputs import InputFile, list_inputs, shown
+from anchor_hub.modality import Modality
+
+Progress = Callable[[int, int], None]
+Item, Result = TypeVar("Item"), TypeVar("Result")
+CHUNK = 64  # files a thread reads before it reports: handing over each one alone would cost more than reading
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """A file that could not be used, and why (the reason starts with the path)."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class ImageFolder(Sequence[Tensor]):
+    """The files of a folder (with its subfolders), a glob, or a list of files and folders, as samples.
+
+    :param source: folder, file, glob, or several of them; what folders hold is sorted.
+    :param size: side in pixels the samples are read at.
+    :param where: filter over the columns of ``manifest.csv`` or ``factors.csv`` in or beside the folder, e.g.
+        ``"smile>0.5 and glasses==1"``.
+    :param limit: at most so many files, the first ones (after the filter).
+    :param errors: ``raise`` on the first file that cannot be read, or ``skip`` such files and collect them in
+        :attr:`skipped`.
+    :raises DataError: no files. :raises UsageError: a wrong filter or limit.
+    """
+
+    def __init__(
+        self,
+        source: str | Path | Sequence[str | Path],
+        modality: Modality,
+        size: int,
+        *,
+        where: str | None = None,
+        limit: int | None = None,
+        errors: Literal["raise", "skip"] = "raise",
+    ) -> None:
+        if limit is not None and limit < 1:
+            raise UsageError(f"--limit {limit}: must be at least 1")
+        if errors not in ("raise", "skip"):
+            raise UsageError(f"errors is {errors!r}, must be 'raise' or 'skip'")
+        given = [source] if isinstance(source, (str, Path)) else list(source)
+        self.modality, self.size, self.errors = modality, size, errors
+        modality.size = size
+        files = find_files(given, modality.extensions)
+        if where is not None:
+            files = select(files, folder_of(given), where)
+        #: The files, in order; those skipped so far are not among them.
+        self.paths: list[Path] = [item.path for item in files[:limit]]
+        #: Files that could not be read, with reasons (``errors="skip"``).
+        self.skipped: list[SkippedFile] = []
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor:  # type: ignore[override]
+        """The sample of one file, read now. :raises ImageError: it cannot be read."""
+        return self.modality.read(self.paths[index], self.size)
+
+    def load_all(
+        self, workers: int = 2, *, progress: Progress | None = None, max_bytes: int = 8_000_000_000
+    ) -> Tensor | ImageFolder:
+        """All samples in one tensor ``[N, ...]`` in memory; where that is too large, this folder itself.
+
+        Every file is read once in either case, so that a bad one is found now and not after an hour.
+
+        :param progress: called with (files read, files).
+        :raises ImageError: a bad file, unless they are skipped. :raises DataError: none could be read.
+        """
+        total = len(self.paths)
+        store: Tensor | None = None
+        kept: list[Path] = []
+        in_memory = True
+        for done, (path, result) in enumerate(parallel_map(self._try, self.paths, workers), start=1):
+            if isinstance(result, ImageError):
+                if self.errors == "raise":
+                    raise result
+                self.skipped.append(SkippedFile(path, str(result)))
+            else:
+                if store is None:
+                    in_memory = total * result.numel() * result.element_size() <= max_bytes
+                    store = torch.empty((total if in_memory else 1, *result.shape), dtype=result.dtype)
+                if result.shape != store.shape[1:] or result.dtype != store.dtype:
+                    raise ImageError(
+                        f"{shown(path)}: is a {_kind(result)}, the files before are {_kind(store[0])}s; "
+                        "keep one kind of file in a data set"
+                    )
+                if in_memory:
+                    store[len(kept)] = result
+                kept.append(path)
+            if progress is not None and (done % 256 == 0 or done == total):
+                progress(done, total)
+        if store is None:
+            first = f"; the first: {self.skipped[0].reason}" if self.skipped else ""
+            raise DataError(f"none of {total} files could be read{first}")
+        self.paths = kept
+        return store[: len(kept)] if in_memory else self
+
+    def _try(self, path: Path) -> tuple[Path, Tensor | ImageError]:
+        try:
+            return path, self.modality.read(path, self.size)
+        except ImageError as error:
+            return path, error
+
+
+def _kind(sample: Tensor) -> str:
+    return f"list of {len(sample)} points" if sample.ndim == 2 else f"picture of shape {list(sample.shape)}"
+
+
+def find_files(given: Sequence[str | Path], extensions: Sequence[str]) -> list[InputFile]:
+    """The files meant, sorted; a data set of several folders has to be told which one.
+
+    :raises DataError: nothing there, or the top of a rendered data set.
+    """
+    for item in given:
+        folder = Path(item)
+        if (folder / "dataset.yaml").is_file():
+            inner = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+            if inner:
+                raise DataError(
+                    f"{shown(folder)}: holds one folder per modality; name one: {shown(folder / inner[0])}"
+                    + (f" (or {', '.join(inner[1:])})" if inner[1:] else "")
+                )
+    return list_inputs(given, extensions)
+
+
+def folder_of(given: Sequence[str | Path]) -> Path:
+    """The folder whose table describes the files."""
+    first = Path(given[0])
+    return first if first.is_dir() else Path(os.path.abspath(first)).parent
+
+
+def parallel_map(
+    work: Callable[[Item], Result], items: Sequence[Item], workers: int
+) -> Iterator[Result]:
+    """``map`` over threads, in order, a bounded number of results ahead; decoding runs outside Python's lock."""
+    if workers <= 1:
+        yield from map(work, items)
+        return
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    waiting = iter(chunks)
+    with ThreadPoolExecutor(workers, thread_name_prefix="anchor-load") as pool:
+        try:
+            ahead = [pool.submit(lambda part: [work(i) for i in part], part) for part in islice(waiting, 4 * workers)]
+            while ahead:
+                yield from ahead.pop(0).result()
+                for part in islice(waiting, 1):
+                    ahead.append(pool.submit(lambda part: [work(i) for i in part], part))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

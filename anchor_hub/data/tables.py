@@ -1,0 +1,90 @@
+"""Tables beside images: ``manifest.csv`` or the renders' ``factors.csv``, one row per file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from anchor_hub.data.where import parse_where
+from anchor_hub.errors import DataError
+from anchor_hub.inputs import InputFile, shown
+
+TABLE_NAMES = ("manifest.csv", "factors.csv")
+KEY_COLUMNS = ("name", "file", "filename", "file_name", "path", "image", "image_id")
+MAX_BYTES = 500_000_000
+
+
+def find_table(folder: Path) -> Path:
+    """The table of a folder: in it, or beside it (the renders keep one for all their folders).
+
+    :raises DataError: there is none.
+    """
+    for place in (folder, folder.parent):
+        for name in TABLE_NAMES:
+            if (place / name).is_file():
+                return place / name
+    raise DataError(
+        f"{shown(folder)}: --where needs a table; put a manifest.csv with a column 'name' into the folder"
+    )
+
+
+def read_table(path: Path) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """(columns, rows by key); the key is the cell of the first column called name, file, path, ...
+
+    :raises DataError: it cannot be read, has no such column, or names a file twice.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"{shown(path)}: is larger than {MAX_BYTES / 1e6:.0f} MB; split it")
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{shown(path)}: cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError:
+        raise DataError(f"{shown(path)}: is not UTF-8 text; save it as UTF-8") from None
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        columns = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = columns
+        lines = list(reader)
+    except csv.Error as error:
+        raise DataError(f"{shown(path)}: is not a CSV table ({error}); save it again") from error
+    key = next((name for name in KEY_COLUMNS if name in columns), None)
+    if key is None:
+        raise DataError(f"{shown(path)}: has no column 'name' that says which file a row is about; add one")
+    rows: dict[str, dict[str, str]] = {}
+    for number, line in enumerate(lines, start=2):
+        if None in line or None in line.values():  # DictReader's mark for too many, too few cells
+            raise DataError(f"{shown(path)}: row {number} has not {len(columns)} cells; correct it")
+        name = _key(line[key].strip())
+        if name in rows:
+            raise DataError(f"{shown(path)}: names {name!r} twice; keep one row per file")
+        rows[name] = line
+    return columns, rows
+
+
+def _key(name: str) -> str:
+    """A file's name without its suffix, with forward slashes."""
+    path = Path(name.replace("\\", "/"))
+    return (path.with_suffix("") if len(path.suffix) > 1 and not path.suffix[1:].isdigit() else path).as_posix()
+
+
+def select(files: Sequence[InputFile], folder: Path, expression: str) -> list[InputFile]:
+    """The files whose rows satisfy ``expression``; rows are found by path below the folder, or by name.
+
+    :raises UsageError: a wrong expression. :raises DataError: no table, a file without a row, nothing left.
+    """
+    table = find_table(folder)
+    columns, rows = read_table(table)
+    test = parse_where(expression, columns)
+    chosen = []
+    for item in files:
+        row = rows.get(item.name.as_posix()) or rows.get(item.name.name)
+        if row is None:
+            raise DataError(f"{shown(item.path)}: has no row in {shown(table)}; add one, or drop --where")
+        if test(row):
+            chosen.append(item)
+    if not chosen:
+        raise DataError(f"{shown(folder)}: none of {len(files)} files satisfies --where {expression!r}; relax it")
+    return chosen

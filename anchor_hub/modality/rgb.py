@@ -1,0 +1,25 @@
+"""Colour pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from anchor_hub.data.reading import open_image, resize_smooth, to_rgb
+from anchor_hub.modality.pictures import PictureModality, to_sample
+
+
+class RGB(PictureModality):
+    """Colour pictures. Samples uint8 ``[3, H, W]``; networks float32 ``[B, 3, H, W]`` in [-1, 1].
+
+    Files of any mode are read: transparency becomes white, 16 bits become 8, EXIF orientation is applied.
+    """
+
+    name = "rgb"
+    channels = 3
+
+    def read(self, path: str | Path, size: int) -> Tensor:
+        """uint8 ``[3, size, size]``. :raises ImageError: naming file and fix."""
+        image = to_rgb(open_image(path, draft=2 * size), path)
+        return to_sample(resize_smooth(image, size, self.fit))
