@@ -1,6 +1,7 @@
 """Speed of StyleGAN2 training on this machine: images per second and the share of the convolution limit.
 
     python benchmarks/stylegan2.py --threads 2 --batch 16
+    python benchmarks/stylegan2.py --cpu-time            # per core, on a machine that is busy with other things
 
 Prints one line per (precision, task): milliseconds, images/s, GFLOP per image (counted by torch, multiply and
 add as two), GFLOP/s, and the ratio to the GFLOP/s of a plain 256-channel 3x3 convolution.
@@ -30,17 +31,20 @@ from anchor_hub.training.gan_losses import (
 CHANNELS = {4: 256, 8: 256, 16: 192, 32: 128, 64: 64}
 
 
-def measure(task: Callable[[], None], repeats: int) -> tuple[float, float]:
+Clock = Callable[[], float]
+
+
+def measure(task: Callable[[], None], repeats: int, clock: Clock) -> tuple[float, float]:
     """Seconds per call (the fastest of ``repeats``, after one warm-up) and FLOP per call."""
     with FlopCounterMode(display=False) as counter:
         task()
     best = float("inf")
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         task()
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, clock() - start)
     return best, float(counter.get_total_flops())
 
 
@@ -122,7 +126,7 @@ def tasks(
     yield "path step (half batch)", path_step
 
 
-def convolution_limit(batch: int, device: str, low_precision: bool) -> float:
+def convolution_limit(batch: int, device: str, low_precision: bool, clock: Clock) -> float:
     """GFLOP/s of a plain 256-channel 3x3 convolution at 32 px, forward and backward."""
     dtype = torch.bfloat16 if low_precision else torch.float32
     layout = torch.channels_last if low_precision else torch.contiguous_format
@@ -135,7 +139,7 @@ def convolution_limit(batch: int, device: str, low_precision: bool) -> float:
         y = F.conv2d(x, weight, padding=1)
         torch.autograd.grad(y, (x, weight), torch.ones_like(y))
 
-    seconds, flops = measure(run, 5)
+    seconds, flops = measure(run, 5, clock)
     return flops / seconds / 1e9
 
 
@@ -145,20 +149,26 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="count CPU seconds of one thread: what a rank of one thread reaches when it has a core of its own",
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--latent-dim", type=int, default=256)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16", "both"], default="both")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1 if options.cpu_time else options.threads)
+    clock = time.process_time if options.cpu_time else time.perf_counter
 
     for name in ["fp32", "bf16"] if options.precision == "both" else [options.precision]:
         low = name == "bf16"
-        limit = convolution_limit(options.batch, options.device, low)
+        limit = convolution_limit(options.batch, options.device, low, clock)
         print(f"{name}: convolution limit {limit:.0f} GFLOP/s, batch {options.batch}, {options.device}")
         seconds_of: dict[str, float] = {}
         for task, run in tasks(options.batch, options.device, low, options.latent_dim):
-            seconds, flops = measure(run, options.repeats)
+            seconds, flops = measure(run, options.repeats, clock)
             seconds_of[task] = seconds
             print(
                 f"  {task:24s} {seconds * 1e3:8.1f} ms {options.batch / seconds:8.1f} images/s "
