@@ -1,7 +1,7 @@
 """Speed of StyleGAN2 training on this machine: images per second and the share of the convolution limit.
 
     python benchmarks/stylegan2.py --threads 2 --batch 16
-    python benchmarks/stylegan2.py --cpu-time            # per core, on a machine that is busy with other things
+    python benchmarks/stylegan2.py --cpu-time    # per core, on a busy machine
 
 Prints one line per (precision, task): milliseconds, images/s, GFLOP per image (counted by torch, multiply and
 add as two), GFLOP/s, and the ratio to the GFLOP/s of a plain 256-channel 3x3 convolution.
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument(
         "--cpu-time",
         action="store_true",
-        help="count CPU seconds of one thread: what a rank of one thread reaches when it has a core of its own",
+        help="count CPU seconds of one thread: what it reaches with a core of its own",
     )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--latent-dim", type=int, default=256)
