@@ -196,11 +196,9 @@ def load_yaml(
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        hint = (
-            "; indent with spaces, not tabs"
-            if "\\t" in str(error.problem) or "tab" in str(error.problem)
-            else ""
-        )
+        lines = text.splitlines()
+        tab = mark is not None and mark.line < len(lines) and "\t" in lines[mark.line]
+        hint = "; indent with spaces, not tabs" if tab else ""
         raise ConfigError(f"{name}{line}: is not valid YAML: {_one_line(error.problem)}{hint}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: is not valid YAML: {_one_line(error)}") from error

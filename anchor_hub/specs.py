@@ -54,7 +54,7 @@ def check_target(target: object, what: str = "target") -> str:
 
 
 def import_target(target: str) -> Any:
-    """Import `"module:attribute"`. Raises whatever the import raises, AttributeError where it lacks the attribute."""
+    """Import `"module:attribute"`; raises what the import raises, or AttributeError."""
     module, _, attribute = check_target(target).partition(":")
     found: Any = importlib.import_module(module)
     for part in attribute.split("."):

@@ -1,0 +1,27 @@
+"""Tiny bundles for tests: real ones, written by write_bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anchor_hub.bundle import write_bundle
+
+FINGERPRINT = "ab" * 32
+
+
+def tiny_hub(folder: Path, name: str = "tiny", **overrides: Any) -> Path:
+    values = {"weight": torch.arange(12.0).reshape(3, 4), "bias": torch.zeros(3)}
+    options: dict[str, Any] = {
+        "kind": "hub", "name": name, "tensors": {"generator": values}, "architecture": {"name": "toy", "size": 8},
+        "hub_fingerprint": FINGERPRINT, "card": f"# {name}\n", "provenance": {"seed": 0, "rate": 1e-3},
+    }
+    return write_bundle(folder, **{**options, **overrides})
+
+
+def tiny_domain(folder: Path, name: str = "spot", **overrides: Any) -> Path:
+    return tiny_hub(
+        folder, name, **{"kind": "domain", "modality": {"name": "rgb"}, "hub": "tiny", **overrides}
+    )
