@@ -2,14 +2,19 @@
 
 ::
 
-    DIR/face/000000.png      RGB                        DIR/landmark/000000.json   68 [x, y] in pixels, dlib's order
-    DIR/seg/000000.png       palette, index = class     DIR/depth/000000.png       8-bit gray, near is white
-    DIR/sketch/000000.png    8-bit gray                 DIR/normal/000000.png      RGB, (x, y, z) from [-1, 1]
-    DIR/toon/000000.png      RGB                        DIR/cat/000000.png         RGB
-    DIR/factors.csv          a row per sample           DIR/dataset.yaml           how it was rendered
+    DIR/face/000000.png       RGB
+    DIR/seg/000000.png        palette, index = class, colours of CelebAMask-HQ
+    DIR/sketch/000000.png     8-bit gray
+    DIR/landmark/000000.json  68 [x, y] in pixels of the image, dlib's order
+    DIR/depth/000000.png      8-bit gray: near is white, the background black, linear between
+    DIR/normal/000000.png     RGB: right, up and towards the camera, from [-1, 1]
+    DIR/toon/000000.png       RGB; so is cat; toon_seg, cat_seg, cat_landmark ... are as their namesakes
+    DIR/factors.csv           a row per sample: its name, then every factor
+    DIR/dataset.yaml          how it was rendered
 
-The name is the sample's index. Sample i of a seed is always the same picture, so a data set can be grown, resumed after
-an interruption and given further modalities later; what is there already is never rendered again.
+The name is the sample's index. Sample i of a seed is always the same picture, so a data set can be grown,
+resumed after an interruption and given further modalities later; what is there already is never rendered
+again.
 """
 
 from __future__ import annotations
@@ -21,27 +26,29 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from PIL import Image
 from torch import Tensor
 
+from anchor_hub.config import dump_yaml, load_yaml
+from anchor_hub.errors import ConfigError, DataError, UsageError
+from anchor_hub.files import write_file
+from anchor_hub.home import Home
+
 from .rendering import CLASS_COLOURS, FACTOR_NAMES, MODALITIES, RENDERER_VERSION, render, sample_factors
+from .rendering.render import check_modalities, check_size
 
 DEFAULT_MODALITIES = ("face", "seg", "sketch", "landmark")
-CHUNK = 64  # samples a worker renders at a time
+LARGEST_INDEX = 999_999  # names have six digits, so that they sort
 PALETTE = bytes(value for colour in CLASS_COLOURS for value in colour)
 
 Progress = Callable[[int, int], None]
-
-
-class DatasetMismatchError(ValueError):
-    """The folder holds a data set rendered with other settings."""
 
 
 def render_dataset(
@@ -55,20 +62,22 @@ def render_dataset(
     workers: int = 2,
     progress: Progress | None = None,
 ) -> Path:
-    """Render samples ``start`` to ``start + count - 1`` of data set ``seed`` into ``folder``; returns the folder.
+    """Render samples ``start`` to ``start + count - 1`` of data set ``seed`` into ``folder``; returns that.
 
-    ``size`` is the edge in pixels (a multiple of 16), ``workers`` the number of processes with one thread each (0 or 1:
-    this process). ``progress`` is called with (samples done, samples to render) after every chunk. Interrupting leaves
-    whole files only, and the next call goes on where this one stopped. Raises DatasetMismatchError where the folder holds
-    a data set of another seed, size or renderer version, and ValueError for arguments out of range.
+    ``size`` is the edge in pixels (a multiple of 16), ``workers`` the number of processes with one thread
+    each (0 or 1: this process; more need the calling script to guard its start with ``__name__ ==
+    "__main__"``). ``progress`` is called with (samples done, samples to render) after every chunk.
+    Interrupting leaves whole files only, and the next call goes on where this one stopped. Raises
+    UsageError for arguments out of range, and DataError where the folder holds other files, or a data set
+    of another seed, size or renderer version.
     """
     folder = Path(folder)
-    _check_arguments(count, size, seed, start, modalities)
+    _check_arguments(count, size, seed, start, modalities, workers)
     settings = _merge_settings(folder, count, size, seed, start, modalities)
     for modality in modalities:
         (folder / modality).mkdir(parents=True, exist_ok=True)
-    _write_atomically(folder / "dataset.yaml", yaml.safe_dump(settings, sort_keys=False).encode())
-    jobs = _missing(folder, range(start, start + count), modalities)
+    write_file(folder / "dataset.yaml", dump_yaml(settings).encode())
+    jobs = _missing(folder, range(start, start + count), modalities, chunk=_chunk(count, size, workers))
     total = sum(len(indices) for indices, _ in jobs)
     done = 0
     try:
@@ -76,26 +85,64 @@ def render_dataset(
             done += rendered
             if progress is not None:
                 progress(done, total)
+    except BrokenProcessPool as error:
+        raise DataError(
+            f"{folder}: a rendering process was killed (out of memory?); try again with fewer workers, "
+            "what is rendered already is kept"
+        ) from error
     finally:
         _write_factors(folder, seed)
     return folder
 
 
+def training_folder(
+    argument: str, *, size: int, count: int, seed: int, home: Home, progress: Progress | None = None
+) -> Path:
+    """The data set ``rendered-faces:ARGUMENT``: a folder with ``count`` images of modality ``argument``.
+
+    An empty argument means "face". Rendered into the home's cache where it is not there yet. Raises as
+    ``render_dataset`` does.
+    """
+    modality = argument or "face"
+    check_modalities([modality])
+    folder = home.cache / f"rendered-faces-{size}-seed{seed}-v{RENDERER_VERSION}"
+    with home.lock(folder.name, timeout=3600.0):
+        workers = max(1, min(8, os.cpu_count() or 1))
+        render_dataset(
+            folder,
+            count=count,
+            size=size,
+            seed=seed,
+            modalities=[modality],
+            workers=workers,
+            progress=progress,
+        )
+    return folder / modality
+
+
+def _chunk(count: int, size: int, workers: int) -> int:
+    """Samples to render in one go: enough to fill groups of one hair style, soon over when interrupted."""
+    return max(4, min(64 * 64 * 64 // size**2, 64, -(-count // (4 * max(workers, 1)))))
+
+
 def sample_path(folder: Path, modality: str, index: int) -> Path:
     """Where a sample's file of one modality lies."""
-    return folder / modality / f"{index:06d}{'.json' if modality == 'landmark' else '.png'}"
+    return folder / modality / f"{index:06d}{'.json' if MODALITIES[modality][1] == 'landmark' else '.png'}"
 
 
-def _check_arguments(count: int, size: int, seed: int, start: int, modalities: Sequence[str]) -> None:
+def _check_arguments(
+    count: int, size: int, seed: int, start: int, modalities: Sequence[str], workers: int
+) -> None:
+    check_size(size)
+    check_modalities(modalities)
     if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
-    if size < 16 or size % 16:
-        raise ValueError(f"size must be a positive multiple of 16, got {size}")
-    if seed < 0 or start < 0:
-        raise ValueError(f"seed and start must be at least 0, got seed {seed} and start {start}")
-    unknown = sorted(set(modalities) - set(MODALITIES))
-    if unknown or not modalities:
-        raise ValueError(f"unknown modality {', '.join(unknown) or '(none)'}; choose from {', '.join(MODALITIES)}")
+        raise UsageError(f"count must be at least 1, got {count}")
+    if seed < 0 or start < 0 or workers < 0:
+        raise UsageError(f"seed, start and workers must be at least 0, got {seed}, {start} and {workers}")
+    if start + count - 1 > LARGEST_INDEX:
+        raise UsageError(
+            f"sample {start + count - 1} is beyond {LARGEST_INDEX}, the last name; use another seed"
+        )
 
 
 def _merge_settings(
@@ -109,17 +156,20 @@ def _merge_settings(
     end = start + count
     if path.exists():
         try:
-            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            found = load_yaml(path)
             differing = [name for name, value in settings.items() if found[name] != value]
-            known, found_start, found_count = list(found["modalities"]), int(found["start"]), int(found["count"])
-        except (yaml.YAMLError, KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
-            raise DatasetMismatchError(f"{path} is damaged ({error!r}); delete the folder or choose another") from error
+            found_start, found_end = int(found["start"]), int(found["start"]) + int(found["count"])
+            known = list(found["modalities"])
+        except (ConfigError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: damaged ({error!r}); delete the folder or choose another") from error
         if differing:
             details = ", ".join(f"{name} is {found[name]}, not {settings[name]}" for name in differing)
-            raise DatasetMismatchError(f"{path}: {details}; choose another folder, or delete this one")
-        start, end = min(start, found_start), max(end, found_start + found_count)
-    elif folder.exists() and any(folder.iterdir()):
-        raise DatasetMismatchError(f"{folder} is not empty and holds no dataset.yaml; choose another folder")
+            raise DataError(f"{path}: {details}; choose another folder, or delete this one")
+        start, end = min(start, found_start), max(end, found_end)
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(
+            f"{folder}: not empty and not a rendered data set (no dataset.yaml); choose another folder"
+        )
     settings |= {"start": start, "count": end - start}
     settings["modalities"] = [name for name in MODALITIES if name in known or name in modalities]
     return settings
@@ -128,18 +178,23 @@ def _merge_settings(
 Jobs = list[tuple[list[int], tuple[str, ...]]]
 
 
-def _missing(folder: Path, indices: Iterable[int], modalities: Sequence[str]) -> Jobs:
+def _missing(folder: Path, indices: Iterable[int], modalities: Sequence[str], chunk: int) -> Jobs:
     """(indices, modalities) still to be rendered, in chunks that miss the same modalities."""
-    present = {name: {entry.name for entry in os.scandir(folder / name)} for name in modalities}
+    present = {
+        name: {entry.name for entry in os.scandir(folder / name) if entry.stat().st_size}
+        for name in modalities
+    }
     by_modalities: dict[tuple[str, ...], list[int]] = {}
     for index in indices:
-        absent = tuple(name for name in modalities if sample_path(folder, name, index).name not in present[name])
+        absent = tuple(
+            name for name in modalities if sample_path(folder, name, index).name not in present[name]
+        )
         if absent:
             by_modalities.setdefault(absent, []).append(index)
     return [
-        (indices[first : first + CHUNK], absent)
+        (indices[first : first + chunk], absent)
         for absent, indices in by_modalities.items()
-        for first in range(0, len(indices), CHUNK)
+        for first in range(0, len(indices), chunk)
     ]
 
 
@@ -152,7 +207,8 @@ def _run(folder: Path, jobs: Jobs, size: int, seed: int, workers: int) -> Iterat
     pool = ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), initializer=_start_worker)
     try:
         futures = [
-            pool.submit(_render_chunk, folder, indices, modalities, size, seed) for indices, modalities in jobs
+            pool.submit(_render_chunk, folder, indices, modalities, size, seed)
+            for indices, modalities in jobs
         ]
         for future in as_completed(futures):
             yield future.result()
@@ -165,7 +221,9 @@ def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers after the chunk they are at
 
 
-def _render_chunk(folder: Path, indices: Sequence[int], modalities: Sequence[str], size: int, seed: int) -> int:
+def _render_chunk(
+    folder: Path, indices: Sequence[int], modalities: Sequence[str], size: int, seed: int
+) -> int:
     for index, sample in zip(indices, render(seed, indices, size, modalities), strict=True):
         for modality in modalities:
             _write_atomically(sample_path(folder, modality, index), encode(modality, sample[modality]))
@@ -202,10 +260,11 @@ def _write_factors(folder: Path, seed: int) -> None:
     for index in sorted(indices):
         values = sample_factors(seed, index).values()
         writer.writerow([f"{index:06d}", *(round(v, 6) if isinstance(v, float) else v for v in values)])
-    _write_atomically(folder / "factors.csv", text.getvalue().encode())
+    write_file(folder / "factors.csv", text.getvalue().encode())
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
+    """``write_file`` without waiting for the disk: what a power failure takes is rendered again."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(data)

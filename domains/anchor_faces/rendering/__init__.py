@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .factors import FACTOR_NAMES, FACTOR_TABLE, HAIR_STYLES, sample_factors
+from .factors import FACTOR_NAMES, FACTOR_TABLE, HAIR_STYLES, factor_table_markdown, sample_factors
 from .labels import CLASS_COLOURS, CLASS_NAMES
 from .landmarks import landmark_map
-from .render import MODALITIES, RENDERER_VERSION, render
+from .render import MODALITIES, RENDERER_VERSION, render, render_factors
 
 __all__ = [
     "CLASS_COLOURS",
@@ -15,7 +15,9 @@ __all__ = [
     "HAIR_STYLES",
     "MODALITIES",
     "RENDERER_VERSION",
+    "factor_table_markdown",
     "landmark_map",
     "render",
+    "render_factors",
     "sample_factors",
 ]

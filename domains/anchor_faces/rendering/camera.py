@@ -1,7 +1,8 @@
 """The camera: where it stands, the rays it casts, and the way back from space to pixels.
 
-The world has x to the image's right, y up, z towards the camera, in head units; the head frame is the world turned
-by the pose. The camera looks along -z from ``DISTANCE`` and follows the face a little, as portrait crops do.
+The world has x to the image's right, y up, z towards the camera, in head units; the head frame is the world
+turned by the pose. The camera looks along -z from ``DISTANCE`` and follows the face a little, as portrait
+crops do.
 """
 
 from __future__ import annotations
@@ -31,13 +32,15 @@ CAMERA_NAMES = ("camera_x", "camera_y", "half_field", "to_head_x", "to_head_y", 
 
 
 def cast_rays(p: Parameters, size: int) -> Tensor:
-    """Unit directions in the head frame of the rays through the pixel centres, ``[3, samples, size * size]``."""
+    """Unit directions in the head frame of rays through pixel centres, ``[3, samples, size * size]``."""
     centres = (torch.arange(size) + 0.5) / size * 2 - 1
     down, right = torch.meshgrid(-centres, centres, indexing="ij")
     x, y = right.reshape(1, -1) * p.half_field, down.reshape(1, -1) * p.half_field
     norm = (x * x + y * y + DISTANCE * DISTANCE).sqrt()
     x, y, z = x / norm, y / norm, -DISTANCE / norm
-    return torch.stack([row[0] * x + row[1] * y + row[2] * z for row in (p.to_head_x, p.to_head_y, p.to_head_z)])
+    return torch.stack(
+        [row[0] * x + row[1] * y + row[2] * z for row in (p.to_head_x, p.to_head_y, p.to_head_z)]
+    )
 
 
 def project(p: Parameters, points: Tensor, size: int) -> Tensor:

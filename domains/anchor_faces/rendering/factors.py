@@ -1,9 +1,9 @@
 """The factors: everything that varies between two pictures, in one table.
 
-A factor has a name, a distribution and a meaning. ``sample_factors(seed, index)`` draws one value of each, in the
-order of the table, from a generator of its own for that seed and index, so a sample never depends on its neighbours.
-People, their cartoon twins and cats share pose, expression, light, camera and background; each kind ignores what it
-has no use for (a cat has no beard).
+A factor has a name, a distribution and a meaning. ``sample_factors(seed, index)`` draws one value of each,
+in the order of the table, from a generator of its own for that seed and index, so a sample never depends on
+its neighbours. People, their cartoon twins and cats share pose, expression, light, camera and background;
+each kind ignores what it has no use for (a cat has no beard).
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from anchor_hub.errors import UsageError
+
 Factors = dict[str, Any]
 
 HAIR_STYLES = (
-    "bald", "buzz", "short", "quiff", "bob", "fringe", "long", "long_fringe", "curly", "afro", "bun", "ponytail",
-    "side_swept",
+    "bald", "buzz", "short", "quiff", "bob", "fringe", "long", "long_fringe", "curly", "afro", "bun",
+    "ponytail", "side_swept",
 )  # fmt: skip
 FEMININE_HAIR = (0.01, 0.01, 0.06, 0.04, 0.16, 0.13, 0.18, 0.12, 0.10, 0.04, 0.09, 0.09, 0.03)
 MASCULINE_HAIR = (0.09, 0.13, 0.30, 0.17, 0.01, 0.02, 0.02, 0.01, 0.09, 0.07, 0.01, 0.01, 0.16)
@@ -43,7 +45,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Normal:
-    """Normal, cut at ``limit`` deviations, shifted by ``feminine`` for feminine faces, then kept in [low, high]."""
+    """Normal, cut at ``limit`` deviations, shifted on feminine or masculine faces, kept in [low, high]."""
 
     mean: float
     deviation: float
@@ -82,7 +84,9 @@ class Flag:
         return int(hit and _applies(self.only, drawn))
 
     def __str__(self) -> str:
-        return f"1 with probability {self.probability:g}, else 0" + (f" ({self.only} only)" if self.only else "")
+        return f"1 with probability {self.probability:g}, else 0" + (
+            f" ({self.only} only)" if self.only else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,9 @@ FACTOR_TABLE: tuple[Factor, ...] = (
     Factor("eye_tilt", Normal(0.05, 0.06), "outer corners up (+), as a slope"),
     Factor("eye_height", Normal(0, 0.025), "eyes up (+), in head units"),
     Factor("eye_opening", Normal(1, 0.12), "how wide the lids stand open at rest, 1 is average"),
-    Factor("brow_thickness", Normal(1, 0.3, feminine=-0.25, low=0.35), "thickness of the eyebrows, 1 is average"),
+    Factor(
+        "brow_thickness", Normal(1, 0.3, feminine=-0.25, low=0.35), "thickness of the eyebrows, 1 is average"
+    ),
     Factor("brow_arch", Normal(0.5, 0.5), "how arched the eyebrows are"),
     Factor("brow_angle", Normal(0, 0.06), "outer ends up (+), as a slope"),
     Factor("brow_height", Normal(0, 0.02), "eyebrows up (+), in head units"),
@@ -250,10 +256,14 @@ FACTOR_TABLE: tuple[Factor, ...] = (
     Factor("background_hue", Uniform(), "hue of the background"),
     Factor("background_saturation", Uniform(0.05, 0.6), "saturation of the background"),
     Factor("background_brightness", Uniform(0.15, 0.9), "brightness of the background"),
-    Factor("background_kind", Uniform(), "below 0.3 plain gradient, 0.65 discs out of focus, above it panels"),
+    Factor(
+        "background_kind", Uniform(), "below 0.3 plain gradient, 0.65 discs out of focus, above it panels"
+    ),
     Factor("background_phase", Uniform(0, 1e6), "arrangement of the background"),
     # cats only
-    Factor("fur_pattern", Uniform(), "below 0.38 tabby, 0.58 tuxedo, 0.72 points, 0.86 patches, above it plain"),
+    Factor(
+        "fur_pattern", Uniform(), "below 0.38 tabby, 0.58 tuxedo, 0.72 points, 0.86 patches, above it plain"
+    ),
     Factor("fur_colour", Uniform(), "white, cream, orange, brown, gray, black from 0 to 1"),
     Factor("fur_second_colour", Uniform(), "below 0.7 the second colour is white"),
     Factor("cat_ear_size", Normal(1, 0.12), "size of a cat's ears, 1 is average"),
@@ -263,12 +273,14 @@ FACTOR_NAMES = tuple(factor.name for factor in FACTOR_TABLE)
 
 
 def sample_factors(seed: int, index: int) -> Factors:
-    """Draw the factors of sample ``index`` of data set ``seed``: ``{name: int | float | str}`` in the table's order.
+    """Draw the factors of sample ``index`` of data set ``seed``: ``{name: int | float | str}`` in the
+    table's order.
 
-    The same (seed, index) always gives the same factors. Both must be at least 0, otherwise ValueError is raised.
+    The same (seed, index) always gives the same factors. Both must be at least 0, otherwise ValueError is
+    raised.
     """
     if seed < 0 or index < 0:
-        raise ValueError(f"seed and index must be at least 0, got seed {seed} and index {index}")
+        raise UsageError(f"seed and index must be at least 0, got seed {seed} and index {index}")
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index])))
     drawn: Factors = {}
     for factor in FACTOR_TABLE:

@@ -17,13 +17,19 @@ Style = Callable[[Tensor, Tensor, Tensor, Tensor, Parameters], Tensor]
 
 
 def hair_distance(style: str, x: Tensor, y: Tensor, z: Tensor, skull: Tensor, p: Parameters) -> Tensor | None:
-    """Distance to hair of a style of ``HAIR_STYLES``; None for "bald". ``skull`` is the distance to the skull."""
+    """Distance to hair of a style of ``HAIR_STYLES``, None if bald; ``skull`` is that to the skull."""
     draw = STYLES[style]
     return None if draw is None else draw(x, y, z, skull, p)
 
 
 def _face_opening(
-    x: Tensor, y: Tensor, z: Tensor, p: Parameters, width: float, top: float | Tensor = 0.72, fall: float = 0.35
+    x: Tensor,
+    y: Tensor,
+    z: Tensor,
+    p: Parameters,
+    width: float,
+    top: float | Tensor = 0.72,
+    fall: float = 0.35,
 ) -> Tensor:
     """An egg in front of the face, above 0 outside; the smaller ``fall``, the longer it is downwards."""
     height = y + 0.22 - p.hairline

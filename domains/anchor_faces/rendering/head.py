@@ -1,7 +1,8 @@
 """Distance functions of head, ears, neck and clothes, and the coordinates of eyes, mouth and brows that the
 distance functions, the colours and the labels share, so that they cannot drift apart.
 
-x, y, z are ``[samples, points]`` in the head frame, ``side_x`` is |x|; ``p`` holds parameters, stacked or floats.
+x, y, z are ``[samples, points]`` in the head frame, ``side_x`` is |x|; ``p`` holds parameters, stacked or
+floats.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ def eye_coordinates(x: Tensor, side_x: Tensor, y: Tensor, p: Parameters) -> EyeC
     lower_lid = -inside * p.lid_down
     openness = torch.where(x > 0, p.left_eye_open, p.right_eye_open)
     upper_lid = lower_lid + inside * (p.lid_up + p.lid_down) * openness
-    opening = torch.maximum(height - upper_lid, lower_lid - height).maximum(inside * (-0.5 * p.eye_half_width))
+    opening = torch.maximum(height - upper_lid, lower_lid - height).maximum(
+        inside * (-0.5 * p.eye_half_width)
+    )
     return EyeCoordinates(opening, height, upper_lid, inside)
 
 
@@ -57,7 +60,7 @@ def mouth_coordinates(side_x: Tensor, y: Tensor, z: Tensor, p: Parameters) -> Mo
 
 
 def brow_coordinates(side_x: Tensor, y: Tensor, p: Parameters) -> tuple[Tensor, Tensor]:
-    """(distance to the edge of the eyebrow, below 0 inside; position along it from 0 at its inner end to 1)."""
+    """(distance to the eyebrow's edge, below 0 inside; position along it, 0 at its inner end, 1 outside)."""
     along = (side_x - p.brow_inner) / (p.brow_outer - p.brow_inner)
     centre = p.brow_y + p.brow_arch * (1 - ((along - 0.60) / 0.62) ** 2) + p.brow_slope * (along - 0.35)
     centre = centre - 0.072 * (along - 0.35).clamp(min=0)
@@ -102,17 +105,30 @@ def _nose(x: Tensor, side_x: Tensor, y: Tensor, z: Tensor, p: Parameters) -> Ten
     return smooth_intersection(nose, 0.030 - nostrils, 0.03)
 
 
-def _mouth(skin: Tensor, side_x: Tensor, y: Tensor, z: Tensor, p: Parameters) -> tuple[Tensor, Tensor, Tensor]:
+def _mouth(
+    skin: Tensor, side_x: Tensor, y: Tensor, z: Tensor, p: Parameters
+) -> tuple[Tensor, Tensor, Tensor]:
     """Adds the lips to the skin and cuts the mouth open; returns (skin, teeth, tongue)."""
     m = mouth_coordinates(side_x, y, z, p)
-    upper = (m.height - m.upper_edge - m.upper_lip * 0.75).square_().add_(m.front.square()).sqrt_().sub_(m.upper_lip)
+    upper = (
+        (m.height - m.upper_edge - m.upper_lip * 0.75)
+        .square_()
+        .add_(m.front.square())
+        .sqrt_()
+        .sub_(m.upper_lip)
+    )
     lower = (m.height - m.lower_edge + m.lower_lip * 0.75).square_().add_((m.front + 0.006).square())
     lower = lower.sqrt_().sub_(m.lower_lip)
     skin = smooth_union(skin, upper.minimum(lower), 0.045)
     inside = torch.maximum(m.height - m.upper_edge, m.lower_edge - m.height).add_(0.004)
     inside = inside.maximum(-0.26 - m.front).maximum(side_x - p.mouth_half_width)
     skin = smooth_intersection(skin, -inside, 0.018)
-    teeth = (m.height + 0.015 - 0.12 * p.mouth_gap).abs_().sub_(0.085).maximum((m.front + 0.085).abs_().sub_(0.03))
+    teeth = (
+        (m.height + 0.015 - 0.12 * p.mouth_gap)
+        .abs_()
+        .sub_(0.085)
+        .maximum((m.front + 0.085).abs_().sub_(0.03))
+    )
     teeth = teeth.maximum(side_x - p.mouth_half_width * 0.90).maximum(inside - 0.004)
     tongue = ellipsoid(side_x, m.height - m.lower_edge - 0.01, m.front + 0.17, 0.15, 0.055, 0.14)
     return skin, teeth, tongue

@@ -1,7 +1,7 @@
 """The 19 classes of the label maps, in CelebAMask-HQ's order, with its colour table.
 
-``l_`` and ``r_`` are the subject's own left and right: in a frontal picture ``l_eye`` lies on the image's right side.
-(``l_lip`` is the lower lip and ``ear_r`` an earring: CelebAMask-HQ's names.)
+``l_`` and ``r_`` are the subject's own left and right: in a frontal picture ``l_eye`` lies on the image's
+right side. (``l_lip`` is the lower lip and ``ear_r`` an earring: CelebAMask-HQ's names.)
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The 68 landmarks in dlib's (iBUG) order, found on the surface of the bare face, and their drawn map.
 
-0-16 jaw from the image's left to its right, 17-21 and 22-26 brows, 27-30 bridge and 31-35 base of the nose, 36-41 and
-42-47 eyes, 48-59 outer and 60-67 inner lips. Hidden landmarks (behind hair, on the far cheek) are given all the same.
+0-16 jaw from the image's left to its right, 17-21 and 22-26 brows, 27-30 bridge and 31-35 base of the nose,
+36-41 and 42-47 eyes, 48-59 outer and 60-67 inner lips. Hidden landmarks (behind hair, on the far cheek) are
+given all the same.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ START_RADIUS = 1.6  # the jaw line is looked for from this far out, inwards
 
 
 def landmarks(scene: Scene, samples: Sequence[Parameters], size: int) -> list[Tensor]:
-    """For every sample of a scene its landmarks in pixels, ``[68, 2]`` (x right, y down; edges at 0 and ``size``)."""
+    """Every sample's landmarks in pixels, ``[68, 2]`` (x right, y down; the edges are 0 and ``size``)."""
     width = -(-COUNT // LANES) * LANES
     starts, directions = torch.zeros(3, len(samples), width), torch.zeros(3, len(samples), width)
     for row, p in enumerate(samples):
@@ -64,7 +65,9 @@ def _search_rays(p: Parameters) -> tuple[Tensor, Tensor]:
 BROW_STEPS = torch.tensor([1.0, 0.75, 0.5, 0.25, 0.0])  # from the outer to the inner end
 BRIDGE_STEPS = torch.tensor([0.0, 1 / 3, 2 / 3, 1.0])
 BASE_STEPS = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
-EYE_STEPS = torch.tensor([0.97, 0.38, -0.38, -0.97, -0.38, 0.38])  # outer corner, over the upper lid, back below
+EYE_STEPS = torch.tensor(
+    [0.97, 0.38, -0.38, -0.97, -0.38, 0.38]
+)  # outer corner, over the upper lid, back below
 LIP_STEPS = torch.tensor(
     [-1.0, -0.66, -0.28, 0.0, 0.28, 0.66, 1.0, 0.66, 0.33, 0.0, -0.33, -0.66, -0.92, -0.45, 0.0, 0.45, 0.92]
     + [0.45, 0.0, -0.45]
@@ -102,7 +105,9 @@ def face_landmarks(
 
 def person_landmarks(p: Parameters) -> tuple[Tensor, Tensor]:
     brow_x = p.brow_inner + BROW_STEPS * (p.brow_outer - p.brow_inner)
-    brow_y = p.brow_y + p.brow_arch * (1 - ((BROW_STEPS - 0.60) / 0.62) ** 2) + p.brow_slope * (BROW_STEPS - 0.35)
+    brow_y = (
+        p.brow_y + p.brow_arch * (1 - ((BROW_STEPS - 0.60) / 0.62) ** 2) + p.brow_slope * (BROW_STEPS - 0.35)
+    )
     brow_y = brow_y - 0.072 * (BROW_STEPS - 0.35).clamp(min=0)
     top = p.eye_y + 0.02
     bridge_y = top + (p.nose_y - top) * BRIDGE_STEPS
@@ -117,9 +122,26 @@ def person_landmarks(p: Parameters) -> tuple[Tensor, Tensor]:
     return face_landmarks(p, brow_x, brow_y, bridge_y, base_y, lips_y)
 
 
+def cat_landmarks(p: Parameters) -> tuple[Tensor, Tensor]:
+    """Cats have no brows: their brow landmarks arch over the eyes."""
+    brow_x = p.eye_x - p.eye_radius + BROW_STEPS * 2 * p.eye_radius
+    brow_y = p.brow_y + 0.05 * (1 - (2 * BROW_STEPS - 1) ** 2)
+    top = p.eye_y + 0.02
+    bridge_y = top + (p.nose_y - top) * BRIDGE_STEPS
+    base_y = p.nose_y - 0.02 - 0.03 * (1 - BASE_STEPS.abs())
+    squared = LIP_STEPS**2
+    upper_edge = p.mouth_y + (0.055 + p.mouth_bend) * squared
+    lower_edge = upper_edge - 1.15 * p.mouth_gap * (1 - squared)
+    lips_y = torch.cat(
+        [(upper_edge + 0.02)[:7], (lower_edge - 0.02)[7:12], upper_edge[12:17], lower_edge[17:]]
+    )
+    return face_landmarks(p, brow_x, brow_y, bridge_y, base_y, lips_y)
+
+
 FEATURES: dict[str, Callable[[Parameters], tuple[Tensor, Tensor]]] = {
     "person": person_landmarks,
     "toon": person_landmarks,
+    "cat": cat_landmarks,
 }
 
 

@@ -1,9 +1,10 @@
 """Sphere tracing: walk along rays until they meet a surface.
 
-Rays are kept as ``[samples, rays]`` tensors. Rays that are done are dropped from time to time, sample by sample, and
-rows are padded to the longest. Widths are always multiples of ``LANES``, and whether a sample is finished depends on
-its own rays only: thus a sample's result does not depend, in any bit, on the samples it is traced with (torch computes
-the last few elements of a tensor with other instructions than the rest when their number does not fill a vector).
+Rays are kept as ``[samples, rays]`` tensors. Rays that are done are dropped from time to time, sample by
+sample, and rows are padded to the longest. Widths are always multiples of ``LANES``, and whether a sample
+is finished depends on its own rays only: thus a sample's result does not depend, in any bit, on the samples
+it is traced with (torch computes the last few elements of a tensor with other instructions than the rest
+when their number does not fill a vector).
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ Distance = Callable[[Tensor, Tensor, Tensor], Tensor]
 def compact(keep: Tensor, *arrays: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Move the kept entries of every row to its front and cut to the longest row.
 
-    ``keep`` is bool ``[samples, n]``. Returns (source positions ``[samples, m]``, bool mask of entries that are real
-    and not padding, the arrays); padding repeats the first kept entry.
+    ``keep`` is bool ``[samples, n]``. Returns (source positions ``[samples, m]``, bool mask of entries that
+    are real and not padding, the arrays); padding repeats the first kept entry.
     """
     counts = keep.sum(1)
     width = -(-max(int(counts.max()), 1) // LANES) * LANES
@@ -49,10 +50,12 @@ def march(
     relaxation: float,
     secant: bool,
 ) -> tuple[Tensor, Tensor]:
-    """March rays from ``start``; returns (distance along the ray, whether a surface was met), ``[samples, rays]``.
+    """March rays from ``start``; returns (distance along the ray, whether a surface was met), ``[samples,
+    rays]``.
 
-    A ray stops when it is closer than ``tolerance`` to a surface or beyond ``far``. With ``secant`` the step near a
-    surface is divided by the slope seen in the step before, which ends the long crawl of grazing rays.
+    A ray stops when it is closer than ``tolerance`` to a surface or beyond ``far``. With ``secant`` the
+    step near a surface is divided by the slope seen in the step before, which ends the long crawl of
+    grazing rays.
     """
     result, hit = start.clone(), torch.zeros_like(valid)
     enough = 6 + 0.0015 * valid.sum(1)  # so few rays left in a sample are not worth more steps

@@ -1,7 +1,7 @@
 """Parameters: what the factors come to as sizes, positions, directions and colours.
 
-They are computed per sample with plain floats (exactly reproducible, and fast for a few hundred numbers); ``stack``
-turns those of several samples into tensors for the distance functions.
+They are computed per sample with plain floats (exactly reproducible, and fast for a few hundred numbers);
+``stack`` turns those of several samples into tensors for the distance functions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Matrix = tuple[Vector, Vector, Vector]
 
 
 class Parameters(SimpleNamespace):
-    """A bag of named parameters: floats, vectors, matrices and names; or, when stacked, tensors (see ``stack``)."""
+    """A bag of named parameters: floats, vectors, matrices, names; or, stacked, tensors (see ``stack``)."""
 
 
 def stack(samples: Sequence[Parameters], names: Sequence[str]) -> Parameters:
@@ -25,7 +25,9 @@ def stack(samples: Sequence[Parameters], names: Sequence[str]) -> Parameters:
     stacked = Parameters()
     for name in names:
         values = torch.tensor([getattr(sample, name) for sample in samples], dtype=torch.float32)
-        setattr(stacked, name, values.view(-1, 1) if values.dim() == 1 else values.t().unsqueeze(-1).contiguous())
+        setattr(
+            stacked, name, values.view(-1, 1) if values.dim() == 1 else values.t().unsqueeze(-1).contiguous()
+        )
     return stacked
 
 
@@ -34,7 +36,7 @@ def clamp(value: float, low: float = -math.inf, high: float = math.inf) -> float
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Matrix:
-    """Head to world: roll after yaw after pitch, in degrees; positive yaw turns the face to the image's right."""
+    """Head to world: pitch, yaw, then roll, in degrees; yaw above 0 turns the face to the image's right."""
     (sy, cy), (sp, cp), (sr, cr) = ((math.sin(a), math.cos(a)) for a in map(math.radians, (yaw, pitch, roll)))
     about_y: Matrix = ((cy, 0.0, sy), (0.0, 1.0, 0.0), (-sy, 0.0, cy))
     about_x: Matrix = ((1.0, 0.0, 0.0), (0.0, cp, -sp), (0.0, sp, cp))

@@ -1,4 +1,4 @@
-"""From factors to the sizes, positions and colours of a person, as floats. ``cartoon`` gives the person's toon twin."""
+"""From factors to the sizes, positions and colours of a person or of their cartoon twin."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def _eyes_and_brows(p: Parameters, f: Factors) -> None:
     p.left_eye_open, p.right_eye_open = f["left_eye_open"], f["right_eye_open"]
     p.socket_bump = 0.14 if cartoon else 0.08
     p.brow_inner, p.brow_outer = p.eye_x * 0.38, p.eye_x + p.eye_radius * 1.05
-    p.brow_y = p.eye_y + p.eye_radius * 0.56 + 0.165 + f["brow_height"] + 0.05 * f["brow_raise"] - 0.055 * f["frown"]
+    p.brow_y = (
+        p.eye_y + p.eye_radius * 0.56 + 0.165 + f["brow_height"] + 0.05 * f["brow_raise"] - 0.055 * f["frown"]
+    )
     p.brow_y += 0.01 if cartoon else 0.0
     p.brow_half = 0.040 * f["brow_thickness"] * (1.15 if cartoon else 1.0)
     p.brow_slope = f["brow_angle"] + 0.16 * f["frown"]

@@ -40,7 +40,9 @@ def paint_skin(
     edge, along = brow_coordinates(side_x, y, p)
     brow = smooth_step(0.008, -0.010, edge) * front
     brow_hair = 0.75 + 0.35 * (side_x * 46 + y * (30 - 60 * along)).sin()
-    colour = mix(colour, (column(p.hair_colour) * 0.55 + column(p.skin_colour) * 0.04) * brow_hair, brow * 0.93)
+    colour = mix(
+        colour, (column(p.hair_colour) * 0.55 + column(p.skin_colour) * 0.04) * brow_hair, brow * 0.93
+    )
     colour = _lids(colour, side_x, y, front, eye, p)
     nostril = ((side_x - p.nostril_x * 0.62) / 0.034) ** 2 + ((y - p.nose_y + 0.098) / 0.022) ** 2
     colour = colour * (1 - 0.45 * (-nostril).exp() * front)
@@ -72,12 +74,21 @@ def _complexion(x: Tensor, side_x: Tensor, y: Tensor, z: Tensor, ear: Tensor, p:
 
 
 def _beard(
-    colour: Tensor, x: Tensor, side_x: Tensor, y: Tensor, z: Tensor, neck: Tensor, mouth: MouthCoordinates, p: Parameters
+    colour: Tensor,
+    x: Tensor,
+    side_x: Tensor,
+    y: Tensor,
+    z: Tensor,
+    neck: Tensor,
+    mouth: MouthCoordinates,
+    p: Parameters,
 ) -> Tensor:
     along = side_x / (p.mouth_half_width * 1.22)
     middle = p.mouth_y + p.mouth_bend * (mouth.along**2).clamp(max=1.6) + p.upper_lip * 1.3 + 0.045
     middle = middle - 0.085 * along * along
-    moustache = smooth_step(0.012, -0.016, (y - middle).abs() - 0.052 * (1.08 - along * along)) * (along < 1.05)
+    moustache = smooth_step(0.012, -0.016, (y - middle).abs() - 0.052 * (1.08 - along * along)) * (
+        along < 1.05
+    )
     moustache = moustache * smooth_step(0.0, 0.03, p.nose_y - 0.075 - y)
     line = y - p.mouth_y - 0.10 + 0.5 * (0.40 - side_x).clamp(min=0) - (side_x - 0.42).clamp(min=0)
     beard = smooth_step(-0.02, -0.10, line) * smooth_step(-0.25, -0.02, z)
@@ -104,7 +115,9 @@ def _lips(z: Tensor, front: Tensor, mouth: MouthCoordinates, p: Parameters) -> t
     return upper, lower, inside if p.mouth_gap > 0.012 else torch.zeros_like(inside)
 
 
-def _lids(colour: Tensor, side_x: Tensor, y: Tensor, front: Tensor, eye: EyeCoordinates, p: Parameters) -> Tensor:
+def _lids(
+    colour: Tensor, side_x: Tensor, y: Tensor, front: Tensor, eye: EyeCoordinates, p: Parameters
+) -> Tensor:
     """Lashes, the crease of the upper lid, and eye shadow."""
     near = front & (eye.inside > -0.12)
     above = eye.height - eye.upper_lid

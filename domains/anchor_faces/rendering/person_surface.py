@@ -1,7 +1,8 @@
 """What a person's surfaces look like and which class they belong to.
 
-Every function here paints the hits of one body: x, y, z are 1-D tensors of positions in the head frame, ``p`` the
-sample's parameters as floats. Labels come from the same coordinates as colours, so they agree to the pixel.
+Every function here paints the hits of one body: x, y, z are 1-D tensors of positions in the head frame,
+``p`` the sample's parameters as floats. Labels come from the same coordinates as colours, so they agree to
+the pixel.
 """
 
 from __future__ import annotations
@@ -59,7 +60,11 @@ def _paint_eyes(
     surface: Surface, where: Tensor, x: Tensor, y: Tensor, z: Tensor, p: Parameters, light: Lights
 ) -> None:
     side = torch.where(x > 0, 1.0, -1.0)
-    across, up, out = (x - side * p.eye_x) / p.eye_radius, (y - p.eye_y) / p.eye_radius, (z - p.eye_z) / p.eye_radius
+    across, up, out = (
+        (x - side * p.eye_x) / p.eye_radius,
+        (y - p.eye_y) / p.eye_radius,
+        (z - p.eye_z) / p.eye_radius,
+    )
     gaze_x = p.gaze_x - side * 0.06  # eyes converge a little
     cosine = (across * gaze_x + up * p.gaze_y + out) / (gaze_x * gaze_x + p.gaze_y * p.gaze_y + 1).sqrt()
     from_gaze = cosine.clamp(-1, 1).acos()
@@ -150,5 +155,3 @@ def add_lenses(rgb: Tensor, label: Tensor, hits: Hits, p: Parameters) -> Tensor:
     eyes = (label == labels.LEFT_EYE) | (label == labels.RIGHT_EYE)
     label[inside if p.dark_lenses else inside & ~eyes] = labels.GLASSES
     return torch.where(inside, behind + sheen, rgb)
-
-

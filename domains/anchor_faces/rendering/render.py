@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from anchor_hub.errors import UsageError, did_you_mean
+
 from .background import background
 from .camera import DISTANCE
 from .factors import Factors, sample_factors
+from .kinds import KINDS, Buffers, Kind, Painted
 from .landmarks import landmarks
-from .lighting import Lights, angles, lights, shade, shade_cartoon
 from .parameters import Parameters
-from .person_geometry import person_parameters
-from .person_surface import add_lenses, person_surface
-from .scene import PersonScene, Scene
-from .sketch import ink_outlines, pencil_sketch
+from .sketch import pencil_sketch
 from .tracing import SUPERSAMPLING, Hits, trace
 
 RENDERER_VERSION = 1  # rises whenever a picture changes
@@ -36,6 +34,11 @@ MODALITIES: dict[str, tuple[str, str]] = {
     "normal": ("person", "normal"),
     "toon": ("toon", "rgb"),
     "toon_seg": ("toon", "label"),
+    "toon_landmark": ("toon", "landmark"),
+    "cat": ("cat", "rgb"),
+    "cat_seg": ("cat", "label"),
+    "cat_sketch": ("cat", "sketch"),
+    "cat_landmark": ("cat", "landmark"),
 }
 NEAREST_DEPTH, FARTHEST_DEPTH = DISTANCE - 1.1, DISTANCE + 0.9  # 1 and 0 of the depth picture
 
@@ -43,35 +46,50 @@ NEAREST_DEPTH, FARTHEST_DEPTH = DISTANCE - 1.1, DISTANCE + 0.9  # 1 and 0 of the
 def render(seed: int, indices: Sequence[int], size: int, modalities: Sequence[str]) -> list[dict[str, Any]]:
     """Render samples ``indices`` of data set ``seed``, ``size`` pixels square (a multiple of 16).
 
-    Returns one dict per index, with ``factors`` and an entry per modality: ``face`` and ``toon`` and ``cat`` RGB
-    ``[3, size, size]`` in [0, 1]; ``seg``, ``toon_seg`` and ``cat_seg`` class numbers ``[size, size]`` int64 in
-    CelebAMask-HQ's order; ``sketch`` ``[size, size]`` in [0, 1], white paper; ``landmark`` ``[68, 2]`` pixels (x right,
-    y down, pixel centres at halves); ``depth`` ``[size, size]`` in [0, 1], near is 1 and background 0; ``normal``
-    ``[3, size, size]`` unit vectors (right, up, towards the camera).
+    Returns one dict per index, with ``factors`` and an entry per modality: ``face`` and ``toon`` and
+    ``cat`` RGB ``[3, size, size]`` in [0, 1]; ``seg``, ``toon_seg`` and ``cat_seg`` class numbers ``[size,
+    size]`` int64 in CelebAMask-HQ's order; ``sketch`` ``[size, size]`` in [0, 1], white paper; ``landmark``
+    ``[68, 2]`` pixels (x right, y down, pixel centres at halves); ``depth`` ``[size, size]`` in [0, 1],
+    near is 1 and background 0; ``normal`` ``[3, size, size]`` unit vectors (right, up, towards the camera).
 
-    A sample is the same bit for bit whatever the other indices and modalities are. Raises ValueError for an unknown
-    modality, a size that is not a positive multiple of 16, or a negative seed or index.
+    A sample is the same bit for bit whatever the other indices and modalities are. Raises UsageError for an
+    unknown modality, a size that is not a positive multiple of 16, or a negative seed or index.
     """
-    if size < 16 or size % 16:
-        raise ValueError(f"size must be a positive multiple of 16, got {size}")
-    unknown = sorted(set(modalities) - set(MODALITIES))
-    if unknown:
-        raise ValueError(f"unknown modality {', '.join(unknown)}; choose from {', '.join(MODALITIES)}")
-    factors = {index: sample_factors(seed, index) for index in indices}
-    results: dict[int, dict[str, Any]] = {index: {"factors": factors[index]} for index in factors}
+    return render_factors([sample_factors(seed, index) for index in indices], size, modalities)
+
+
+def render_factors(factors: Sequence[Factors], size: int, modalities: Sequence[str]) -> list[dict[str, Any]]:
+    """Like ``render``, of factors of one's own: start from ``sample_factors`` and change what you like."""
+    check_size(size)
+    check_modalities(modalities)
+    results: list[dict[str, Any]] = [{"factors": f} for f in factors]
     with _one_thread(), torch.inference_mode():
-        for kind, start in KINDS.items():
-            wanted = {name: picture for name, (of, picture) in MODALITIES.items() if of == kind and name in modalities}
+        for name, kind in KINDS.items():
+            wanted = {m: picture for m, (of, picture) in MODALITIES.items() if of == name and m in modalities}
             if not wanted:
                 continue
-            prepared = {index: start.parameters(factors[index]) for index in factors}
-            for group in _groups(prepared):
-                pictures = _render_group(
-                    start, [prepared[i] for i in group], [factors[i] for i in group], size, set(wanted.values())
-                )
-                for index, picture in zip(group, pictures, strict=True):
-                    results[index].update({name: picture[source] for name, source in wanted.items()})
-    return [results[index] for index in indices]
+            parameters = [kind.parameters(f) for f in factors]
+            for group in _groups(parameters):
+                own = [parameters[i] for i in group]
+                rendered = _render_group(kind, own, [factors[i] for i in group], size, set(wanted.values()))
+                for position, pictures in zip(group, rendered, strict=True):
+                    results[position].update({m: pictures[picture] for m, picture in wanted.items()})
+    return results
+
+
+def check_size(size: int) -> None:
+    """UsageError unless pictures of ``size`` pixels can be rendered."""
+    if size < 16 or size % 16:
+        raise UsageError(f"size must be a positive multiple of 16, got {size}")
+
+
+def check_modalities(modalities: Sequence[str]) -> None:
+    """UsageError unless all ``modalities``, at least one, are known."""
+    if not modalities:
+        raise UsageError(f"no modality given; choose from {', '.join(MODALITIES)}")
+    for name in modalities:
+        if name not in MODALITIES:
+            raise UsageError(f"there is no modality {name!r} to render.{did_you_mean(name, MODALITIES)}")
 
 
 @contextmanager
@@ -85,75 +103,18 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _groups(prepared: dict[int, Parameters]) -> Iterator[list[int]]:
-    """Indices in groups that share a hair style, at most ``GROUP`` each."""
+def _groups(parameters: Sequence[Parameters]) -> Iterator[list[int]]:
+    """Positions in groups that share a hair style, at most ``GROUP`` each."""
     by_style: dict[str, list[int]] = {}
-    for index, p in prepared.items():
-        by_style.setdefault(p.hair_style, []).append(index)
-    for indices in by_style.values():
-        for first in range(0, len(indices), GROUP):
-            yield indices[first : first + GROUP]
-
-
-class Person:
-    """How a kind is drawn: photographic people."""
-
-    cartoon = False
-
-    def parameters(self, f: Factors) -> Parameters:
-        return person_parameters(f, cartoon=self.cartoon)
-
-    def scene(self, samples: Sequence[Parameters]) -> Scene:
-        return PersonScene(samples)
-
-    def lights(self, p: Parameters, f: Factors) -> Lights:
-        return lights(p, f, sum(p.skin_colour) / 3)
-
-    def paint(self, hits: Hits, p: Parameters, light: Lights) -> Painted:
-        surface = person_surface(hits, p, light)
-        shader = shade_cartoon if self.cartoon else shade
-        rgb = shader(surface, angles(hits.normal, hits.ray, light), hits.shadow, hits.occlusion, light)
-        if p.glasses:
-            rgb = add_lenses(rgb, surface.label, hits, p)
-        return Painted(rgb, surface.label, surface.strands)
-
-    def finish(self, rgb: Tensor, buffers: Buffers, p: Parameters) -> Tensor:
-        if not self.cartoon:
-            return rgb
-        return ink_outlines(rgb, buffers.depth, buffers.normal, buffers.label)
-
-
-class Toon(Person):
-    """Cartoon twins: larger eyes, smaller noses, flat light and dark outlines."""
-
-    cartoon = True
-
-
-@dataclass
-class Painted:
-    """Colour, class and strand pattern of the hits of a sample, ``[3, n]``, ``[n]``, ``[n]``."""
-
-    rgb: Tensor
-    label: Tensor
-    strands: Tensor
-
-
-KINDS: dict[str, Person] = {"person": Person(), "toon": Toon()}
-
-
-@dataclass
-class Buffers:
-    """The supersampled picture ``[3, n, n]`` and what goes with it ``[n, n]``."""
-
-    rgb: Tensor
-    label: Tensor
-    depth: Tensor
-    normal: Tensor  # in the world
-    strands: Tensor
+    for position, p in enumerate(parameters):
+        by_style.setdefault(p.hair_style, []).append(position)
+    for positions in by_style.values():
+        for first in range(0, len(positions), GROUP):
+            yield positions[first : first + GROUP]
 
 
 def _render_group(
-    kind: Person, samples: Sequence[Parameters], factors: Sequence[Factors], size: int, wanted: set[str]
+    kind: Kind, samples: Sequence[Parameters], factors: Sequence[Factors], size: int, wanted: set[str]
 ) -> list[dict[str, Tensor]]:
     scene = kind.scene(samples)
     results: list[dict[str, Tensor]] = [{} for _ in samples]
@@ -176,7 +137,9 @@ def _render_group(
 def _compose(hits: Hits, painted: Painted, p: Parameters, behind: Tensor) -> Buffers:
     """Put the hits in front of the background."""
     n = behind.shape[-1] * SUPERSAMPLING
-    rgb = behind.repeat_interleave(SUPERSAMPLING, 1).repeat_interleave(SUPERSAMPLING, 2).reshape(3, -1).clone()
+    rgb = (
+        behind.repeat_interleave(SUPERSAMPLING, 1).repeat_interleave(SUPERSAMPLING, 2).reshape(3, -1).clone()
+    )
     rgb[:, hits.pixel] = painted.rgb
     label = torch.zeros(n * n, dtype=torch.long)
     label[hits.pixel] = painted.label
@@ -188,7 +151,11 @@ def _compose(hits: Hits, painted: Painted, p: Parameters, behind: Tensor) -> Buf
     strands = torch.zeros(n * n)
     strands[hits.pixel] = painted.strands
     return Buffers(
-        _tone_map(rgb).view(3, n, n), label.view(n, n), depth.view(n, n), normal.view(3, n, n), strands.view(n, n)
+        _tone_map(rgb).view(3, n, n),
+        label.view(n, n),
+        depth.view(n, n),
+        normal.view(3, n, n),
+        strands.view(n, n),
     )
 
 
@@ -199,7 +166,7 @@ def _tone_map(linear: Tensor) -> Tensor:
 
 
 def _pictures(
-    kind: Person, b: Buffers, p: Parameters, f: Factors, size: int, wanted: set[str]
+    kind: Kind, b: Buffers, p: Parameters, f: Factors, size: int, wanted: set[str]
 ) -> dict[str, Tensor]:
     """The pictures asked for, brought down from the supersampled buffers."""
     pictures = {}

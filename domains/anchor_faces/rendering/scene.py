@@ -1,7 +1,7 @@
 """A scene: the bodies of a few samples as distance functions, evaluated together.
 
-``Scene.bodies`` gives the distance to every body by name, ``Scene.distance`` the distance to the nearest. Samples of
-one scene share a kind and a hair style, because those decide which functions are evaluated.
+``Scene.bodies`` gives the distance to every body by name, ``Scene.distance`` the distance to the nearest.
+Samples of one scene share a kind and a hair style, because those decide which functions are evaluated.
 """
 
 from __future__ import annotations
@@ -84,7 +84,13 @@ class PersonScene(Scene):
         neck, clothes = body_distances(x, y, z, p)
         ears = ear_distance(x, y, z, p)
         skin = smooth_union(smooth_union(head.skin, neck, 0.10), ears, 0.05)
-        bodies = {"skin": skin, "eyes": head.eyes, "teeth": head.teeth, "tongue": head.tongue, "clothes": clothes}
+        bodies = {
+            "skin": skin,
+            "eyes": head.eyes,
+            "teeth": head.teeth,
+            "tongue": head.tongue,
+            "clothes": clothes,
+        }
         hair = hair_distance(self.hair_style, x, y, z, head.skull, p)
         if self.hats:
             bodies["hat"] = self._hats(x, y, z) + p.no_hat

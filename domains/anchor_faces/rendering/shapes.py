@@ -1,14 +1,15 @@
 """Signed distance primitives and smooth Boolean operations.
 
-All take coordinates as separate ``[samples, points]`` tensors x, y, z and sizes as numbers or ``[samples, 1]``
-tensors, and return distances ``[samples, points]``: negative inside, in head units (a head is about 2 high).
-Only operations whose result for one point cannot depend on its neighbours are used here, so that a sample comes out
-the same bit for bit, whatever it is batched with.
+All take coordinates as separate ``[samples, points]`` tensors x, y, z and sizes as numbers or ``[samples,
+1]`` tensors, and return distances ``[samples, points]``: negative inside, in head units (a head is about 2
+high). Only operations whose result for one point cannot depend on its neighbours are used here, so that a
+sample comes out the same bit for bit, whatever it is batched with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -22,7 +23,7 @@ def smooth_union(first: Tensor, second: Tensor, radius: float) -> Tensor:
 
 
 def smooth_intersection(first: Tensor, second: Tensor, radius: float) -> Tensor:
-    """The intersection of two bodies, with the edge rounded over ``radius``; negate ``second`` to cut it away."""
+    """The intersection of two bodies, its edge rounded over ``radius``; negate ``second`` to cut it away."""
     overlap = (first - second).abs_().neg_().add_(radius).clamp_(min=0)
     return first.maximum(second).add_(overlap.mul_(overlap).mul_(0.25 / radius))
 
@@ -35,7 +36,9 @@ def sphere(x: Tensor, y: Tensor, z: Tensor, radius: Number) -> Tensor:
     return length(x, y, z).sub_(radius)
 
 
-def ellipsoid(x: Tensor, y: Tensor, z: Tensor, radius_x: Number, radius_y: Number, radius_z: Number) -> Tensor:
+def ellipsoid(
+    x: Tensor, y: Tensor, z: Tensor, radius_x: Number, radius_y: Number, radius_z: Number
+) -> Tensor:
     """Distance to an ellipsoid around the origin, to first order."""
     scaled_x, scaled_y, scaled_z = x / radius_x, y / radius_y, z / radius_z
     norm = length(scaled_x, scaled_y, scaled_z)
@@ -68,7 +71,8 @@ def smooth_step(low: Number, high: Number, value: Tensor) -> Tensor:
     return t * t * (3 - 2 * t)
 
 
-def mix(first: Number, second: Number, weight: Number) -> Tensor:
+def mix(first: Any, second: Any, weight: Any) -> Tensor:
+    """``first`` where weight is 0, ``second`` where it is 1; at least one of the three is a tensor."""
     return first + (second - first) * weight
 
 

@@ -1,4 +1,4 @@
-"""Line drawing: outlines where depth, direction or class change, drawn by a slightly unsteady hand, with hatching."""
+"""Line drawing: outlines where depth, direction or class change, drawn unsteadily, and hatching."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def _is_any(label: Tensor, *classes: int) -> Tensor:
 def edges(depth: Tensor, normal: Tensor, label: Tensor, size: int, crease: float = 0.7) -> Tensor:
     """Strength of outlines in [0, 1], ``[n, n]``; depth and label are ``[n, n]``, normal ``[3, n, n]``.
 
-    ``n`` is the supersampled size of a picture of ``size`` pixels; ``crease`` weighs edges between surfaces that meet
-    at an angle.
+    ``n`` is the supersampled size of a picture of ``size`` pixels; ``crease`` weighs edges between surfaces
+    that meet at an angle.
     """
     n = depth.shape[0]
     strength = torch.zeros(n, n)
@@ -80,7 +80,7 @@ class _Hand:
 def pencil_sketch(
     rgb: Tensor, depth: Tensor, normal: Tensor, label: Tensor, strands: Tensor, size: int, seed: int
 ) -> Tensor:
-    """A pencil drawing ``[size, size]``, 0 black to 1 white, from a supersampled picture ``[3, n, n]`` in [0, 1]."""
+    """A pencil drawing ``[size, size]``, 0 black to 1 white, of a supersampled picture ``[3, n, n]``."""
     n = rgb.shape[-1]
     hand = _Hand(seed, size, n)
     centres = (torch.arange(n) + 0.5) / n * 2 - 1
@@ -104,7 +104,9 @@ def _wobbly_lines(edge: Tensor, grid: Tensor, size: int, hand: _Hand) -> Tensor:
         stroke = F.avg_pool2d(stroke, 3, 1, 1) * 1.35
     line = torch.zeros(n, n)
     for pixels, weight in ((0.35, 1.0), (0.65, 0.55)):
-        moved = F.grid_sample(stroke, grid + hand.wobble(9, pixels), padding_mode="border", align_corners=False)
+        moved = F.grid_sample(
+            stroke, grid + hand.wobble(9, pixels), padding_mode="border", align_corners=False
+        )
         line = line.maximum(moved[0, 0] * weight)
     return line
 

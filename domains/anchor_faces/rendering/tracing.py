@@ -1,4 +1,4 @@
-"""Tracing a group of samples: where the rays meet the scene, which way the surface faces there, shadow, occlusion."""
+"""Tracing a group of samples: where rays meet the scene, which way it faces there, shadow, occlusion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COARSE = 4  # the first pass casts one ray per COARSE x COARSE rays of the secon
 
 @dataclass
 class Hits:
-    """Where one sample's rays meet a surface. All tensors are over its hits ``[n]``; vectors in the head frame."""
+    """Where one sample's rays meet a surface: tensors over its hits ``[n]``, vectors in the head frame."""
 
     x: Tensor
     y: Tensor
@@ -37,22 +37,27 @@ class Hits:
 def trace(scene: Scene, key_light: Tensor, sharpness: Tensor, size: int) -> list[Hits]:
     """Trace all samples of a scene at ``size`` pixels, ``SUPERSAMPLING`` squared rays per pixel.
 
-    ``key_light`` ``[3, samples, 1]`` points towards the main light in the head frame, ``sharpness`` ``[samples, 1]``.
+    ``key_light`` ``[3, samples, 1]`` points towards the main light in the head frame, ``sharpness``
+    ``[samples, 1]``.
     """
     p = scene.parameters
     rays_across = size * SUPERSAMPLING
-    origin = (p.origin[0], p.origin[1], p.origin[2])
+    origin = list(p.origin)
     depth, rays, pixel, valid = _find_surface(scene, origin, rays_across)
     x, y, z = (o + r * depth for o, r in zip(origin, rays, strict=True))
     bodies, parts = scene.bodies(x, y, z)
     normal = _normals(scene, x, y, z, nearest(bodies), 1.2 * p.half_field / rays_across)
-    shadow, occlusion = _shadow_and_occlusion(scene, (x, y, z), normal, key_light, sharpness, pixel, valid, size)
+    shadow, occlusion = _shadow_and_occlusion(
+        scene, (x, y, z), normal, key_light, sharpness, pixel, valid, size
+    )
     hits = []
     for sample, count in enumerate(valid.sum(1).tolist()):
         part = (sample, slice(0, -(-max(count, 1) // LANES) * LANES))
         hits.append(
             Hits(
-                *(v[part] for v in (x, y, z)),
+                x=x[part],
+                y=y[part],
+                z=z[part],
                 normal=(normal[0][part], normal[1][part], normal[2][part]),
                 ray=(rays[0][part], rays[1][part], rays[2][part]),
                 depth=depth[part],
@@ -76,7 +81,7 @@ def _find_surface(
     start = torch.full((samples, coarse * coarse), DISTANCE - 1.45)
     everywhere = torch.ones_like(start, dtype=torch.bool)
     depth, hit = march(
-        scene.distance, origin, cast_rays(p, coarse), start, everywhere,
+        scene.distance, origin, list(cast_rays(p, coarse)), start, everywhere,
         far=DISTANCE + 1.35, steps=26, tolerance=cell * 0.80, relaxation=1.0, secant=False,
     )  # fmt: skip
     grid = torch.where(hit, depth, 99.0).view(samples, coarse, coarse)
@@ -137,10 +142,17 @@ def _shadow_and_occlusion(
 
 
 def _shadow(
-    scene: Scene, at: Sequence[Tensor], facing: Sequence[Tensor], light: Tensor, sharpness: Tensor, real: Tensor
+    scene: Scene,
+    at: Sequence[Tensor],
+    facing: Sequence[Tensor],
+    light: Tensor,
+    sharpness: Tensor,
+    real: Tensor,
 ) -> Tensor:
     towards = facing[0] * light[0] + facing[1] * light[1] + facing[2] * light[2]
-    source, valid, near = compact((towards > -0.15) & real, *(a + n * 0.04 for a, n in zip(at, facing, strict=True)))
+    source, valid, near = compact(
+        (towards > -0.15) & real, *(a + n * 0.04 for a, n in zip(at, facing, strict=True))
+    )
     travelled, lit = torch.full_like(near[0], 0.04), torch.ones_like(near[0])
     for _ in range(9):
         free = scene.distance(*(n + travelled * direction for n, direction in zip(near, light, strict=True)))

@@ -1,0 +1,122 @@
+"""The kinds of subjects (people, their cartoon twins, cats): how each is built and coloured."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .cat_geometry import cat_parameters
+from .cat_scene import CatScene
+from .cat_surface import add_whiskers, cat_surface
+from .factors import Factors
+from .lighting import Lights, angles, lights
+from .parameters import Parameters
+from .person_geometry import person_parameters
+from .person_surface import add_lenses, person_surface
+from .scene import PersonScene, Scene
+from .shading import shade_cartoon, shade_fur, shade_skin_and_hair
+from .sketch import ink_outlines
+from .tracing import Hits
+
+
+@dataclass
+class Painted:
+    """Linear RGB, class and strand pattern of the hits of a sample: ``[3, n]``, ``[n]``, ``[n]``."""
+
+    rgb: Tensor
+    label: Tensor
+    strands: Tensor
+
+
+@dataclass
+class Buffers:
+    """The supersampled picture ``[3, n, n]``, in [0, 1], and what goes with it ``[n, n]``."""
+
+    rgb: Tensor
+    label: Tensor
+    depth: Tensor
+    normal: Tensor  # [3, n, n], in the world's frame
+    strands: Tensor
+
+
+class Kind(ABC):
+    """How one kind of subject is drawn. Samples are grouped by ``Parameters.hair_style``; see ``Scene``."""
+
+    @abstractmethod
+    def parameters(self, f: Factors) -> Parameters:
+        """What the factors come to for this kind."""
+
+    @abstractmethod
+    def scene(self, samples: Sequence[Parameters]) -> Scene:
+        """The distance functions of a group of samples."""
+
+    @abstractmethod
+    def lights(self, p: Parameters, f: Factors) -> Lights:
+        """The lights of a sample."""
+
+    @abstractmethod
+    def paint(self, hits: Hits, p: Parameters, light: Lights) -> Painted:
+        """Colour and classify the hits of a sample."""
+
+    def finish(self, rgb: Tensor, buffers: Buffers, p: Parameters) -> Tensor:
+        """What is drawn over the finished picture ``[3, size, size]``."""
+        return rgb
+
+
+class Person(Kind):
+    """Photographic people."""
+
+    def parameters(self, f: Factors) -> Parameters:
+        return person_parameters(f, cartoon=False)
+
+    def scene(self, samples: Sequence[Parameters]) -> Scene:
+        return PersonScene(samples)
+
+    def lights(self, p: Parameters, f: Factors) -> Lights:
+        return lights(p, f, sum(p.skin_colour) / 3)
+
+    def paint(self, hits: Hits, p: Parameters, light: Lights) -> Painted:
+        surface = person_surface(hits, p, light)
+        shader = shade_cartoon if p.cartoon else shade_skin_and_hair
+        rgb = shader(surface, angles(hits.normal, hits.ray, light), hits.shadow, hits.occlusion, light)
+        if p.glasses:
+            rgb = add_lenses(rgb, surface.label, hits, p)
+        return Painted(rgb, surface.label, surface.strands)
+
+
+class Toon(Person):
+    """Cartoon twins: larger eyes, smaller noses, flat light and dark outlines."""
+
+    def parameters(self, f: Factors) -> Parameters:
+        return person_parameters(f, cartoon=True)
+
+    def finish(self, rgb: Tensor, buffers: Buffers, p: Parameters) -> Tensor:
+        return ink_outlines(rgb, buffers.depth, buffers.normal, buffers.label)
+
+
+class Cat(Kind):
+    """Cats in the person's pose, mood and light."""
+
+    def parameters(self, f: Factors) -> Parameters:
+        return cat_parameters(f)
+
+    def scene(self, samples: Sequence[Parameters]) -> Scene:
+        return CatScene(samples)
+
+    def lights(self, p: Parameters, f: Factors) -> Lights:
+        return lights(p, f, p.fur_mean)
+
+    def paint(self, hits: Hits, p: Parameters, light: Lights) -> Painted:
+        surface = cat_surface(hits, p, light)
+        rgb = shade_fur(surface, angles(hits.normal, hits.ray, light), hits.shadow, hits.occlusion, light)
+        return Painted(rgb, surface.label, torch.zeros_like(surface.strands))  # fur is too fine to be drawn
+
+    def finish(self, rgb: Tensor, buffers: Buffers, p: Parameters) -> Tensor:
+        return add_whiskers(rgb, p)
+
+
+KINDS: dict[str, Kind] = {"person": Person(), "toon": Toon(), "cat": Cat()}
