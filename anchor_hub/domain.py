@@ -126,7 +126,8 @@ class AnchoredDomain(Domain):
         if encoder is not None:
             options = dict(encoder.get("options") or {})
             architecture["encoder"] = {"name": encoder["name"], "options": options}
-            fitted = {"input_size": hub.size, **options}
+            # Larger inputs are averaged down by the encoders, whose body is made for 256 px at most.
+            fitted = {"input_size": min(hub.size, 256), **options}
             encoder_network = build_encoder(
                 encoder["name"],
                 in_channels=modality.input_channels,

@@ -1,9 +1,9 @@
 """A tiny hub (16 px, 16 channels, random weights) and tiny domains on it, for tests that need real bundles.
 
-    hub = tiny_hub(seed=0)                            # a Hub in memory, the same weights for the same seed
-    domain = tiny_domain("seg", hub)                  # an AnchoredDomain in memory
-    home = tiny_home(tmp_path, monkeypatch)           # $ANCHOR_HOME with hub "tiny" and the domains below as bundles
-    write_sample("seg", folder / "a.png", seed=3)     # an input file of a domain
+hub = tiny_hub(seed=0)                            # a Hub in memory, the same weights for the same seed
+domain = tiny_domain("seg", hub)                  # an AnchoredDomain in memory
+home = tiny_home(tmp_path, monkeypatch)           # $ANCHOR_HOME with hub "tiny" and the domains below as
+bundles write_sample("seg", folder / "a.png", seed=3)     # an input file of a domain
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ DOMAINS: dict[str, dict[str, Any]] = {
 }
 
 
-def tiny_generator(seed: int = 0, size: int = SIZE, channels: int = CHANNELS, latent: int = LATENT) -> Generator:
+def tiny_generator(
+    seed: int = 0, size: int = SIZE, channels: int = CHANNELS, latent: int = LATENT
+) -> Generator:
     """A generator with random weights; the same seed gives the same ones."""
     table = {resolution: channels for resolution in (4, 8, 16, 32, 64) if resolution <= size}
     with torch.random.fork_rng():
@@ -67,8 +69,8 @@ def tiny_generator(seed: int = 0, size: int = SIZE, channels: int = CHANNELS, la
 
 
 def tiny_hub(seed: int = 0, name: str = "tiny", size: int = SIZE) -> Hub:
-    """A hub around :func:`tiny_generator`, statistics of 500 samples."""
-    return Hub.from_generator(tiny_generator(seed, size), name, samples=500)
+    """A hub around :func:`tiny_generator`, statistics of 4,000 samples."""
+    return Hub.from_generator(tiny_generator(seed, size), name, samples=4000)
 
 
 def tiny_domain(name: str, hub: Hub, *, seed: int = 1, **changes: Any) -> AnchoredDomain:
@@ -86,7 +88,8 @@ def tiny_domain(name: str, hub: Hub, *, seed: int = 1, **changes: Any) -> Anchor
 
 
 def tiny_home(tmp_path: Path, monkeypatch: Any = None, domains: tuple[str, ...] = tuple(DOMAINS)) -> Path:
-    """A home folder with hub ``tiny`` and bundles of ``domains``; made $ANCHOR_HOME with a ``monkeypatch``."""
+    """A home folder with hub ``tiny`` and bundles of ``domains``; made $ANCHOR_HOME with a
+    ``monkeypatch``."""
     home = tmp_path / "home"
     hub = tiny_hub()
     if not (home / "hubs" / "tiny").exists():

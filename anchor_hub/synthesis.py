@@ -1,0 +1,174 @@
+"""Aligned multi-domain data sets: every domain's picture of the same random latents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import anchor_hub
+from anchor_hub.config import dump_yaml
+from anchor_hub.domain import AnchoredDomain, modality_options
+from anchor_hub.errors import DataError, MissingPartError, UsageError
+from anchor_hub.files import new_folder
+from anchor_hub.hub import derive_seed, load_domain
+from anchor_hub.inputs import shown
+
+#: A contact sheet shows this many latents at most.
+GRID_ROWS = 16
+
+
+def load_domains(names: Sequence[str | Path], device: str | torch.device = "auto") -> list[AnchoredDomain]:
+    """The domains of these names, all of one hub and able to decode; duplicates are refused.
+
+    :raises UsageError: no name, or one twice. :raises MissingPartError: a domain that cannot decode.
+    :raises HubMismatchError: domains of different hubs.
+    """
+    from anchor_hub.translation import hub_mismatch
+
+    if len(set(map(str, names))) != len(names):
+        raise UsageError(f"a domain is named twice in {', '.join(map(str, names))}")
+    domains: list[AnchoredDomain] = []
+    for name in names:
+        domain: Any = load_domain(name, device=device)
+        first = domains[0] if domains else domain
+        if domain.hub_fingerprint != first.hub_fingerprint:
+            raise hub_mismatch(
+                first.name,
+                first.hub.name,
+                first.hub_fingerprint,
+                domain.name,
+                domain.hub.name,
+                domain.hub_fingerprint,
+            )
+        if not domain.can_decode:
+            raise MissingPartError(f"domain {domain.name!r} has no decoder, so it has no pictures of latents")
+        domains.append(domain)
+    return domains
+
+
+@torch.no_grad()
+def decode_all(domains: Sequence[AnchoredDomain], latents: Tensor) -> list[Tensor]:
+    """Each domain's samples (as its modality has them, on the CPU) of the same latents; the hub runs once."""
+    resolutions = sorted({resolution for domain in domains for resolution in domain.feature_resolutions})
+    image = any(domain.reads_image for domain in domains)
+    output = domains[0].hub.synthesize(latents, features=resolutions, image=image)
+    return [domain.modality.from_network(domain.decode_from(output)).cpu() for domain in domains]
+
+
+def synthesize_set(
+    domains: Sequence[str | Path | AnchoredDomain],
+    count: int,
+    output: str | Path,
+    *,
+    seed: int = 0,
+    truncation: float = 1.0,
+    batch: int = 16,
+    grid: str | Path | None = None,
+    device: str | torch.device = "auto",
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write a data set of ``count`` random latents seen by every domain, whole or not at all, and return its
+    folder.
+
+    ``<output>/<domain>/000000.png`` and so on, with the same names in every domain; ``latents.safetensors``
+    with ``w [count, D]`` (truncated already); ``dataset.yaml`` with the hub, the domains' modalities and the
+    settings. Latent i of a seed is the same for every ``count`` and set of domains.
+
+    :param grid: a PNG with one row per latent (at most ``GRID_ROWS``) and one column per domain.
+    :param overwrite: replace a data set that this command wrote before.
+    :raises UsageError: a folder that is in use, a bad number, or see :func:`load_domains`.
+    """
+    folder = Path(output)
+    if not domains:
+        raise UsageError("name at least one domain, e.g. --domains face,seg")
+    if count < 1:
+        raise UsageError(f"-n must be at least 1, got {count}")
+    if grid is not None and Path(grid).suffix.lower() != ".png":
+        raise UsageError(f"--grid {shown(grid)}: the sheet is a PNG, give a name ending in .png")
+    _check_folder(folder, overwrite)
+    loaded = [item for item in domains if isinstance(item, AnchoredDomain)]
+    if len(loaded) != len(domains):
+        loaded = load_domains([item for item in domains if not isinstance(item, AnchoredDomain)], device)
+    hub = loaded[0].hub
+    digits = max(6, len(str(count - 1)))
+    rows: list[list[Tensor]] = []
+    latents: list[Tensor] = []
+    try:
+        with new_folder(folder, overwrite=True) as temporary, ThreadPoolExecutor(1) as writing:
+            for domain in loaded:
+                (temporary / domain.name).mkdir()
+
+            def write(start: int, columns: list[Tensor]) -> None:
+                for domain, column in zip(loaded, columns, strict=True):
+                    for row, sample in enumerate(column):
+                        name = f"{start + row:0{digits}d}{domain.modality.output_suffix}"
+                        domain.modality.write(sample, temporary / domain.name / name)
+                if progress is not None:
+                    progress(start + len(columns[0]), count)
+
+            previous = None
+            for start in range(0, count, batch):
+                size = min(batch, count - start)
+                w = hub.sample(size, seed=derive_seed(seed, "synthesize"), truncation=truncation, start=start)
+                columns = decode_all(loaded, w)
+                latents.append(w.cpu())
+                for row in range(min(size, GRID_ROWS - len(rows)) if grid is not None else 0):
+                    pairs = zip(loaded, columns, strict=True)
+                    rows.append([domain.modality.preview(column[row], hub.size) for domain, column in pairs])
+                if previous is not None:
+                    previous.result()
+                previous = writing.submit(write, start, columns)
+            if previous is not None:
+                previous.result()
+            _write_latents(temporary / "latents.safetensors", torch.cat(latents))
+            description = _describe(loaded, count, seed, truncation)
+            (temporary / "dataset.yaml").write_text(dump_yaml(description), encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{shown(folder)}: cannot be written ({error.strerror or error})") from error
+    if grid is not None:
+        from anchor_hub.data.grid import contact_sheet, save_png
+        from anchor_hub.inference import sheet_scale
+
+        tiles = [tile for row in rows for tile in row]
+        save_png(contact_sheet(tiles, columns=len(loaded), scale=sheet_scale(hub.size)), Path(grid))
+    return folder
+
+
+def _check_folder(folder: Path, overwrite: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"-o {shown(folder)} is a file; give a folder")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not overwrite:
+        raise UsageError(f"-o {shown(folder)} is not empty: give a new folder, or --overwrite")
+    if not (folder / "dataset.yaml").is_file():
+        raise UsageError(
+            f"-o {shown(folder)} is no data set of this command, so it is not replaced: give a new folder"
+        )
+
+
+def _write_latents(path: Path, latents: Tensor) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"w": latents.float().contiguous()}, path)
+
+
+def _describe(domains: Sequence[AnchoredDomain], count: int, seed: int, truncation: float) -> dict[str, Any]:
+    hub = domains[0].hub
+    return {
+        "hub": hub.name,
+        "hub_fingerprint": hub.fingerprint,
+        "size": hub.size,
+        "count": count,
+        "seed": seed,
+        "truncation": truncation,
+        "latents": "latents.safetensors",
+        "domains": {domain.name: {"modality": modality_options(domain.modality)} for domain in domains},
+        "library": f"anchor-hub {anchor_hub.__version__}",
+    }

@@ -1,0 +1,53 @@
+"""`anchor synthesize`: aligned images of several domains from random latents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def synthesize(
+    domains: str = typer.Option(..., help="Domains of one hub, e.g. face,seg,sketch,landmark."),
+    count: int = typer.Option(64, "--count", "-n", min=1, help="Number of latents."),
+    output: Path = typer.Option(
+        ..., "--output", "-o", help="New folder: one folder per domain, same file names."
+    ),
+    truncation: float = typer.Option(
+        1.0, min=0, max=2, help="Pull the latents towards the mean (1: not at all)."
+    ),
+    seed: int = typer.Option(0, help="Fixes the latents; latent i of a seed is always the same."),
+    grid: Path | None = typer.Option(
+        None, help="Contact sheet (PNG): a row per latent, a column per domain."
+    ),
+    batch: int = typer.Option(16, min=1, help="Images computed at once."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace a data set written by this command."),
+    as_json: bool = typer.Option(False, "--json", help="Print the data set's description as JSON."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+) -> None:
+    """Make an aligned multi-domain data set: every domain's picture of the same random latents."""
+    from anchor_cli.output import note, print_json, step_progress
+    from anchor_hub.config import load_yaml
+    from anchor_hub.synthesis import synthesize_set
+
+    names = [name.strip() for name in domains.split(",") if name.strip()]
+    with step_progress("latents", quiet=quiet or as_json) as progress:
+        folder = synthesize_set(
+            names,
+            count,
+            output,
+            seed=seed,
+            truncation=truncation,
+            batch=batch,
+            grid=grid,
+            device=device,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if as_json:
+        print_json({"folder": str(folder), **load_yaml(folder / "dataset.yaml")})
+        return
+    note(f"{count} latents in {len(names)} domains written to {folder}")
+    if grid is not None:
+        note(f"contact sheet: {grid}")

@@ -1,0 +1,96 @@
+"""`anchor translate`: images of one domain become images of another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def translate(
+    inputs: list[str] = typer.Argument(
+        ..., help="Files, folders or globs of the source domain.", show_default=False
+    ),
+    source: str = typer.Option(
+        ..., "--from", help="Source domain: a name (anchor domains list) or a bundle's folder."
+    ),
+    target: str = typer.Option(..., "--to", help="Target domain."),
+    output: str | None = typer.Option(
+        None, "--output", "-o", help="Folder, or a file for one input. Outputs are called after their inputs."
+    ),
+    grid: Path | None = typer.Option(
+        None, help="Contact sheet (PNG): inputs beside their translations, 64 inputs at most."
+    ),
+    styles: int = typer.Option(0, min=0, help="Random styles for each input, the same ones for all inputs."),
+    vary: bool = typer.Option(False, "--vary", help="Give every input random styles of its own."),
+    style_from: list[Path] = typer.Option([], help="Take the style of this image; repeatable."),
+    style_domain: str | None = typer.Option(
+        None, help="Domain that encodes --style-from [default: the rgb one of source, target, hub]."
+    ),
+    style_layers: str | None = typer.Option(
+        None, help="W+ layers a style replaces, e.g. 6-9 [default: those the source leaves alone]."
+    ),
+    truncation: float = typer.Option(
+        1.0, min=0, max=2, help="Pull random styles towards the mean (1: not at all)."
+    ),
+    seed: int | None = typer.Option(
+        None, help="Of the random styles; alone it means --styles 1 [default: 0]."
+    ),
+    invert: int = typer.Option(
+        0, min=0, help="Refine the latents of an rgb source by so many optimisation steps."
+    ),
+    merge_classes: Path | None = typer.Option(
+        None, help="YAML file that merges the classes of label maps as they are read."
+    ),
+    batch: int = typer.Option(16, min=1, help="Images computed at once."),
+    workers: int = typer.Option(2, min=1, help="Threads that read images."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
+    skip_bad: bool = typer.Option(
+        False, "--skip-bad", help="Leave out files that cannot be read, and name them."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print what was read and written as JSON."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+) -> None:
+    """Translate images of one domain into another of the same hub; all is written at the end, or nothing."""
+    from anchor_cli.output import note, print_json, step_progress
+    from anchor_hub.inference import translate_files
+    from anchor_hub.jobs import prepare
+
+    job = prepare(
+        source,
+        target,
+        styles=styles,
+        vary=vary,
+        style_from=style_from,
+        style_domain=style_domain,
+        style_layers=style_layers,
+        truncation=truncation,
+        seed=seed,
+        merge_classes=merge_classes,
+        device=device,
+    )
+    with step_progress("images", quiet=quiet or as_json) as progress:
+        results = translate_files(
+            job.translator,
+            inputs,
+            output=output,
+            grid=grid,
+            choice=job.choice,
+            batch=batch,
+            readers=workers,
+            invert=invert,
+            reading=job.reading,
+            skip_bad=skip_bad,
+            progress=progress,
+        )
+    for result in results:
+        if result.error:
+            note(f"skipped: {result.error}")
+    if as_json:
+        print_json({"results": [result.to_dict() for result in results], "grid": str(grid) if grid else None})
+        return
+    written = sum(len(result.outputs) for result in results)
+    if output is not None:
+        note(f"{written} file{'s' if written != 1 else ''} written to {output}")
+    if grid is not None:
+        note(f"contact sheet: {grid}")

@@ -1,0 +1,268 @@
+"""`anchor translate` as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from anchor_cli.main import app
+from tests.tiny import SIZE, tiny_domain, tiny_home, tiny_hub, write_sample
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tiny_home(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def masks(tmp_path):
+    folder = tmp_path / "masks"
+    for index in range(3):
+        write_sample("seg", folder / f"{index}.png", seed=index, size=SIZE * (index + 1))
+    return folder
+
+
+def anchor(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output + str(result.exception)
+    return result.output
+
+
+def translate(*arguments: object, code: int = 0, source: str = "seg", target: str = "face") -> str:
+    return anchor("translate", "--from", source, "--to", target, "--device", "cpu", *arguments, code=code)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_a_folder_becomes_a_folder_of_the_same_names(home, masks, tmp_path):
+    output = translate(masks, "-o", "out")
+    assert "3 files written to out" in output
+    assert sorted(files(tmp_path / "out")) == ["0.png", "1.png", "2.png"]
+    with Image.open(tmp_path / "out" / "0.png") as picture:
+        assert picture.size == (SIZE, SIZE) and picture.mode == "RGB"
+
+
+def test_the_same_command_twice_writes_the_same_bytes(home, masks, tmp_path):
+    arguments = (masks, "--styles", 2, "--seed", 7, "--truncation", 0.8)
+    translate(*arguments, "-o", "one", "--grid", "one.png")
+    translate(*arguments, "-o", "two", "--grid", "two.png")
+    assert files(tmp_path / "one") == files(tmp_path / "two") and len(files(tmp_path / "one")) == 6
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    translate(masks, "--styles", 2, "--seed", 8, "-o", "three")
+    assert files(tmp_path / "one").keys() == files(tmp_path / "three").keys()
+    assert files(tmp_path / "one") != files(tmp_path / "three")
+
+
+def test_one_file_to_one_file_and_to_styles(home, masks, tmp_path):
+    translate(masks / "0.png", "-o", "face.png")
+    translate(masks / "0.png", "-o", "face.png", "--styles", 3)
+    assert sorted(path.name for path in tmp_path.glob("face*")) == [
+        "face-style1.png", "face-style2.png", "face-style3.png", "face.png"
+    ]  # fmt: skip
+    assert len(set(files(tmp_path)[f"face-style{i}.png"] for i in (1, 2, 3))) == 3
+
+
+def test_grid_alone(home, masks, tmp_path):
+    before = set(tmp_path.iterdir())
+    translate(masks, "--grid", "sheets/grid.png")
+    assert set(tmp_path.iterdir()) - before == {tmp_path / "sheets"}
+    with Image.open(tmp_path / "sheets" / "grid.png") as sheet:
+        assert sheet.width >= 6 * 4 * SIZE and sheet.height >= 4 * SIZE
+
+
+def test_json_names_inputs_and_outputs(home, masks):
+    data = json.loads(translate(masks / "1.png", masks / "0.png", "-o", "out", "--json"))
+    assert [Path(item["input"]).name for item in data["results"]] == ["1.png", "0.png"]
+    assert [item["outputs"] for item in data["results"]] == [["out/1.png"], ["out/0.png"]]
+    assert all(item["error"] is None for item in data["results"])
+
+
+def test_a_seed_alone_means_one_random_style(home, masks, tmp_path):
+    translate(masks, "-o", "plain")
+    translate(masks, "-o", "seeded", "--seed", 1)
+    assert files(tmp_path / "plain") != files(tmp_path / "seeded")
+    assert len(files(tmp_path / "seeded")) == 3
+
+
+def test_vary_gives_every_input_its_own_style(home, masks, tmp_path):
+    for index in range(3):
+        (masks / f"{index}.png").write_bytes((masks / "0.png").read_bytes())
+    translate(masks, "-o", "same", "--styles", 1)
+    translate(masks, "-o", "own", "--styles", 1, "--vary")
+    assert len(set(files(tmp_path / "same").values())) == 1
+    assert len(set(files(tmp_path / "own").values())) == 3
+
+
+def test_style_of_an_exemplar(home, masks, tmp_path):
+    exemplar = write_sample("face", tmp_path / "style.png", seed=4)
+    translate(masks, "-o", "plain")
+    translate(masks, "-o", "styled", "--style-from", exemplar)
+    translate(
+        masks, "-o", "named", "--style-from", exemplar, "--style-domain", "face", "--style-layers", "4-5"
+    )
+    assert files(tmp_path / "styled") != files(tmp_path / "plain")
+    assert files(tmp_path / "styled") == files(tmp_path / "named")
+    output = translate(masks, "-o", "x", "--style-from", exemplar, "--style-domain", "seg", code=2)
+    assert "has no style for layers 4 to 5" in output
+
+
+def test_exemplar_with_a_target_that_is_not_rgb_uses_the_hubs_rgb_domain(home, masks, tmp_path):
+    exemplar = write_sample("face", tmp_path / "style.png", seed=4)
+    translate(masks, "-o", "out", "--style-from", exemplar, target="seg")
+    assert len(files(tmp_path / "out")) == 3
+
+
+def test_only_the_two_domains_asked_for_are_opened(home, masks, tmp_path):
+    for name in ("sketch", "decode-only", "encode-only"):
+        for weights in (home / "domains" / name).glob("*.safetensors"):
+            weights.unlink()
+    translate(masks, "-o", "out")
+    assert len(files(tmp_path / "out")) == 3
+
+
+def test_a_bad_input_writes_nothing_at_all(home, masks, tmp_path):
+    (masks / "1.png").write_text("<html>not an image</html>")
+    before = files(tmp_path)
+    output = translate(masks, "-o", "out", "--grid", "g.png", code=1)
+    assert "1.png" in output and len(output.strip().splitlines()) == 1
+    assert files(tmp_path) == before and not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".anchor*"))
+
+
+def test_skip_bad_names_it_and_goes_on(home, masks, tmp_path):
+    (masks / "1.png").write_text("<html>not an image</html>")
+    output = translate(masks, "missing.png", "-o", "out", "--skip-bad")
+    assert "skipped: " in output and "1.png" in output and "missing.png" in output
+    assert sorted(files(tmp_path / "out")) == ["0.png", "2.png"]
+    data = json.loads(
+        translate(masks / "0.png", masks / "1.png", "-o", "out", "--skip-bad", "--json").split("\nskip")[0]
+    )
+    assert data["results"][1]["outputs"] == [] and "1.png" in data["results"][1]["error"]
+    assert "none of the 1 inputs" in translate(masks / "1.png", "-o", "none", "--skip-bad", code=1)
+    assert not (tmp_path / "none").exists()
+
+
+def test_file_names_of_every_kind(home, masks, tmp_path):
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    for name in ("new\nline.png", "smile \U0001f600.png", os.fsdecode(b"bytes-\xff.png")):
+        shutil.copy(masks / "0.png", odd / name)
+    data = json.loads(translate(odd, "-o", "out", "--json"))
+    assert len(data["results"]) == 3
+    assert sorted(os.listdir(os.fsencode(tmp_path / "out"))) == sorted(os.listdir(os.fsencode(odd)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "nothing to write"),
+        (("-o", "x.gif"), "3 inputs: give a folder"),
+        (("--grid", "g.jpg"), "a PNG"),
+        (("-o", "o", "--vary"), "give --styles"),
+        (("-o", "o", "--truncation", 0.5), "give --styles"),
+        (("-o", "o", "--style-layers", "4"), "give --styles N or --style-from"),
+        (("-o", "o", "--style-domain", "face"), "give --style-from"),
+        (("-o", "o", "--styles", 2, "--style-from", "a.png"), "use one of them"),
+        (("-o", "o", "--styles", 1, "--style-layers", "3-9"), "layers 0 to 5"),
+        (("-o", "o", "--device", "warp"), "unknown device"),
+        (("-o", "o", "--invert", 3), "must be rgb"),
+        (("-o", "masks"), "would be overwritten"),
+    ],
+)
+def test_wrong_calls_are_one_line_and_exit_2(home, masks, arguments, message):
+    before = files(masks)
+    output = translate("masks", *arguments, code=2)
+    assert message in output and len(output.strip().splitlines()) == 1
+    assert files(masks) == before
+
+
+def test_wrong_domains(home, masks):
+    assert "Did you mean 'sketch'" in translate(masks, "-o", "o", target="sketsh", code=2)
+    assert "has no decoder" in translate(masks, "-o", "o", target="encode-only", code=1)
+    assert "has no encoder" in translate(masks, "-o", "o", source="decode-only", code=1)
+
+
+def test_domains_of_two_hubs(home, masks):
+    tiny_domain("mine", tiny_hub(seed=3, name="other"), modality={"name": "rgb"}, regressor="hub").save(
+        home / "domains" / "mine"
+    )
+    output = translate(masks, "-o", "o", target="mine", code=1)
+    assert "hub 'tiny'" in output and "hub 'other'" in output
+
+
+def test_refinement_of_an_rgb_source(home, tmp_path):
+    picture = write_sample("face", tmp_path / "face.png")
+    translate(picture, "-o", "plain.png", source="face", target="face")
+    translate(picture, "-o", "refined.png", "--invert", 20, source="face", target="face")
+
+    def error(path: str) -> float:
+        from torchvision.transforms.functional import pil_to_tensor
+
+        return (
+            (pil_to_tensor(Image.open(path)).float() - pil_to_tensor(Image.open(picture)).float())
+            .square()
+            .mean()
+        )
+
+    assert error("refined.png") < error("plain.png")
+
+
+def test_translating_changes_no_bundle(home, masks):
+    before = files(home)
+    translate(masks, "-o", "out", "--styles", 2)
+    assert files(home) == before
+
+
+def script(*arguments: object, **options) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from anchor_cli.main import main; main()", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_as_a_process(home, masks, tmp_path):
+    process = script("translate", "--from", "seg", "--to", "sketch", masks, "-o", tmp_path / "out")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (0, ""), err
+    assert len(files(tmp_path / "out")) == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_ctrl_c_leaves_no_partial_file_and_exits_130(home, tmp_path):
+    many = tmp_path / "many"
+    for index in range(60):
+        write_sample("face", many / f"{index}.png", seed=index)
+    process = script(
+        "translate",
+        "--from",
+        "face",
+        "--to",
+        "face",
+        many,
+        "-o",
+        tmp_path / "out",
+        "--batch",
+        1,
+        "--invert",
+        2000,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".anchor-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".anchor-*"))

@@ -1,0 +1,149 @@
+"""Translating: what goes where in W+, styles, exemplars, and the errors of wrong combinations."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import anchor_hub as ah
+from anchor_hub.errors import HubMismatchError, ImageError, MissingPartError, UsageError
+from anchor_hub.inference import StyleChoice
+from anchor_hub.styles import parse_layers, random_styles
+from anchor_hub.translation import AnchorTranslator, translator
+from tests.test_hub import counted_layers
+from tests.tiny import SIZE, tiny_domain, tiny_home, tiny_hub, write_sample
+
+
+@pytest.fixture
+def pair():
+    hub = tiny_hub()
+    return AnchorTranslator(tiny_domain("seg", hub), tiny_domain("face", hub))
+
+
+def network_input(translator: AnchorTranslator, batch: int = 2) -> torch.Tensor:
+    ids = torch.randint(0, 5, (batch, 1, SIZE, SIZE), generator=torch.Generator().manual_seed(0))
+    return translator.source_modality.to_network(ids.to(torch.uint8))
+
+
+def test_without_a_style_the_fine_layers_are_the_mean(pair):
+    images = network_input(pair)
+    expected = pair.hub.image(pair.encode(images))
+    assert torch.equal(pair.translate(images), expected)
+    assert torch.equal(pair.encode(images)[:, 4:], pair.hub.mean_latent.expand(2, 2, -1))
+
+
+def test_a_style_fills_the_layers_the_source_leaves_alone(pair):
+    images = network_input(pair)
+    style = random_styles(pair.hub, 1, seed=3)
+    latents = pair.encode(images).clone()
+    latents[:, 4:] = style[:, 4:]
+    assert torch.equal(pair.translate(images, style=style), pair.hub.image(latents))
+    assert torch.equal(pair.translate(images, seed=3), pair.hub.image(latents))
+    assert not torch.equal(pair.translate(images, seed=4), pair.translate(images, seed=3))
+
+
+def test_style_layers_choose_where_a_style_goes(pair):
+    images = network_input(pair)
+    style = random_styles(pair.hub, 1, seed=3)
+    everything = pair.translate(images, style=style, style_layers=range(6))
+    assert torch.allclose(everything, pair.hub.image(style).expand_as(everything), atol=1e-5)
+    latents = pair.encode(images).clone()
+    latents[:, 5] = style[:, 5]
+    assert torch.equal(pair.translate(images, style=style[:, 0], style_layers=[5]), pair.hub.image(latents))
+
+
+def test_truncation_acts_on_the_style_and_not_on_the_structure(pair):
+    images = network_input(pair)
+    assert torch.allclose(pair.translate(images, seed=3, truncation=0.0), pair.translate(images), atol=1e-5)
+
+
+def test_random_styles_depend_on_their_number_alone(pair):
+    styles = random_styles(pair.hub, 5, seed=1)
+    assert torch.allclose(styles[3:], random_styles(pair.hub, 2, seed=1, start=3), atol=1e-6)
+    assert torch.equal(styles[:, :1].expand_as(styles), styles), "one code in all layers"
+
+
+def test_styles_of_a_run(pair):
+    shared = StyleChoice(2, seed=1).of(pair, [0, 1, 2])
+    assert [tuple(style.shape) for style in shared] == [(1, 6, 16)] * 2
+    own = StyleChoice(2, vary=True, seed=1).of(pair, [0, 1, 2])
+    assert [tuple(style.shape) for style in own] == [(3, 6, 16)] * 2
+    assert len({tuple(row.flatten().tolist()) for style in own for row in style}) == 6
+    again = StyleChoice(2, vary=True, seed=1).of(pair, [2])
+    assert torch.allclose(again[1][0], own[1][2], atol=1e-6), "whatever the batch"
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"),
+    [("2-4", (2, 3, 4)), ("5", (5,)), ("0, 3-4", (0, 3, 4)), ("4-", (4, 5)), ("3,3", (3,))],
+)
+def test_layers_as_text(text, layers):
+    assert parse_layers(text, 6) == layers
+
+
+@pytest.mark.parametrize("text", ["", "a", "4-2", "6", "2-6", "-3", "1;2", "1..2"])
+def test_bad_layers(text):
+    with pytest.raises(UsageError, match="style layers"):
+        parse_layers(text, 6)
+
+
+def test_a_source_that_drives_every_layer_needs_to_be_told_the_style_layers():
+    hub = tiny_hub()
+    faces = AnchorTranslator(tiny_domain("face", hub), tiny_domain("face", hub))
+    images = torch.zeros(1, 3, SIZE, SIZE)
+    with pytest.raises(UsageError, match="--style-layers 3-5"):
+        faces.translate(images, seed=1)
+    assert faces.translate(images, seed=1, style_layers=[5]).shape == images.shape
+
+
+def test_only_what_the_target_reads_is_computed():
+    hub = tiny_hub()
+    pair = AnchorTranslator(tiny_domain("seg", hub), tiny_domain("sketch", hub))
+    ran = counted_layers(hub)
+    pair.translate(network_input(pair))
+    assert max(ran) == 8
+
+
+def test_translating_leaves_the_hub_and_the_random_state_alone(pair):
+    state = torch.get_rng_state()
+    pair.translate(network_input(pair), seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert pair.hub.current_fingerprint() == pair.hub.fingerprint
+
+
+def test_wrong_pairs():
+    hub, other = tiny_hub(), tiny_hub(seed=1, name="other")
+    with pytest.raises(HubMismatchError, match="'tiny'.*'other'"):
+        AnchorTranslator(tiny_domain("seg", hub), tiny_domain("face", other))
+    with pytest.raises(MissingPartError, match="has no encoder"):
+        AnchorTranslator(tiny_domain("decode-only", hub), tiny_domain("face", hub))
+    with pytest.raises(MissingPartError, match="has no decoder"):
+        AnchorTranslator(tiny_domain("seg", hub), tiny_domain("encode-only", hub))
+
+
+def test_hubs_are_compared_before_any_weight_is_read(tmp_path, monkeypatch):
+    home = tiny_home(tmp_path, monkeypatch, domains=("seg",))
+    other = tiny_hub(seed=1, name="other")
+    folder = tiny_domain("face", other).save(home / "domains" / "face")
+    (folder / "encoder.safetensors").unlink()
+    with pytest.raises(HubMismatchError, match="'seg'.*'tiny'.*'face'.*'other'"):
+        translator("seg", "face")
+
+
+def test_python_interface(tmp_path, monkeypatch):
+    tiny_home(tmp_path, monkeypatch)
+    path = write_sample("seg", tmp_path / "in" / "a.png", size=48)
+    write_sample("seg", tmp_path / "in" / "b.png", seed=1)
+    images = ah.translate(tmp_path / "in", source="seg", target="face", styles=2, seed=0, device="cpu")
+    assert [(item.source.name, item.style) for item in images] == [
+        ("a.png", 0), ("a.png", 1), ("b.png", 0), ("b.png", 1)
+    ]  # fmt: skip
+    assert images[0].image.size == (SIZE, SIZE)
+    images[0].save(tmp_path / "out.png")
+    assert (tmp_path / "out.png").is_file()
+    samples = [item.input_sample for item in images[::2]]
+    again = ah.translate(samples, source="seg", target="face", styles=2, seed=0, device="cpu")
+    assert all(torch.equal(a.sample, b.sample) for a, b in zip(images, again, strict=True))
+    assert path.is_file()
+    with pytest.raises(ImageError, match="missing.png"):
+        ah.translate(tmp_path / "missing.png", source="seg", target="face", device="cpu")
