@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from anchor_hub.errors import TrainingError
+
+TIMEOUT = timedelta(minutes=10)
 
 
 @dataclass
@@ -22,20 +26,38 @@ class ProcessGroup:
     local_rank: int = 0
 
     @classmethod
-    def start(cls, device: torch.device) -> ProcessGroup:
-        """Join the group that torchrun's environment describes (nccl on CUDA, gloo elsewhere)."""
-        world = int(os.environ.get("WORLD_SIZE", "1"))
-        if world == 1:
-            return cls()
+    def from_environment(cls) -> ProcessGroup:
+        """The place that torchrun's environment gives this process."""
+        return cls(
+            *(
+                int(os.environ.get(name, default))
+                for name, default in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+            )
+        )
+
+    def join(self, device: torch.device, meeting: Path | None) -> None:
+        """Meet the other processes: at the file `meeting` on this machine, or (None) as torchrun arranged it."""
+        if self.world == 1:
+            return
         backend = "nccl" if device.type == "cuda" else "gloo"
+        if meeting is not None and sys.platform == "linux":
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all on one machine: no name look-ups
         try:
-            torch.distributed.init_process_group(backend, timeout=timedelta(minutes=10))
+            if meeting is None:
+                torch.distributed.init_process_group(backend, timeout=TIMEOUT)
+            else:
+                torch.distributed.init_process_group(
+                    backend,
+                    timeout=TIMEOUT,
+                    rank=self.rank,
+                    world_size=self.world,
+                    store=torch.distributed.FileStore(str(meeting), self.world),
+                )
         except (RuntimeError, ValueError) as error:
             raise TrainingError(
-                f"the {world} processes of this run did not find each other ({error}); "
-                f"start them with torchrun --nproc-per-node {world}"
+                f"the {self.world} processes of this run did not find each other ({error}); "
+                f"use --processes 1, or start them with torchrun"
             ) from error
-        return cls(torch.distributed.get_rank(), world, int(os.environ.get("LOCAL_RANK", "0")))
 
     @property
     def is_first(self) -> bool:
@@ -68,7 +90,7 @@ class ProcessGroup:
         if self.world > 1:
             torch.distributed.barrier()
 
-    def stop(self) -> None:
+    def leave(self) -> None:
         """Leave the group."""
         if self.world > 1 and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

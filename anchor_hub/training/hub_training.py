@@ -12,6 +12,7 @@ from anchor_hub.devices import resolve_device
 from anchor_hub.errors import ConfigError, DataError, UsageError, did_you_mean
 from anchor_hub.networks.stylegan2 import StyleGAN2Config
 from anchor_hub.training.hub_recipe import HubOptions, HubRecipe
+from anchor_hub.training.processes import default_processes
 from anchor_hub.training.recipe import resolve_precision
 from anchor_hub.training.trainer import RunResult, Trainer
 
@@ -53,6 +54,7 @@ class HubTraining:
     device: str = "auto"
     mirror: bool = False
     resume: bool = False
+    new_data: bool = False
     learning_rate: float = 0.002
     r1_gamma: float | None = None
     path_length: bool | None = None
@@ -60,6 +62,7 @@ class HubTraining:
     where: str | None = None
     limit: int | None = None
     workers: int = 2
+    processes: int | None = None
     sample_every: int = 200
     checkpoint_minutes: float = 5.0
     compile: bool = False
@@ -140,6 +143,8 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
         checkpoint_minutes=training.checkpoint_minutes,
         options=recipe.describe(),
         quiet=training.quiet,
+        processes=training.processes or default_processes(device, training.batch),
+        new_data=training.new_data,
     )
     result = trainer.run(training.resume)
     if not result.finished or not trainer.is_first:
@@ -165,6 +170,7 @@ def provenance_of(
         "precision": trainer.precision,
         "mirror": training.mirror,
         "device": trainer.device.type,
+        "processes": trainer.processes,
         "options": asdict(options),
         "anchor_hub": __version__,
         "torch": torch.__version__,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from anchor_hub.training.batches import BatchLoader, BatchPlan
 from anchor_hub.training.checkpoint import load_newest_checkpoint, save_checkpoint
 from anchor_hub.training.distributed import ProcessGroup
 from anchor_hub.training.pictures import save_samples
+from anchor_hub.training.processes import helpers, one_thread
 from anchor_hub.training.progress import Budget, Progress
 from anchor_hub.training.randomness import mix_seed, preserved_random_state, seed_everything
 from anchor_hub.training.recipe import Recipe, TrainingContext
@@ -55,8 +57,8 @@ class Trainer:
     run_dir/checkpoints/       the two newest states, with their SHA-256
 
     `data`: a tensor [N, ...] of samples or a sequence of samples; `batch` counts the samples of a step over
-    all processes. `options` (plain JSON values) are the recipe's own settings, kept and compared on resume
-    together with the trainer's. Cadences are in steps, checkpoints in minutes as well. Raises TrainingError,
+    all `processes`, which this one starts (one thread each; under torchrun, those that torchrun started). `options` (plain JSON values) are the recipe's own settings, kept and compared on resume
+    together with the trainer's. `new_data` lets a resumed run go on with other samples. Cadences are in steps, checkpoints in minutes as well. Raises TrainingError,
     UsageError, CheckpointError.
     """
 
@@ -80,7 +82,9 @@ class Trainer:
         sample_every: int = 200,
         checkpoint_minutes: float = 5.0,
         checkpoint_every: int | None = None,
+        processes: int = 1,
         options: Mapping[str, Any] | None = None,
+        new_data: bool = False,
         quiet: bool = False,
     ) -> None:
         if total_images is None and max_minutes is None:
@@ -91,7 +95,8 @@ class Trainer:
         self.device, self.precision, self.channels_last = torch.device(device), precision, channels_last
         self.tick_every, self.sample_every = tick_every, sample_every
         self.checkpoint_minutes, self.checkpoint_every = checkpoint_minutes, checkpoint_every
-        self.own_options, self.quiet = dict(options or {}), quiet
+        self.own_options, self.new_data, self.quiet = dict(options or {}), new_data, quiet
+        self.processes = processes
         self.checkpoints = self.run_dir / "checkpoints"
         self.log = StatsLog(self.run_dir / "stats.jsonl")
         self.is_first = True  # whether this process is the one that writes
@@ -101,14 +106,27 @@ class Trainer:
 
         With `resume`, goes on from the newest sound checkpoint (from the start where there is none yet).
         """
+        if "WORLD_SIZE" in os.environ:  # torchrun started the processes
+            return self.run_as(ProcessGroup.from_environment(), None, resume)
+        if self.processes == 1:
+            return self.run_as(ProcessGroup(), None, resume)
+        with one_thread(), helpers(self, resume, self.processes) as meeting:
+            return self.run_as(ProcessGroup(0, self.processes, 0), meeting, resume)
+
+    def run_as(self, group: ProcessGroup, meeting: Path | None, resume: bool) -> RunResult:
+        """Be one process of the run; several find each other through the file `meeting` (None: torchrun)."""
+        if self.device.type == "cuda" and group.world > 1:
+            self.device = torch.device("cuda", group.local_rank)
         with ExitStack() as cleanup:
-            cleanup.enter_context(preserved_random_state())
-            stop = cleanup.enter_context(StopSignals())
-            group = ProcessGroup.start(self.device)
-            cleanup.callback(group.stop)
             self.is_first = group.is_first
+            cleanup.enter_context(preserved_random_state())
+            stop = StopSignals()
+            if group.is_first or meeting is None:
+                cleanup.enter_context(stop)
             if group.is_first:
                 cleanup.callback(self._claim_run_dir().release)
+            group.join(self.device, meeting)
+            cleanup.callback(group.leave)
             progress = cleanup.enter_context(Progress(self.recipe.name, self.quiet or not group.is_first))
             loader = BatchLoader(
                 self.data,
@@ -209,9 +227,7 @@ class Trainer:
         )
         group.wait_for_all()  # nobody may find the options file of a run that is just beginning
         if loaded is None:
-            if group.is_first:
-                self.log.cut_after(0)
-                _write_text(self.run_dir / "options.json", json.dumps(options, indent=2) + "\n")
+            self._record(group, options, 0)
             return 0, 0.0
         for sentence in loaded.skipped:
             progress.say(f"{sentence}: going back to {loaded.path.name}")
@@ -223,10 +239,14 @@ class Trainer:
                 f"Start again in another --run-dir"
             ) from error
         step = int(loaded.state["step"])
-        if group.is_first:
-            self.log.cut_after(step)
+        self._record(group, options, step)
         progress.say(f"going on from {loaded.path.name}, {step * self.batch:,} images")
         return step, float(loaded.state["seconds"])
+
+    def _record(self, group: ProcessGroup, options: dict[str, Any], step: int) -> None:
+        if group.is_first:
+            self.log.cut_after(step)
+            _write_text(self.run_dir / "options.json", json.dumps(options, indent=2) + "\n")
 
     def _find_checkpoint(self, options: dict[str, Any], resume: bool) -> Any:
         recorded = self._recorded_options()
@@ -245,7 +265,7 @@ class Trainer:
             return None
         changed = [
             f"{key} was {recorded.get(key)!r}, now {options.get(key)!r}"
-            for key in sorted({*recorded, *options})
+            for key in sorted({*recorded, *options} - ({"samples"} if self.new_data else set()))
             if recorded.get(key) != options.get(key)
         ]
         if changed:

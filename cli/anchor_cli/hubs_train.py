@@ -28,6 +28,7 @@ def train(
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
     mirror: bool = typer.Option(False, "--mirror/--no-mirror", help="Flip half of the images left to right."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in the run folder."),
+    new_data: bool = typer.Option(False, "--new-data", help="Let --resume go on with other images than before."),
     run_dir: Path | None = typer.Option(
         None, help="Checkpoints, logs, samples [default: runs/NAME in the home]."
     ),
@@ -45,6 +46,7 @@ def train(
     ),
     limit: int | None = typer.Option(None, min=1, help="Only the first so many images."),
     workers: int = typer.Option(2, min=1, help="Threads that read images."),
+    processes: int | None = typer.Option(None, min=1, help="Processes that train together [default: one per core]."),
     sample_every: int = typer.Option(200, min=1, help="Steps between sample pictures."),
     checkpoint_minutes: float = typer.Option(5.0, min=0.01, help="Minutes between checkpoints."),
     compile: bool = typer.Option(
@@ -75,6 +77,7 @@ def train(
             device=device,
             mirror=mirror,
             resume=resume,
+            new_data=new_data,
             learning_rate=learning_rate,
             r1_gamma=r1,
             path_length=path_length,
@@ -82,6 +85,7 @@ def train(
             where=where,
             limit=limit,
             workers=workers,
+            processes=processes,
             sample_every=sample_every,
             checkpoint_minutes=checkpoint_minutes,
             compile=compile,
