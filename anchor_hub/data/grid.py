@@ -26,8 +26,8 @@ def contact_sheet(
 ) -> Image.Image:
     """One picture of many, on white.
 
-    :param tiles: uint8 ``[3, H, W]`` (or ``[1, H, W]``), all of one size, row by row; or a list of rows, which
-        may differ in length.
+    :param tiles: uint8 ``[3, H, W]`` (or ``[1, H, W]``), all of one size, row by row; or a list of rows,
+        which may differ in length.
     :param columns: tiles per row, where ``tiles`` is flat.
     :param scale: each pixel becomes a square of this side.
     :param pad: white pixels between tiles (after scaling).

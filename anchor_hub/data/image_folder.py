@@ -19,7 +19,8 @@ from anchor_hub.inputs import InputFile, list_inputs, shown
 from anchor_hub.modality import Modality
 
 Progress = Callable[[int, int], None]
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 CHUNK = 64  # files a thread reads before it reports: handing over each one alone would cost more than reading
 
 
@@ -152,10 +153,8 @@ def folder_of(given: Sequence[str | Path]) -> Path:
     return first if first.is_dir() else Path(os.path.abspath(first)).parent
 
 
-def parallel_map(
-    work: Callable[[Item], Result], items: Sequence[Item], workers: int
-) -> Iterator[Result]:
-    """``map`` over threads, in order, a bounded number of results ahead; decoding runs outside Python's lock."""
+def parallel_map(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+    """``map`` over threads, in order, a bounded number of results ahead (decoding needs no GIL)."""
     if workers <= 1:
         yield from map(work, items)
         return
@@ -163,7 +162,10 @@ def parallel_map(
     waiting = iter(chunks)
     with ThreadPoolExecutor(workers, thread_name_prefix="anchor-load") as pool:
         try:
-            ahead = [pool.submit(lambda part: [work(i) for i in part], part) for part in islice(waiting, 4 * workers)]
+            ahead = [
+                pool.submit(lambda part: [work(i) for i in part], part)
+                for part in islice(waiting, 4 * workers)
+            ]
             while ahead:
                 yield from ahead.pop(0).result()
                 for part in islice(waiting, 1):

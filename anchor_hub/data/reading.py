@@ -54,7 +54,9 @@ def read_bytes(path: str | Path, limit: int = MAX_FILE_BYTES) -> bytes:
         raise ImageError(f"{name}: is a folder; name a file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{name}: cannot be opened ({reason}); check the file and its permissions") from error
+        raise ImageError(
+            f"{name}: cannot be opened ({reason}); check the file and its permissions"
+        ) from error
     try:
         status = os.fstat(handle)
         if stat.S_ISDIR(status.st_mode):
@@ -92,7 +94,9 @@ def decode_image(data: bytes, path: str | Path, *, draft: int | None = None) -> 
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError:
-        raise ImageError(f"{name}: holds more than {MAX_PIXELS / 1e6:.0f} megapixels; scale it down") from None
+        raise ImageError(
+            f"{name}: holds more than {MAX_PIXELS / 1e6:.0f} megapixels; scale it down"
+        ) from None
     except Image.UnidentifiedImageError:
         raise ImageError(f"{name}: {_kind(data)}; save it as PNG or JPEG") from None
     except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
@@ -111,7 +115,9 @@ def decode_image(data: bytes, path: str | Path, *, draft: int | None = None) -> 
     try:
         frames = int(getattr(image, "n_frames", 1))
         if frames > 1 and image.format != "MPO":  # phones store depth or a second view behind the photograph
-            raise ImageError(f"{name}: holds {frames} frames (an animation or several pages); save one as PNG")
+            raise ImageError(
+                f"{name}: holds {frames} frames (an animation or several pages); save one as PNG"
+            )
         if draft is not None and image.format in ("JPEG", "MPO"):
             image.draft(None, (draft, draft))
         image.load()
@@ -208,7 +214,9 @@ def _eight_bit(image: Image.Image, path: str | Path, mode: str) -> Image.Image:
     try:
         return image if image.mode == mode else image.convert(mode)
     except ValueError as error:
-        raise ImageError(f"{shown(path)}: colours of mode {image.mode} are not supported; save it as RGB") from error
+        raise ImageError(
+            f"{shown(path)}: colours of mode {image.mode} are not supported; save it as RGB"
+        ) from error
 
 
 def _from_integers(image: Image.Image, path: str | Path) -> Image.Image:
@@ -235,7 +243,7 @@ def _from_floats(image: Image.Image, path: str | Path) -> Image.Image:
     return Image.fromarray(np.rint(scaled).astype(np.uint8))
 
 
-def crop_box(width: int, height: int, fit: str) -> tuple[float, float, float, float]:
+def crop_box(width: float, height: float, fit: str) -> tuple[float, float, float, float]:
     """(left, top, right, bottom) of what becomes the square: all of it (``stretch``), or its middle
     (``crop``)."""
     if fit == "stretch":

@@ -67,7 +67,9 @@ def read_table(path: Path) -> tuple[list[str], dict[str, dict[str, str]]]:
 def _key(name: str) -> str:
     """A file's name without its suffix, with forward slashes."""
     path = Path(name.replace("\\", "/"))
-    return (path.with_suffix("") if len(path.suffix) > 1 and not path.suffix[1:].isdigit() else path).as_posix()
+    return (
+        path.with_suffix("") if len(path.suffix) > 1 and not path.suffix[1:].isdigit() else path
+    ).as_posix()
 
 
 def select(files: Sequence[InputFile], folder: Path, expression: str) -> list[InputFile]:
@@ -86,5 +88,7 @@ def select(files: Sequence[InputFile], folder: Path, expression: str) -> list[In
         if test(row):
             chosen.append(item)
     if not chosen:
-        raise DataError(f"{shown(folder)}: none of {len(files)} files satisfies --where {expression!r}; relax it")
+        raise DataError(
+            f"{shown(folder)}: none of {len(files)} files satisfies --where {expression!r}; relax it"
+        )
     return chosen

@@ -2,9 +2,11 @@ r"""Filter expressions over a table's columns: ``smile > 0.5 and (glasses == 1 o
 
 ::
 
-    or    := and ("or" and)*            compare := value (("==" | "=" | "!=" | "<" | "<=" | ">" | ">=") value)?
-    and   := not ("and" not)*           value   := number | "text" | column | true | false
-    not   := "not" not | compare | "(" or ")"
+    or      := and ("or" and)*
+    and     := not ("and" not)*
+    not     := "not" not | compare | "(" or ")"
+    compare := value (("==" | "=" | "!=" | "<" | "<=" | ">" | ">=") value)?
+    value   := number | "text" | column | true | false
 
 A word that names a column is that column; its cells are numbers where they look like numbers. ``==`` with a
 word that is no column takes it as text (``hair == long``). Nothing is ever executed.

@@ -29,8 +29,8 @@ class Modality(ABC):
         images = modality.to_network(batch)                # float32 [1, 19, 64, 64]
         modality.write(modality.from_network(logits)[0], Path("out.png"))
 
-    A *sample* is one compact tensor on the CPU; a batch of them has one dimension more. What networks take and
-    give is float32 ``[B, C, H, W]``. All methods are free of side effects and safe in threads.
+    A *sample* is one compact tensor on the CPU; a batch of them has one dimension more. What networks
+    take and give is float32 ``[B, C, H, W]``. All methods are free of side effects and safe in threads.
 
     :param fit: how files that are not square become square: ``stretch`` (the published way) or ``crop`` (the
         middle).
@@ -67,7 +67,7 @@ class Modality(ABC):
 
     @abstractmethod
     def read(self, path: str | Path, size: int) -> Tensor:
-        """The sample in a file, as of a ``size`` x ``size`` image. :raises ImageError: naming file and fix."""
+        """The sample in a file, as of a ``size`` px image. :raises ImageError: naming file and fix."""
 
     def collate(self, samples: Sequence[Tensor]) -> Tensor:
         """A batch of samples ``[B, ...]``."""
@@ -103,7 +103,7 @@ class Modality(ABC):
 
 
 def resized(picture: Tensor, size: int | None, *, smooth: bool = True) -> Tensor:
-    """uint8 ``[C, H, W]`` at ``size`` px (nearest when enlarging by a whole number, so pixels stay pixels)."""
+    """uint8 ``[C, H, W]`` at ``size`` px (nearest when enlarging by a whole number: pixels stay sharp)."""
     if size is None or tuple(picture.shape[-2:]) == (size, size):
         return picture
     height, width = picture.shape[-2:]

@@ -20,8 +20,8 @@ Ids = np.ndarray[Any, Any]
 def read_ids(path: str | Path, colours: Sequence[Colour]) -> Ids:
     """The class ids ``[H, W]`` (unsigned integers) in a file of ids, of a palette, or of exact colours.
 
-    A palette file's indices are the ids, unless all its colours are the classes' own and say otherwise: a map of
-    merged classes, written with the colours of finer ones, is then read by what it shows.
+    A palette file's indices are the ids, unless all its colours are the classes' own and say otherwise: a
+    map of merged classes, written with the colours of finer ones, is then read by what it shows.
 
     :param colours: RGB of class 0, 1, ...
     :raises ImageError: it is no label map of these classes; the message says why and what to do.
@@ -44,8 +44,8 @@ def read_ids(path: str | Path, colours: Sequence[Colour]) -> Ids:
     if low < 0 or high >= len(colours):
         wrong = low if low < 0 else high
         raise ImageError(
-            f"{shown(path)}: holds class id {wrong}, but there are {len(colours)} classes (0 to {len(colours) - 1}); "
-            "check the number of classes, or renumber the ids"
+            f"{shown(path)}: holds class id {wrong}, but there are {len(colours)} classes "
+            f"(0 to {len(colours) - 1}); check the number of classes, or renumber the ids"
         )
     return ids
 
@@ -79,6 +79,6 @@ def _from_colours(pixels: Ids, colours: Sequence[Colour], path: str | Path) -> I
         return gray  # ids, written as gray RGB
     example = tuple(int(part) for part in pixels[foreign][0])
     raise ImageError(
-        f"{shown(path)}: {foreign.mean():.1%} of its pixels have colours that are no class's (e.g. {example}); "
-        "save label maps as PNG without smoothing, as class ids or in the palette's exact colours"
+        f"{shown(path)}: {foreign.mean():.1%} of its pixels have colours that are no class's "
+        f"(e.g. {example}); save label maps as PNG: class ids, or the palette's exact colours"
     )

@@ -52,7 +52,7 @@ def _draw_one(start: Tensor, end: Tensor, size: int, half_width: float) -> Tenso
 
 
 def expected_points(logits: Tensor, size: float) -> Tensor:
-    """The mean positions ``[B, N, 2]``, in pixels of a ``size`` image, of heat map logits ``[B, N, H, W]``."""
+    """Mean positions ``[B, N, 2]``, in pixels of a ``size`` image, of heat map logits ``[B, N, H, W]``."""
     height, width = logits.shape[-2:]
     heat = logits.float().flatten(2).softmax(dim=-1).unflatten(2, (height, width))
     x = (torch.arange(width, device=logits.device) + 0.5) * (size / width)
@@ -63,8 +63,8 @@ def expected_points(logits: Tensor, size: float) -> Tensor:
 def heat_divergence(logits: Tensor, points: Tensor, size: float, sigma: float) -> Tensor:
     r"""Mean Kullback-Leibler divergence, in nats, of the maps' softmax from Gaussians around the points.
 
-    The target is :math:`\propto \exp(-\|p - \mu\|^2 / 2 \sigma^2)` over pixel centres, sigma in pixels of ``size``;
-    points outside the image are moved to its edge.
+    The target is :math:`\propto \exp(-\|p - \mu\|^2 / 2 \sigma^2)` over pixel centres, sigma in pixels
+    of ``size``; points outside the image are moved to its edge.
     """
     height, width = logits.shape[-2:]
     points = points.to(logits.device).float().clamp(0, size)

@@ -26,9 +26,9 @@ class Landmarks(Modality):
     """Points on a face. Samples float32 ``[N, 2]``: x to the right, y down, in pixels of a ``size`` image.
 
     The image's edges are at 0 and ``size``. Encoders see the points drawn as dlib's polylines, one channel in
-    [-1, 1]; regressors give a heat map (as logits) per point, ``[B, N, H, W]``, whose mean is the point. Files:
-    ``.json`` (``{"size": [w, h], "points": [[x, y], ...]}``, or a bare list in pixels of the size asked for),
-    ``.pts``, ``.csv``; or pictures of drawn landmarks, whose samples are uint8 ``[1, H, W]``.
+    [-1, 1]; regressors give a heat map (as logits) per point, ``[B, N, H, W]``, whose mean is the point.
+    Files: ``.json`` (``{"size": [w, h], "points": [[x, y], ...]}``, or a bare list in pixels of the size
+    asked for), ``.pts``, ``.csv``; or pictures of drawn landmarks, whose samples are uint8 ``[1, H, W]``.
 
     :param points: N. 68 are in dlib's (iBUG) order; others are drawn as dots.
     :param drawn: the published variant: regressors give the drawing itself, with the squared error.
@@ -50,7 +50,9 @@ class Landmarks(Modality):
     ) -> None:
         super().__init__(fit=fit)
         if isinstance(points, bool) or not isinstance(points, int) or not 1 <= points <= 1000:
-            raise ConfigError(f"modality landmarks: points is {points!r}, must be a whole number from 1 to 1000")
+            raise ConfigError(
+                f"modality landmarks: points is {points!r}, must be a whole number from 1 to 1000"
+            )
         if not 0.1 <= sigma <= 100:
             raise ConfigError(f"modality landmarks: sigma is {sigma!r}, must be 0.1 to 100 pixels")
         self.points, self.drawn, self.size, self.sigma = points, bool(drawn), size, float(sigma)
@@ -91,8 +93,11 @@ class Landmarks(Modality):
             return to_sample(resize_smooth(to_gray(open_image(path), path), size, self.fit))
         found, extent = read_points(path)
         if len(found) != self.points:
-            raise ImageError(f"{shown(path)}: holds {len(found)} points, not {self.points}; use files of one scheme")
-        left, top, right, bottom = crop_box(*(extent or (size, size)), self.fit)
+            raise ImageError(
+                f"{shown(path)}: holds {len(found)} points, not {self.points}; use files of one scheme"
+            )
+        width, height = extent or (size, size)
+        left, top, right, bottom = crop_box(width, height, self.fit)
         points = torch.tensor(found, dtype=torch.float64) - torch.tensor([left, top], dtype=torch.float64)
         points = points * torch.tensor([size / (right - left), size / (bottom - top)], dtype=torch.float64)
         if bool(((points < -MARGIN * size) | (points > (1 + MARGIN) * size)).any()):
@@ -105,7 +110,7 @@ class Landmarks(Modality):
         return to_unit(samples) if samples.ndim == 4 else draw(samples, self._side()) * 2 - 1
 
     def from_network(self, output: Tensor) -> Tensor:
-        """Points ``[B, N, 2]`` of heat map logits (sets ``size``), or uint8 ``[B, 1, H, W]`` where ``drawn``."""
+        """Points ``[B, N, 2]`` of heat map logits, or uint8 ``[B, 1, H, W]`` where ``drawn``."""
         if self.drawn:
             return from_unit(output)
         self.size = self.size or int(output.shape[-1])
@@ -119,12 +124,15 @@ class Landmarks(Modality):
         return draw(expected_points(output, self.size), self.size) * 2 - 1
 
     def reconstruction_loss(self, output: Tensor, samples: Tensor) -> Tensor:
-        """Divergence of the heat maps from Gaussians around the points (nats), plus ten times the mean distance of
-        their mean points as a share of the image's side. ``drawn``: the squared error, as published."""
+        """Divergence of the heat maps from Gaussians around the points (nats), plus ten times the mean
+        distance of their mean points as a share of the image's side. ``drawn``: the squared error.
+        """
         if self.drawn:
             return F.mse_loss(output.float(), self.to_network(samples).to(output.device))
         if samples.ndim == 4:
-            raise UsageError("heat maps are learned from points; give .json, .pts or .csv files, or set drawn: true")
+            raise UsageError(
+                "heat maps are learned from points; give .json, .pts or .csv files, or set drawn: true"
+            )
         size = self._side()
         target = samples.to(output.device).float()
         distance = (expected_points(output, size) - target).square().sum(-1).add(1e-6).sqrt().mean()
@@ -135,7 +143,9 @@ class Landmarks(Modality):
         if samples.ndim != 3 or not samples.is_floating_point():
             return samples.flip(-1)
         if self.points != 68:
-            raise UsageError(f"which of {self.points} points change places in a mirror is not known; leave --mirror out")
+            raise UsageError(
+                f"which of {self.points} points change places in a mirror is not known; leave --mirror out"
+            )
         mirrored = samples[:, list(MIRRORED_68)]
         return torch.stack([self._side() - mirrored[..., 0], mirrored[..., 1]], dim=-1)
 

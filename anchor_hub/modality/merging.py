@@ -11,7 +11,7 @@ REST = "*"  # in a group: every class that no other group names
 
 
 def load_merge_table(path: Path | str) -> dict[str, list[str | int]]:
-    """The groups of a ``--merge-classes`` file: YAML, ``new class: [old class or id, ...]`` in the order of the new ids.
+    """The groups of a ``--merge-classes`` file: YAML, ``new class: [old class or id, ...]``, by new id.
 
     ``"*"`` in one list takes all that is left. :raises ConfigError: naming the file and what is wrong in it.
     """
@@ -23,7 +23,9 @@ def load_merge_table(path: Path | str) -> dict[str, list[str | int]]:
     groups: dict[str, list[str | int]] = {}
     for name, members in table.items():
         members = members if isinstance(members, list) else [members]
-        if not isinstance(name, str) or not all(isinstance(m, (str, int)) and not isinstance(m, bool) for m in members):
+        if not isinstance(name, str) or not all(
+            isinstance(m, (str, int)) and not isinstance(m, bool) for m in members
+        ):
             raise ConfigError(f"{path}: class {name!r} must be a name with a list of class names or ids")
         groups[name] = list(members)
     return groups
@@ -50,9 +52,13 @@ def merge_lookup(groups: Mapping[str, Sequence[str | int]], names: Sequence[str]
                     f"merged class {group!r}: there is no class {member!r}.{did_you_mean(str(member), names)}"
                 )
             if old in lookup:
-                raise ConfigError(f"merged classes: {names[old]!r} stands in two groups, the second is {group!r}")
+                raise ConfigError(
+                    f"merged classes: {names[old]!r} stands in two groups, the second is {group!r}"
+                )
             lookup[old] = new
     missing = [name for index, name in enumerate(names) if index not in lookup]
     if missing and rest is None:
-        raise ConfigError(f"merged classes: {', '.join(missing)} are in no group; add them, or '*' for all that is left")
+        raise ConfigError(
+            f"merged classes: {', '.join(missing)} are in no group; add them, or '*' for all that is left"
+        )
     return [lookup.get(index, rest if rest is not None else 0) for index in range(len(names))]

@@ -40,8 +40,8 @@ class Palette:
         return exchange
 
 
-# Names, order and colours as published with CelebAMask-HQ. l_ and r_ are the subject's own left and right; l_lip
-# is the lower lip, ear_r an earring, neck_l a necklace, eye_g glasses.
+# Names, order and colours as published with CelebAMask-HQ. l_ and r_ are the subject's own left and right;
+# l_lip is the lower lip, ear_r an earring, neck_l a necklace, eye_g glasses.
 CELEBAMASK_HQ = Palette(
     names=(
         "background", "skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear",
@@ -74,8 +74,8 @@ def numbered_palette(names: Sequence[str]) -> Palette:
 def resolve_palette(value: Any, classes: int | None) -> Palette:
     """The palette an option means.
 
-    :param value: a palette's name; a list of ``{"name": ..., "colour": [r, g, b]}``; a table from class names to
-        colours, or to ids; the path of a YAML or JSON file holding either; None for numbered classes.
+    :param value: a palette's name; a list of ``{"name": ..., "colour": [r, g, b]}``; a table from class names
+        to colours, or to ids; the path of a YAML or JSON file holding either; None for numbered classes.
     :param classes: number of classes, where the option gives none or to check it.
     :raises ConfigError: not known, not complete, or another number of classes.
     """
@@ -88,7 +88,9 @@ def resolve_palette(value: Any, classes: int | None) -> Palette:
     if isinstance(value, str):
         if value not in PALETTES:
             hint = did_you_mean(value, PALETTES)
-            raise ConfigError(f"there is no palette {value!r}; name one, or a .yaml file of names and colours.{hint}")
+            raise ConfigError(
+                f"there is no palette {value!r}; name one, or a .yaml file of names and colours.{hint}"
+            )
         palette = PALETTES[value]
     elif isinstance(value, Mapping):
         palette = _from_table(value)
@@ -98,7 +100,7 @@ def resolve_palette(value: Any, classes: int | None) -> Palette:
         raise ConfigError(f"palette {value!r} is no name, list or table")
     if classes is not None and len(palette) != classes:
         raise ConfigError(
-            f"the palette has {len(palette)} classes, but classes is {classes}; leave out the number of classes"
+            f"the palette has {len(palette)} classes, but classes is {classes}; leave the number out"
         )
     return palette
 
@@ -114,16 +116,22 @@ def _from_table(table: Mapping[Any, Any]) -> Palette:
     values = list(table.values())
     if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
         if sorted(values) != list(range(len(values))):
-            raise ConfigError(f"palette: the ids {sorted(values)} are not 0 to {len(values) - 1}; number the classes so")
+            raise ConfigError(
+                f"palette: the ids {sorted(values)} are not 0 to {len(values) - 1}; number the classes so"
+            )
         return numbered_palette([name for _, name in sorted(zip(values, names, strict=True))])
-    return Palette(tuple(names), tuple(_colour(value, name) for name, value in zip(names, values, strict=True)))
+    return Palette(
+        tuple(names), tuple(_colour(value, name) for name, value in zip(names, values, strict=True))
+    )
 
 
 def _from_list(rows: Sequence[Any]) -> Palette:
     names, colours = [], []
     for index, row in enumerate(rows):
         if not isinstance(row, Mapping) or set(row) != {"name", "colour"}:
-            raise ConfigError(f"palette: class {index} is {row!r}; write {{'name': ..., 'colour': [r, g, b]}}")
+            raise ConfigError(
+                f"palette: class {index} is {row!r}; write {{'name': ..., 'colour': [r, g, b]}}"
+            )
         names.append(str(row["name"]))
         colours.append(_colour(row["colour"], names[-1]))
     if len(set(names)) != len(names):
@@ -136,7 +144,11 @@ def _colour(value: Any, name: str) -> Colour:
         not isinstance(value, Sequence)
         or isinstance(value, str)
         or len(value) != 3
-        or not all(isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= 255 for part in value)
+        or not all(
+            isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= 255 for part in value
+        )
     ):
-        raise ConfigError(f"palette: the colour of {name!r} is {value!r}; write [red, green, blue], each 0 to 255")
+        raise ConfigError(
+            f"palette: the colour of {name!r} is {value!r}; write [red, green, blue], each 0 to 255"
+        )
     return value[0], value[1], value[2]

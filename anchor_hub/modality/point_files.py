@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 
 def read_points(path: str | Path) -> tuple[list[Point], Point | None]:
-    """(points, size): (x, y) in pixels, edges of the image at 0 and its size; its (width, height) where known.
+    """(points, size): (x, y) in pixels, the image's edges at 0 and its size; (width, height) where known.
 
     The size comes from the file, or else from an image of the same name beside it.
 
@@ -34,7 +34,9 @@ def read_points(path: str | Path) -> tuple[list[Point], Point | None]:
     try:
         points, size = _PARSERS[suffix](text)
     except (ValueError, TypeError, RecursionError, csv.Error) as error:
-        raise ImageError(f"{name}: is no list of points ({str(error)[:100]}); write {_EXAMPLES[suffix]}") from error
+        raise ImageError(
+            f"{name}: is no list of points ({str(error)[:100]}); write {_EXAMPLES[suffix]}"
+        ) from error
     for number, point in enumerate(points):
         if not (math.isfinite(point[0]) and math.isfinite(point[1])):
             raise ImageError(f"{name}: point {number} is {point[0]}, {point[1]}; leave such files out")
@@ -103,7 +105,9 @@ _EXAMPLES = {
 def encode_points(points: list[Point], size: int, suffix: str) -> bytes:
     """The bytes of a landmark file of that kind."""
     if suffix == ".json":
-        return (json.dumps({"size": [size, size], "points": [list(point) for point in points]}) + "\n").encode()
+        return (
+            json.dumps({"size": [size, size], "points": [list(point) for point in points]}) + "\n"
+        ).encode()
     if suffix == ".csv":
         return ("x,y\n" + "".join(f"{x},{y}\n" for x, y in points)).encode()
     body = "".join(f"{x + 0.5} {y + 0.5}\n" for x, y in points)

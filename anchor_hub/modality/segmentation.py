@@ -26,13 +26,13 @@ MAX_CLASSES = 1024
 class Segmentation(Modality):
     """Label maps of k classes. Samples are ids ``[1, H, W]``, uint8 (int16 above 256 classes).
 
-    Networks take one-hot maps and give logits, float32 ``[B, k, H, W]``. Files are PNGs of ids (8 or 16 bits), PNGs
-    with a palette, or pictures in exactly the palette's colours, of any size (resized with nearest).
+    Networks take one-hot maps and give logits, float32 ``[B, k, H, W]``. Files are PNGs of ids (8 or 16
+    bits), PNGs with a palette, or pictures in just the palette's colours, of any size (resized to nearest).
 
     :param classes: number of classes in the files; may be left out where the palette says it.
     :param palette: names and colours, see ``resolve_palette``: ``celebamask-hq``, a file, a list, or None.
-    :param merge: ``{new class: [old class names or ids]}``; files hold the old classes, samples the new ones. Files
-        that this modality wrote are read as they are, by their colours.
+    :param merge: ``{new class: [old class names or ids]}``; files hold the old classes, samples the new ones.
+        Files that this modality wrote are read as they are, by their colours.
     """
 
     name = "segmentation"
@@ -52,7 +52,9 @@ class Segmentation(Modality):
         #: Classes of the files; :attr:`palette` describes those of the samples.
         self.file_palette = resolve_palette(palette, classes)
         if not 2 <= len(self.file_palette) <= MAX_CLASSES:
-            raise ConfigError(f"modality segmentation: {len(self.file_palette)} classes; must be 2 to {MAX_CLASSES}")
+            raise ConfigError(
+                f"modality segmentation: {len(self.file_palette)} classes; must be 2 to {MAX_CLASSES}"
+            )
         self.merge = None if merge is None else {str(new): list(old) for new, old in merge.items()}
         self.palette = self.file_palette
         self._lookup: np.ndarray[Any, Any] | None = None
