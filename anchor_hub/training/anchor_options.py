@@ -1,0 +1,97 @@
+"""What can be set when a domain is anchored, with the defaults that measured best (docs/results.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from anchor_hub.errors import UsageError, did_you_mean
+
+OBJECTIVES = ("aligned", "published")
+
+
+@dataclass(frozen=True)
+class AlignedWeights:
+    """Weights of the terms of the ``aligned`` objective; a weight of 0 leaves the term out.
+
+    ``x`` is an image of the domain, ``w`` a sampled latent, ``G``/``F`` the hub's picture and feature maps.
+    """
+
+    reconstruction: float = 1.0  # R(F(E(x))) against x, with the modality's own loss
+    mahalanobis: float = 0.1  # E(x) stays among the hub's latents (whitened squared distance to their mean)
+    consistency: float = 0.3  # E(R(F(w))) finds w again (whitened)
+    adversarial: float = 0.1  # R(F(w)) looks like an image of the domain
+    edges: float = 0.3  # edges of x and G(E(x)), of R(F(w)) and G(w), lie in the same places
+    regions: float = 0.0  # label maps: one region of the map is of one colour in the picture
+
+
+@dataclass(frozen=True)
+class AnchorOptions:
+    """Options of the anchoring recipe.
+
+    :param objective: ``aligned`` (default) or ``published`` (the paper's equation 5).
+    :param encoder: name of the encoder ("compact" or "psp") and its options.
+    :param regressor: name of the regressor and its options; ``{"name": "hub"}`` lets the hub's own picture be the
+        decoder (for the domain the hub itself generates).
+    :param resolutions: hub feature maps the regressor reads; empty = the regressor's default for the hub's size.
+    :param structure_layers: leading W+ layers the encoder drives; the finer ones get the code of a random sample in
+        every training step, so that structure lives in the coarse layers and the regressor does not care about colour.
+        ``None`` = 60 % of the hub's layers, or all of them for ``published`` and for the hub's own domain.
+    :param codes: how many of the structure layers get a code of their own (1: one code for all of them).
+    :param weights: of :class:`AlignedWeights`, by name; the published objective has its own table.
+    """
+
+    objective: str = "aligned"
+    encoder: Mapping[str, Any] = field(default_factory=lambda: {"name": "compact"})
+    regressor: Mapping[str, Any] = field(default_factory=lambda: {"name": "compact"})
+    resolutions: tuple[int, ...] = ()
+    structure_layers: int | None = None
+    codes: int = 1
+    learning_rate: float = 1e-3
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise UsageError(
+                f"there is no objective {self.objective!r}.{did_you_mean(self.objective, OBJECTIVES)}"
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> AnchorOptions:
+        """Options from a mapping (a plugin's ``training`` table); unknown names raise :class:`UsageError`."""
+        names = [f.name for f in fields(cls)]
+        for name in values:
+            if name not in names:
+                raise UsageError(f"anchoring has no option {name!r}.{did_you_mean(name, names)}")
+        prepared = dict(values)
+        if "resolutions" in prepared:
+            prepared["resolutions"] = tuple(prepared["resolutions"])
+        return cls(**prepared)
+
+    def with_values(self, **values: Any) -> AnchorOptions:
+        """A copy with the given fields replaced; ``None`` leaves a field as it is."""
+        return replace(self, **{k: v for k, v in values.items() if v is not None})
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able copy, for the bundle's provenance and the run's options."""
+        return {**asdict(self), "resolutions": list(self.resolutions)}
+
+
+# By modality: what the terms weigh unless told otherwise. Measured, see docs/results.md.
+ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
+    "segmentation": AlignedWeights(regions=0.5),
+    "landmarks": AlignedWeights(edges=0.2),
+    "gray": AlignedWeights(reconstruction=10.0, edges=0.5),
+    "rgb": AlignedWeights(reconstruction=10.0),
+}
+
+
+def aligned_weights(modality: str, overrides: Mapping[str, float]) -> AlignedWeights:
+    """The weights for a modality with overrides applied; unknown names raise :class:`UsageError`."""
+    base = ALIGNED_WEIGHTS.get(modality, AlignedWeights())
+    names = [f.name for f in fields(AlignedWeights)]
+    for name in overrides:
+        if name not in names:
+            raise UsageError(f"the aligned objective has no term {name!r}.{did_you_mean(name, names)}")
+    return replace(base, **overrides)

@@ -1,0 +1,288 @@
+"""Latent-space anchoring of one domain against a frozen hub, as a recipe of the trainer.
+
+The paper's picture (equations 1-6): ``z = E(x)``, ``f = F(z)``, ``x' = R(f)``, with the hub frozen. Two objectives:
+
+* ``published`` (:mod:`anchor_hub.training.published_objective`): the paper's reconstruction, latent norm and image
+  adversarial terms.
+* ``aligned``: the same reconstruction, and what makes the *meaning* of a latent agree between domains: random
+  appearance in the finer layers, a penalty in the whitened latent space, and terms on sampled latents, where the
+  regressor must produce images of the domain that share the hub's edges and regions and that the encoder reads back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anchor_hub.domain import HUB_DECODER, AnchoredDomain
+from anchor_hub.hub import Hub
+from anchor_hub.modality import Modality
+from anchor_hub.networks.anchor_discriminators import PatchDiscriminator
+from anchor_hub.networks.regressors import Regressor
+from anchor_hub.networks.stylegan2 import mix_styles
+from anchor_hub.training.anchor_losses import latent_consistency, mahalanobis
+from anchor_hub.training.anchor_options import AnchorOptions, aligned_weights
+from anchor_hub.training.gan_losses import d_logistic, g_nonsaturating, r1_penalty
+from anchor_hub.training.published_objective import PublishedObjective
+from anchor_hub.training.recipe import Recipe, TrainingContext
+from anchor_hub.training.structure import edge_agreement_loss, region_colour_loss
+
+WHITENING_FLOOR = 1e-3  # of the largest eigenvalue: what varies less than that cannot be seen in the picture
+R1_EVERY = 8
+R1_GAMMA = 0.1
+WARM_UP_STEPS = 100
+DECAY_FROM = 0.6  # share of the images after which the learning rate falls linearly to 2 %
+
+
+def default_resolutions(hub: Hub) -> tuple[int, ...]:
+    """The three finest feature maps up to 256 px: coarse ones carry the layout, fine ones the outlines."""
+    return tuple(r for r in sorted(hub.feature_channels) if r <= 256)[-3:]
+
+
+def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions) -> AnchoredDomain:
+    """A fresh, untrained domain whose networks fit the hub and the modality."""
+    decodes_itself = options.regressor["name"] == HUB_DECODER
+    plain = decodes_itself or options.objective == "published"  # every W+ layer is the encoder's own
+    layers = options.structure_layers or (hub.num_latents if plain else round(0.6 * hub.num_latents))
+    encoder = _network_table(options.encoder)
+    if encoder["name"] == "compact" and not plain:
+        encoder["options"].setdefault("num_codes", min(options.codes, layers))
+    regressor: dict[str, Any] | str = HUB_DECODER
+    if not decodes_itself:
+        regressor = _network_table(options.regressor)
+        regressor["options"].setdefault("resolutions", list(options.resolutions or default_resolutions(hub)))
+    return AnchoredDomain.build(name, modality, hub, encoder=encoder, regressor=regressor, structure_layers=layers)
+
+
+def _network_table(choice: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": choice["name"], "options": {k: v for k, v in choice.items() if k != "name"}}
+
+
+class AnchorRecipe(Recipe):
+    """Trains the encoder and the regressor of one domain on images of that domain alone.
+
+    :param domain: from :func:`build_domain`; its networks are trained in place.
+    :param options: see :class:`~anchor_hub.training.anchor_options.AnchorOptions`.
+    :param total_images: length of the run in images, for the learning-rate schedule; ``None`` keeps it constant.
+    """
+
+    name = "anchor"
+
+    def __init__(self, domain: AnchoredDomain, options: AnchorOptions, total_images: int | None = None) -> None:
+        self.domain, self.options, self.total_images = domain, options, total_images
+        self.hub, self.modality = domain.hub, domain.modality
+        self.weights = aligned_weights(self.modality.name, options.weights if options.objective == "aligned" else {})
+
+    # ------------------------------------------------------------------ set-up
+
+    def setup(self, context: TrainingContext) -> None:
+        self.context = context
+        assert self.domain.encoder is not None
+        self.encoder = self.domain.encoder
+        self.regressor = self.domain.regressor if isinstance(self.domain.regressor, Regressor) else None
+        self.published = (
+            PublishedObjective(self.domain, self.options, context) if self.options.objective == "published" else None
+        )
+        self.networks: dict[str, nn.Module] = {"encoder": self.encoder}
+        if self.regressor is not None:
+            self.networks["regressor"] = self.regressor
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        if self.published is not None:
+            self.networks.update(self.published.discriminators)
+            self.optimizers = self.published.optimizers
+        else:
+            trained = [p for module in self.networks.values() for p in module.parameters()]
+            self.optimizers["networks"] = torch.optim.Adam(trained, lr=self.options.learning_rate, betas=(0.9, 0.99))
+            if self.regressor is not None and self.weights.adversarial:
+                critic = PatchDiscriminator(self.modality.input_channels, num_layers=4)
+                self.networks["discriminator"] = critic
+                self.optimizers["discriminator"] = torch.optim.Adam(
+                    critic.parameters(), lr=self.options.learning_rate / 2, betas=(0.0, 0.99)
+                )
+        for module in self.networks.values():
+            context.place(module)
+        self.mean, self.whitening = self.hub.whitening(WHITENING_FLOOR)
+
+    # ------------------------------------------------------------------ one step
+
+    def step(self, batch: Tensor, index: int) -> dict[str, float | Tensor]:
+        """One optimiser step on ``batch`` (samples of the domain, as the modality collates them)."""
+        if self.published is not None:
+            return self.published.step(batch)
+        self._set_learning_rate(index)
+        inputs = self.context.place(self.modality.to_network(batch))
+        terms = self._own_domain_terms(inputs) if self.regressor is None else self._terms(inputs, batch)
+        fakes = terms.pop("fakes", None)
+        losses = {name: value for name, value in terms.items() if name in vars(self.weights)}
+        total = sum(getattr(self.weights, name) * value for name, value in losses.items())
+        optimizer = self.optimizers["networks"]
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[union-attr]
+        self._update(optimizer)
+        report: dict[str, float | Tensor] = {name: value.detach() for name, value in losses.items()}
+        if fakes is not None:
+            report["discriminator"] = self._discriminator_step(inputs, fakes, index)
+        return report
+
+    def _set_learning_rate(self, index: int) -> None:
+        """A short warm-up (codes leave the mean latent slowly), and a linear end where the run's length is known."""
+        factor = min(1.0, (index + 1) / WARM_UP_STEPS)
+        if self.total_images:
+            progress = index * self.context.batch / self.total_images
+            factor *= min(1.0, max(0.02, (1 - progress) / (1 - DECAY_FROM)))
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+    def _random_latents(self, count: int) -> Tensor:
+        """Mapped random latents ``[B, D]`` from the global generator, whose state checkpoints keep."""
+        z = torch.randn(count, self.hub.latent_dim, device=self.context.device)
+        with torch.no_grad():
+            return self.hub.map(z)
+
+    def _codes(self, inputs: Tensor) -> Tensor:
+        """The encoder's final codes ``[B, L, D]``: offsets plus the hub's mean latent, float32."""
+        with self.context.autocast():
+            offsets = self.encoder(inputs)
+        return offsets.float() + self.mean
+
+    def _terms(self, inputs: Tensor, batch: Tensor) -> dict[str, Tensor]:
+        """All terms of the ``aligned`` objective for a domain with a regressor."""
+        weights, structure, hub = self.weights, self.domain.structure_layers, self.hub
+        count = inputs.shape[0]
+        needs_picture = bool(weights.edges or weights.regions)
+        resolutions = self.regressor.resolutions  # type: ignore[union-attr]
+        terms: dict[str, Tensor] = {}
+
+        # The domain's images: encoded, given a random appearance, read back.
+        codes = self._codes(inputs)[:, :structure]
+        latents = torch.cat([codes, hub.expand(self._random_latents(count))[:, structure:]], dim=1)
+        with self.context.autocast():
+            encoded = hub.synthesize(latents, features=resolutions, image=needs_picture, noise="random")
+            output = self.regressor(encoded.features)  # type: ignore[misc]
+        terms["reconstruction"] = self.modality.reconstruction_loss(output.float(), batch)
+        terms["mahalanobis"] = mahalanobis(codes, self.mean, self.whitening)
+
+        # The hub's own latents: the regressor has never seen a true image for them, so it is told what one looks like.
+        sampled = hub.expand(self._random_latents(count))
+        latents = torch.cat([sampled[:, :structure], hub.expand(self._random_latents(count))[:, structure:]], dim=1)
+        with torch.no_grad(), self.context.autocast():
+            drawn = hub.synthesize(latents, features=resolutions, image=needs_picture, noise="random")
+        with self.context.autocast():
+            output = self.regressor(drawn.features)  # type: ignore[misc]
+        fakes = self.modality.as_input(output.float())
+        if weights.consistency:
+            found = self._codes(fakes)[:, :structure]
+            terms["consistency"] = latent_consistency(found, sampled[:, :structure], self.mean, self.whitening)
+        if weights.adversarial:
+            with self.context.autocast():
+                terms["adversarial"] = g_nonsaturating(self.networks["discriminator"](fakes).float())
+            terms["fakes"] = fakes.detach()
+        if weights.edges:
+            terms["edges"] = edge_agreement_loss(inputs, encoded.image) + edge_agreement_loss(fakes, drawn.image)
+        if weights.regions:
+            terms["regions"] = region_colour_loss(inputs, encoded.image) + region_colour_loss(fakes, drawn.image)
+        return terms
+
+    def _own_domain_terms(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Terms for the domain the hub itself generates: inversion of its images and of its samples."""
+        codes = self._codes(inputs)
+        with self.context.autocast():
+            picture = self.hub.synthesize(codes, features=(), image=True, noise="const").image
+        count, layers = inputs.shape[0], self.hub.num_latents
+        crossover = torch.randint(1, layers + 1, (count,))  # = layers: one code for all of them
+        sampled = mix_styles(self._random_latents(count), self._random_latents(count), crossover, layers)
+        with torch.no_grad(), self.context.autocast():
+            drawn = self.hub.synthesize(sampled, features=(), image=True, noise="random").image
+        found = self._codes(drawn.float().clamp(-1, 1))
+        with self.context.autocast():
+            redrawn = self.hub.synthesize(found, features=(), image=True, noise="const").image
+        return {
+            "reconstruction": pyramid_loss(picture, inputs) + pyramid_loss(redrawn, drawn),
+            "mahalanobis": mahalanobis(codes, self.mean, self.whitening),
+            "consistency": latent_consistency(found, sampled, self.mean, self.whitening),
+            "edges": edge_agreement_loss(inputs, picture) + edge_agreement_loss(drawn, redrawn),
+        }
+
+    def _discriminator_step(self, reals: Tensor, fakes: Tensor, index: int) -> Tensor:
+        critic, optimizer = self.networks["discriminator"], self.optimizers["discriminator"]
+        optimizer.zero_grad(set_to_none=True)
+        with self.context.autocast():
+            loss = d_logistic(critic(reals).float(), critic(fakes).float())
+        penalty: Tensor | float = 0.0
+        if index % R1_EVERY == 0:  # lazily, in float32: second derivatives of bf16 convolutions are rough
+            reals = reals.detach().float().requires_grad_(True)
+            penalty = r1_penalty(critic(reals), reals) * (R1_GAMMA / 2 * R1_EVERY)
+        (loss + penalty).backward()
+        self._update(optimizer)
+        return loss.detach()
+
+    def _update(self, optimizer: torch.optim.Optimizer) -> None:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.context.average_gradients(parameters)
+        nn.utils.clip_grad_norm_(parameters, 10.0)
+        optimizer.step()
+
+    # ------------------------------------------------------------------ what the trainer shows and keeps
+
+    @torch.no_grad()
+    def samples(self, batch: Tensor) -> Mapping[str, list[Tensor]]:
+        """Rows of a contact sheet: inputs, their pictures, read back; hub samples, read."""
+        domain, hub = self.domain, self.hub
+        for module in self.networks.values():
+            module.eval()
+        latents = domain.encode(self.context.place(self.modality.to_network(batch)))
+        sampled = hub.sample(len(batch), seed=self.context.seed)
+
+        def pictures(images: Tensor) -> list[Tensor]:
+            return list(((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu())
+
+        def read(codes: Tensor) -> list[Tensor]:
+            return [self.modality.preview(s) for s in self.modality.from_network(domain.decode(codes).float().cpu())]
+
+        rows = {
+            "input": [self.modality.preview(sample, hub.size) for sample in batch.cpu()],
+            "hub picture": pictures(hub.image(latents)),
+            "read back": read(latents),
+            "hub sample": pictures(hub.image(sampled)),
+            "hub sample, read": read(sampled),
+        }
+        for module in self.networks.values():
+            module.train()
+        return rows
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks and optimisers; the hub is not in it: it never changes."""
+        return {
+            "networks": {name: module.state_dict() for name, module in self.networks.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for name, module in self.networks.items():
+            module.load_state_dict(state["networks"][name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+
+    def export(self, folder: Path, provenance: Mapping[str, Any]) -> Path:
+        """Write the domain's bundle."""
+        return self.domain.save(folder, provenance=provenance, overwrite=True)
+
+
+def pyramid_loss(output: Tensor, target: Tensor, levels: int = 4) -> Tensor:
+    """Mean absolute plus squared error over a pyramid of ``levels`` halvings; images [B, C, H, W], scalar.
+
+    Coarse levels get as much say as fine ones, so layout is found before texture.
+    """
+    output, target = output.float(), target.float()
+    total = output.new_zeros(())
+    for _ in range(levels):
+        difference = output - target
+        total = total + difference.abs().mean() + difference.square().mean()
+        output = nn.functional.avg_pool2d(output, 2)
+        target = nn.functional.avg_pool2d(target, 2)
+    return total / levels

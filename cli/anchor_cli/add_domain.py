@@ -1,0 +1,102 @@
+"""`anchor add-domain`: images of one domain become a domain of a hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def add_domain(
+    name: str = typer.Argument(..., help="A registered domain (anchor domains list), or the name of your own."),
+    data: str | None = typer.Option(
+        None, help="Folder or glob of the domain's images [default: the registered data set]."
+    ),
+    modality: str | None = typer.Option(None, help="rgb, gray, segmentation or landmarks."),
+    classes: int | None = typer.Option(None, min=2, help="Label maps: number of classes."),
+    palette: str | None = typer.Option(None, help="Label maps: a palette's name, e.g. celebamask-hq."),
+    merge_classes: Path | None = typer.Option(None, help="Label maps: YAML file that merges classes."),
+    hub: str | None = typer.Option(None, help="The hub to anchor to [default: the domain's, or the bundled one]."),
+    objective: str = typer.Option("aligned", help="aligned (measures best) or published (the paper's equation 5)."),
+    encoder: str | None = typer.Option(None, help="compact or psp."),
+    regressor: str | None = typer.Option(
+        None, help="compact, a published one (shallow ... residual, attention), or hub: decode to the hub's own images."
+    ),
+    layers: str | None = typer.Option(None, help="Feature maps the regressor reads, e.g. 16,32,64."),
+    structure_layers: int | None = typer.Option(None, min=1, help="Leading W+ layers the encoder drives."),
+    codes: int | None = typer.Option(None, min=1, help="Structure layers with a code of their own."),
+    weight: list[str] = typer.Option([], help="Weight of a loss term, e.g. edges=0.5; repeatable."),
+    learning_rate: float | None = typer.Option(None, help="Adam's learning rate (aligned)."),
+    images: int | None = typer.Option(None, min=1, help="Images to train on in total."),
+    count: int | None = typer.Option(None, min=1, help="Images to render, where the domain's data are rendered."),
+    max_minutes: float | None = typer.Option(None, min=0, help="Stop cleanly after this many minutes of training."),
+    batch: int | None = typer.Option(None, min=1, help="Images per step."),
+    seed: int = typer.Option(0, help="Fixes everything that is random."),
+    precision: str = typer.Option("auto", help="auto, fp32 or bf16."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
+    mirror: bool | None = typer.Option(None, "--mirror/--no-mirror", help="Flip half of the images left to right."),
+    where: str | None = typer.Option(None, help="Only images whose manifest columns fulfil this, e.g. 'smile>0.5'."),
+    limit: int | None = typer.Option(None, min=1, help="Only the first so many images."),
+    skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out files that cannot be read, and name them."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with the run in the run folder."),
+    run_dir: Path | None = typer.Option(
+        None, help="Checkpoints, logs, samples [default: runs/domain-NAME in the home]."
+    ),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="The bundle's folder [default: domains/NAME in the home]."
+    ),
+    workers: int = typer.Option(2, min=1, help="Threads or processes that read images."),
+    processes: int | None = typer.Option(
+        None, min=1, help="Processes that share the batch, one CPU thread each [default: one per core]."
+    ),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+) -> None:
+    """Train a domain on its own images alone and register it: from then on it translates to and from every other."""
+    from anchor_cli.output import step_progress
+    from anchor_hub.training.add_domain import add_domain as add
+    from anchor_hub.training.add_domain import modality_table, option_table, plan_domain
+
+    plan = plan_domain(
+        name,
+        hub=hub,
+        data=data,
+        modality=modality_table(name, modality, classes=classes, palette=palette, merge_classes=merge_classes),
+        options=option_table(
+            objective=objective,
+            encoder=encoder,
+            regressor=regressor,
+            layers=layers,
+            structure_layers=structure_layers,
+            codes=codes,
+            weights=weight,
+            learning_rate=learning_rate,
+        ),
+        images=images,
+        count=count,
+        max_minutes=max_minutes,
+        batch=batch,
+        seed=seed,
+        mirror=mirror,
+        where=where,
+        limit=limit,
+    )
+    with step_progress("images of the domain", quiet=quiet) as progress:
+        added = add(
+            plan,
+            device=device,
+            precision=precision,
+            run_dir=run_dir,
+            output=output,
+            resume=resume,
+            workers=workers,
+            processes=processes,
+            skip_bad=skip_bad,
+            quiet=quiet,
+            progress=progress,
+        )
+    for entry in added.skipped:
+        typer.echo(f"skipped {entry}", err=True)
+    if added.bundle is None:
+        typer.echo(f"interrupted after {added.images:,} images; go on with: anchor add-domain {name} --resume", err=True)
+        raise typer.Exit(added.exit_code)
+    typer.echo(f"{name}: {added.images:,} images in {added.minutes:.1f} minutes; registered at {added.bundle}")
