@@ -96,6 +96,7 @@ class AnchoredDomain(Domain):
         if not 1 <= layers <= hub.num_latents:
             raise ValueError(f"domain {name!r}: structure_layers {layers} is not in 1..{hub.num_latents}")
         self.name, self.modality, self.hub = name, modality, hub
+        modality.size = hub.size
         self.encoder, self.regressor, self.structure_layers = encoder, regressor, layers
         self._architecture = dict(architecture or {})
         for network in (encoder, regressor):

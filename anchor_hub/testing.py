@@ -1,12 +1,13 @@
-"""The contract suite: checks that a plugin's author runs on what the plugin brings, each raising ContractError.
+"""The contract suite: checks that a plugin's author runs on what the plugin brings, each raising
+ContractError.
 
-    from anchor_hub import load_domain, testing
+from anchor_hub import load_domain, testing
 
-    def test_plugin():
-        testing.check_plugin("dogs.plugin")
+def test_plugin():
+    testing.check_plugin("dogs.plugin")
 
-    def test_domain():
-        testing.check_domain(load_domain("dog"))
+def test_domain():
+    testing.check_domain(load_domain("dog"))
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def require(condition: object, message: str) -> None:
 def check_plugin(module: str) -> dict[str, list[Spec]]:
     """Check a plugin module by its import name and everything it registers; returns the specs by kind.
 
-    A fresh Python imports it: it must print nothing and import no torch, numpy or PIL. Its hooks must exist, its
-    specs be valid; targets must be importable, bundles that are there must verify.
+    A fresh Python imports it: it must print nothing and import no torch, numpy or PIL. Its hooks must exist,
+    its specs be valid; targets must be importable, bundles that are there must verify.
     """
     probe = (
         f"import sys, importlib; importlib.import_module({module!r}); "
@@ -62,7 +63,9 @@ def check_plugin(module: str) -> dict[str, list[Spec]]:
     output = done.stdout.split()
     heavy = [name for name in output if name in HEAVY_MODULES]
     require(not heavy, f"{module}: imports {', '.join(heavy)} at module level: import it where it is used")
-    require(not output, f"{module}: prints {done.stdout[:80]!r} when imported: a plugin module prints nothing")
+    require(
+        not output, f"{module}: prints {done.stdout[:80]!r} when imported: a plugin module prints nothing"
+    )
     try:
         _, specs = collect(importlib.import_module(module), module)
     except PluginError as error:
@@ -110,8 +113,8 @@ def check_bundle(folder: str | Path) -> None:
 def check_modality(modality: Modality, samples: Tensor) -> None:
     """A modality's tensors, on a batch of its samples `[B, ...]` as `collate` returns them.
 
-    `to_network` gives finite float32 `[B, input_channels, H, W]`; flipping twice changes nothing; previews are
-    uint8 `[3, H, W]`; `options()` builds the same modality again.
+    `to_network` gives finite float32 `[B, input_channels, H, W]`; flipping twice changes nothing; previews
+    are uint8 `[3, H, W]`; `options()` builds the same modality again.
     """
     import torch
 
@@ -122,31 +125,35 @@ def check_modality(modality: Modality, samples: Tensor) -> None:
     require(inputs.dtype == torch.float32, f"{name}: to_network gives {inputs.dtype}, not float32")
     require(
         inputs.ndim == 4 and inputs.shape[:2] == (len(samples), modality.input_channels),
-        f"{name}: to_network gives {list(inputs.shape)}, not [{len(samples)}, {modality.input_channels}, H, W]",
+        f"{name}: to_network gives {list(inputs.shape)}, not [{len(samples)}, "
+        f"{modality.input_channels}, H, W]",
     )
     require(bool(torch.isfinite(inputs).all()), f"{name}: to_network gives NaN or infinity")
     twice = modality.flip(modality.flip(samples))
-    require(torch.allclose(twice.float(), samples.float(), atol=1e-4), f"{name}: flip twice changes the samples")
+    require(
+        torch.allclose(twice.float(), samples.float(), atol=1e-4), f"{name}: flip twice changes the samples"
+    )
     preview = modality.preview(samples[0])
     require(
         preview.dtype == torch.uint8 and preview.ndim == 3 and preview.shape[0] == 3,
         f"{name}: preview gives {preview.dtype} {list(preview.shape)}, not uint8 [3, H, W]",
     )
-    again = build_modality(modality.options())
-    require(again.options() == modality.options(), f"{name}: options() does not build the same modality again")
+    again = build_modality({"name": name, **modality.options()})
+    require(
+        again.options() == modality.options(), f"{name}: options() does not build the same modality again"
+    )
 
 
 def check_domain(domain: Domain, images: Tensor | None = None) -> None:
-    """A domain encodes and decodes as it says, and leaves the hub, the random state and torch's settings alone.
+    """A domain encodes and decodes as it says, and leaves the hub, the random state and torch's settings
+    alone.
 
     images: network input `[B, input_channels, H, W]`; two random ones of the hub's size by default.
     """
     import torch
 
     hub, modality = domain.hub, domain.modality  # type: ignore[attr-defined]
-    require(
-        domain.can_encode or domain.can_decode, f"domain {domain.name!r}: can neither encode nor decode"
-    )
+    require(domain.can_encode or domain.can_decode, f"domain {domain.name!r}: can neither encode nor decode")
     stream = torch.Generator().manual_seed(0)
     if images is None:
         images = torch.rand((2, modality.input_channels, hub.size, hub.size), generator=stream) * 2 - 1
@@ -176,7 +183,9 @@ def _check_tensor(value: Any, shape: tuple[int, ...], hub: Any, where: str) -> N
 
 @contextmanager
 def unchanged(hub: Any) -> Iterator[None]:
-    """Raise ContractError if the block changes the hub, torch's global random state, threads or default dtype."""
+    """Raise ContractError if the block changes the hub, torch's global random state, threads or default
+    dtype.
+    """
     import torch
 
     def state() -> Mapping[str, Any]:
