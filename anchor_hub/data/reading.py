@@ -22,13 +22,16 @@ IMAGE_EXTENSIONS = (
     ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
 )  # fmt: skip
 # Explicit, because Pillow would otherwise run programs (Ghostscript) for some kinds of file.
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+# (MPO, the JPEG of phones, comes with JPEG.)
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 89_000_000  # Pillow's own limit is a warning only
 MAX_FILE_BYTES = 512_000_000
 MAX_ASPECT = 32
 
 # The size is checked before any pixel is decoded; Pillow's warning about it would only double our error.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# What Pillow finds odd in metadata does not matter to the pixels.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"%!PS", "is PostScript (EPS)"),
@@ -161,8 +164,9 @@ def _check_png(data: bytes, name: str) -> None:
 
 def _damage(error: Exception) -> str:
     text = " ".join(str(error).split())[:120]
-    what = "is truncated" if "truncated" in text or isinstance(error, EOFError) else "is damaged"
-    return f"{what} ({text})" if text and "BytesIO" not in text else what
+    if "truncated" in text.lower() or isinstance(error, EOFError):
+        return "is truncated"
+    return f"is damaged ({text})" if text and "BytesIO" not in text else "is damaged"
 
 
 def _kind(data: bytes) -> str:

@@ -30,7 +30,7 @@ class Modality(ABC):
         modality.write(modality.from_network(logits)[0], Path("out.png"))
 
     A *sample* is one compact tensor on the CPU; a batch of them has one dimension more. What networks
-    take and give is float32 ``[B, C, H, W]``. All methods are free of side effects and safe in threads.
+    take and give is float32 ``[B, C, H, W]``. All methods are safe in threads.
 
     :param fit: how files that are not square become square: ``stretch`` (the published way) or ``crop`` (the
         middle).

@@ -73,6 +73,8 @@ def heat_divergence(logits: Tensor, points: Tensor, size: float, sigma: float) -
     # A Gaussian is a product over x and y, so its logarithm is a sum and its normalisation separates, too.
     log_x = (-(x - points[..., 0, None]).square() / (2 * sigma**2)).log_softmax(-1)
     log_y = (-(y - points[..., 1, None]).square() / (2 * sigma**2)).log_softmax(-1)
-    log_target = (log_y[..., :, None] + log_x[..., None, :]).flatten(2)
-    log_output = logits.float().flatten(2).log_softmax(-1)
-    return (log_target.exp() * (log_target - log_output)).sum(-1).mean()
+    target_x, target_y = log_x.exp(), log_y.exp()
+    entropy = -(target_x * log_x).sum(-1) - (target_y * log_y).sum(-1)
+    logits = logits.float()
+    agreement = ((logits @ target_x[..., None])[..., 0] * target_y).sum(-1)
+    return (logits.flatten(2).logsumexp(-1) - agreement - entropy).mean()
