@@ -15,8 +15,13 @@ FINGERPRINT = "ab" * 32
 def tiny_hub(folder: Path, name: str = "tiny", **overrides: Any) -> Path:
     values = {"weight": torch.arange(12.0).reshape(3, 4), "bias": torch.zeros(3)}
     options: dict[str, Any] = {
-        "kind": "hub", "name": name, "tensors": {"generator": values}, "architecture": {"name": "toy", "size": 8},
-        "hub_fingerprint": FINGERPRINT, "card": f"# {name}\n", "provenance": {"seed": 0, "rate": 1e-3},
+        "kind": "hub",
+        "name": name,
+        "tensors": {"generator": values},
+        "architecture": {"name": "toy", "size": 8},
+        "hub_fingerprint": FINGERPRINT,
+        "card": f"# {name}\n",
+        "provenance": {"seed": 0, "rate": 1e-3},
     }
     return write_bundle(folder, **{**options, **overrides})
 

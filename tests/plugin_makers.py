@@ -1,16 +1,25 @@
-"""Strangers' plugins for tests: a module and the metadata of an installed distribution, in a folder of their own."""
+"""Strangers' plugins for tests: a module and an installed distribution's metadata, in a folder of their own."""
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from pathlib import Path
 
+# Modules stay imported for a process's life: each plugin gets a module name of its own.
+_number = itertools.count()
+
 
 def install_plugin(
-    folder: Path, source: str, *, name: str = "stranger", distribution: str = "stranger-dist", target: str = ""
+    folder: Path,
+    source: str,
+    *,
+    name: str = "stranger",
+    distribution: str = "stranger-dist",
+    target: str = "",
 ) -> Path:
-    """Write distribution `distribution` with the entry point `name` into `folder`, which then goes on sys.path."""
-    module = f"{distribution.replace('-', '_')}_{name.replace('-', '_').replace('.', '_')}_plugin"
+    """Write a distribution with the entry point `name` into `folder`, which then goes on sys.path."""
+    module = f"stranger_plugin_{next(_number)}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
     info = folder / f"{distribution.replace('-', '_')}-1.2.dist-info"

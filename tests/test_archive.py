@@ -31,7 +31,9 @@ def target(tmp_path: Path) -> Home:
 
 def installed(target: Home) -> list[str]:
     """Every file of the home's bundles; hidden leftovers, too."""
-    return sorted(str(item.relative_to(target.path)) for item in target.path.rglob("*") if "locks" not in item.parts)
+    return sorted(
+        str(item.relative_to(target.path)) for item in target.path.rglob("*") if "locks" not in item.parts
+    )
 
 
 def test_round_trip(tmp_path: Path, exported: Path, target: Home) -> None:
@@ -92,7 +94,9 @@ def test_remove(exported: Path, target: Home) -> None:
         remove_bundle("hub", "tiny", target)
 
 
-def rebuilt(source: Path, *, drop: Iterable[str] = (), add: Iterable[tuple[zipfile.ZipInfo | str, bytes]] = ()) -> Path:
+def rebuilt(
+    source: Path, *, drop: Iterable[str] = (), add: Iterable[tuple[zipfile.ZipInfo | str, bytes]] = ()
+) -> Path:
     """The archive without some members and with others: what an attacker or a broken tool would write."""
     with zipfile.ZipFile(source) as old:
         members = [(item, old.read(item)) for item in old.infolist() if item.filename not in set(drop)]
@@ -112,13 +116,27 @@ def linked(name: str, mode: int) -> zipfile.ZipInfo:
 @pytest.mark.parametrize(
     ("member", "part"),
     [
-        ("../evil.md", "not allowed"), ("/etc/evil.md", "not allowed"), ("sub/evil.md", "not allowed"), ("..\\evil.md", "not allowed"),
-        ("C:\\evil.md", "not allowed"), ("evil.py", "is not data"), ("evil.pkl", "is not data"), ("evil", "not allowed"), (".hidden.md", "not allowed"),
-        ("README.md", "twice"), ("readme.MD", "is not data"), ("Readme.md", "twice"), ("BUNDLE.yaml", "twice"), ("extra.md", "does not list"),
-        ("folder/", "not allowed"), (linked("link.md", stat.S_IFLNK), "a link or a device"), (linked("pipe.md", stat.S_IFIFO), "a link or a device"),
-        (linked("dev.md", stat.S_IFCHR), "a link or a device"), (linked("dir.md", stat.S_IFDIR), "a link or a device"),
+        ("../evil.md", "not allowed"),
+        ("/etc/evil.md", "not allowed"),
+        ("sub/evil.md", "not allowed"),
+        ("..\\evil.md", "not allowed"),
+        ("C:\\evil.md", "not allowed"),
+        ("evil.py", "is not data"),
+        ("evil.pkl", "is not data"),
+        ("evil", "not allowed"),
+        (".hidden.md", "not allowed"),
+        ("README.md", "twice"),
+        ("readme.MD", "is not data"),
+        ("Readme.md", "twice"),
+        ("BUNDLE.yaml", "twice"),
+        ("extra.md", "does not list"),
+        ("folder/", "not allowed"),
+        (linked("link.md", stat.S_IFLNK), "a link or a device"),
+        (linked("pipe.md", stat.S_IFIFO), "a link or a device"),
+        (linked("dev.md", stat.S_IFCHR), "a link or a device"),
+        (linked("dir.md", stat.S_IFDIR), "a link or a device"),
     ],
-)  # fmt: skip
+)
 def test_archives_refused(exported: Path, target: Home, member: zipfile.ZipInfo | str, part: str) -> None:
     rebuilt(exported, add=[(member, b"x")])
     with pytest.raises(BundleError) as caught:

@@ -44,8 +44,10 @@ def test_half_precision_comes_back_as_float32(tmp_path: Path) -> None:
     assert bundle.parts == ["generator"]
     tensors = bundle.tensors("generator", {"w": ((2,), torch.float32), "n": (1,), "b": torch.empty(2)})
     assert {name: tensor.dtype for name, tensor in tensors.items()} == {
-        "w": torch.float32, "n": torch.int64, "b": torch.float32,
-    }  # fmt: skip
+        "w": torch.float32,
+        "n": torch.int64,
+        "b": torch.float32,
+    }
 
 
 def test_views_of_one_storage_are_written_apart(tmp_path: Path) -> None:
@@ -58,11 +60,12 @@ def test_views_of_one_storage_are_written_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("expected", "part"),
     [
-        ({"weight": (3, 4)}, "has the unexpected bias"), ({"weight": (3, 4), "bias": (3,), "x": (1,)}, "lacks x"),
+        ({"weight": (3, 4)}, "has the unexpected bias"),
+        ({"weight": (3, 4), "bias": (3,), "x": (1,)}, "lacks x"),
         ({"weight": (4, 3), "bias": (3,)}, "weight has shape [3, 4], the architecture needs [4, 3]"),
         ({"weight": (3, 4), "bias": ((3,), torch.int64)}, "bias has dtype torch.float32"),
     ],
-)  # fmt: skip
+)
 def test_another_architecture(tmp_path: Path, expected: dict[str, Any], part: str) -> None:
     with pytest.raises(BundleError) as caught:
         open_bundle(tiny_hub(tmp_path / "h")).tensors("generator", expected)
@@ -87,13 +90,23 @@ def test_nan_is_not_written(tmp_path: Path, value: float) -> None:
 @pytest.mark.parametrize(
     "overrides",
     [
-        {"name": "../x"}, {"name": "CON"}, {"kind": "other"}, {"extras": {"run.py": b""}}, {"extras": {"a/b.png": b""}},
-        {"extras": {"lib.so": b""}}, {"tensors": {"../x": {"w": torch.zeros(1)}}}, {"tensors": {"g": {"a/b": torch.zeros(1)}}},
-        {"tensors": {"g": {"a..b": torch.zeros(1)}}}, {"tensors": {"g": {"": torch.zeros(1)}}}, {"metrics": {"x": float("nan")}},
-        {"hub_fingerprint": "short"}, {"provenance": {"x": object()}}, {"tensors": {"g": {"e": torch.zeros(0)}}},
+        {"name": "../x"},
+        {"name": "CON"},
+        {"kind": "other"},
+        {"extras": {"run.py": b""}},
+        {"extras": {"a/b.png": b""}},
+        {"extras": {"lib.so": b""}},
+        {"tensors": {"../x": {"w": torch.zeros(1)}}},
+        {"tensors": {"g": {"a/b": torch.zeros(1)}}},
+        {"tensors": {"g": {"a..b": torch.zeros(1)}}},
+        {"tensors": {"g": {"": torch.zeros(1)}}},
+        {"metrics": {"x": float("nan")}},
+        {"hub_fingerprint": "short"},
+        {"provenance": {"x": object()}},
+        {"tensors": {"g": {"e": torch.zeros(0)}}},
         {"extras": {"GENERATOR.safetensors": b""}},
     ],
-)  # fmt: skip
+)
 def test_what_could_not_be_read_is_not_written(tmp_path: Path, overrides: dict[str, Any]) -> None:
     with pytest.raises(BundleError):
         tiny_hub(tmp_path / "h", **overrides)
@@ -127,7 +140,9 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
 def rehash(folder: Path) -> None:
     """Make the manifest agree with the files: what a malicious or clumsy author does."""
     manifest = load_yaml(folder / MANIFEST)
-    manifest["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in manifest["files"]}
+    manifest["files"] = {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in manifest["files"]
+    }
     (folder / MANIFEST).write_text(dump_yaml(manifest))
 
 
@@ -213,22 +228,48 @@ def entry(dtype: str = "F32", shape: Any = (1,), offsets: Any = (0, 4), **more: 
 
 
 BAD_FILES: dict[str, bytes] = {
-    "empty": b"", "seven bytes": b"1234567", "zero length": struct.pack("<Q", 0), "beyond": struct.pack("<Q", 10**6) + b"{}",
-    "101 MB header": struct.pack("<Q", 101_000_000) + b" " * 100, "2^63": struct.pack("<Q", 2**63) + b"{}",
-    "not utf-8": header(b"\xff\xfe{}"), "bom": header(b"\xef\xbb\xbf{}"), "brace": header(b"{"), "list": header([]), "empty header": header({}),
-    "only metadata": header({"__metadata__": {"a": "b"}}), "metadata number": header({"__metadata__": {"a": 1}, "w": entry()}, b"0000"),
-    "truncated": header({"w": entry()}, b"000"), "trailing": header({"w": entry()}, b"00000"),
-    "overlap": header({"a": entry(), "b": entry(offsets=(2, 6))}, b"000000"), "hole": header({"a": entry(), "b": entry(offsets=(6, 10))}, b"0" * 10),
-    "negative": header({"a": entry(shape=(-1,))}, b"0000"), "huge": header({"a": entry(shape=(2**62, 4))}, b"0000"),
-    "zero times huge": header({"a": entry(shape=(0, 2**62), offsets=(0, 0))}), "no elements": header({"a": entry(shape=(0,), offsets=(0, 0))}),
-    "dtype": header({"a": entry("F128")}, b"0000"), "dtype list": header({"a": entry(["F32"])}, b"0000"),  # type: ignore[arg-type]
-    "twice": header(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', b"0000"),
-    "extra field": header({"a": entry(code="x")}, b"0000"), "dots": header({"../a": entry()}, b"0000"), "slash": header({"a/b": entry()}, b"0000"),
-    "nul": header({"a\0": entry()}, b"0000"), "empty name": header({"": entry()}, b"0000"), "nan": header({"a": entry()}, struct.pack("<f", float("nan"))),
-    "inf": header({"a": entry()}, struct.pack("<f", float("inf"))), "pickle": b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00}.", "zip": b"PK\x03\x04" + b"\0" * 60,
-    "html": b"<!DOCTYPE html><html>quota exceeded</html>", "git-lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
-    "deep": header(b"[" * 100_000), "bool shape": header({"a": entry(shape=(True,))}, b"0000"), "float offsets": header({"a": entry(offsets=(0, 4.0))}, b"0000"),
-}  # fmt: skip
+    "empty": b"",
+    "seven bytes": b"1234567",
+    "zero length": struct.pack("<Q", 0),
+    "beyond": struct.pack("<Q", 10**6) + b"{}",
+    "101 MB header": struct.pack("<Q", 101_000_000) + b" " * 100,
+    "2^63": struct.pack("<Q", 2**63) + b"{}",
+    "not utf-8": header(b"\xff\xfe{}"),
+    "bom": header(b"\xef\xbb\xbf{}"),
+    "brace": header(b"{"),
+    "list": header([]),
+    "empty header": header({}),
+    "only metadata": header({"__metadata__": {"a": "b"}}),
+    "metadata number": header({"__metadata__": {"a": 1}, "w": entry()}, b"0000"),
+    "truncated": header({"w": entry()}, b"000"),
+    "trailing": header({"w": entry()}, b"00000"),
+    "overlap": header({"a": entry(), "b": entry(offsets=(2, 6))}, b"000000"),
+    "hole": header({"a": entry(), "b": entry(offsets=(6, 10))}, b"0" * 10),
+    "negative": header({"a": entry(shape=(-1,))}, b"0000"),
+    "huge": header({"a": entry(shape=(2**62, 4))}, b"0000"),
+    "zero times huge": header({"a": entry(shape=(0, 2**62), offsets=(0, 0))}),
+    "no elements": header({"a": entry(shape=(0,), offsets=(0, 0))}),
+    "dtype": header({"a": entry("F128")}, b"0000"),
+    "dtype list": header({"a": entry(["F32"])}, b"0000"),  # type: ignore[arg-type]
+    "twice": header(
+        b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+        b"0000",
+    ),
+    "extra field": header({"a": entry(code="x")}, b"0000"),
+    "dots": header({"../a": entry()}, b"0000"),
+    "slash": header({"a/b": entry()}, b"0000"),
+    "nul": header({"a\0": entry()}, b"0000"),
+    "empty name": header({"": entry()}, b"0000"),
+    "nan": header({"a": entry()}, struct.pack("<f", float("nan"))),
+    "inf": header({"a": entry()}, struct.pack("<f", float("inf"))),
+    "pickle": b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00}.",
+    "zip": b"PK\x03\x04" + b"\0" * 60,
+    "html": b"<!DOCTYPE html><html>quota exceeded</html>",
+    "git-lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+    "deep": header(b"[" * 100_000),
+    "bool shape": header({"a": entry(shape=(True,))}, b"0000"),
+    "float offsets": header({"a": entry(offsets=(0, 4.0))}, b"0000"),
+}
 
 
 @pytest.mark.parametrize("name", BAD_FILES)
@@ -244,7 +285,10 @@ def test_bad_weight_files(tmp_path: Path, name: str) -> None:
 
 
 def test_a_valid_file_of_another_bundle(tmp_path: Path) -> None:
-    folder, other = tiny_hub(tmp_path / "a"), tiny_hub(tmp_path / "b", tensors={"generator": {"w": torch.ones(1)}})
+    folder, other = (
+        tiny_hub(tmp_path / "a"),
+        tiny_hub(tmp_path / "b", tensors={"generator": {"w": torch.ones(1)}}),
+    )
     (folder / "generator.safetensors").write_bytes((other / "generator.safetensors").read_bytes())
     with pytest.raises(BundleError, match="is damaged or was changed"):
         use(folder)
@@ -286,13 +330,23 @@ def test_no_bundle(tmp_path: Path, what: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "part"),
     [
-        ("format_version", 2, "upgrade Anchor Hub"), ("format_version", 0, "format_version"), ("kind", "gift", "kind"), ("name", "../x", "not usable"),
-        ("hub_fingerprint", "xyz", "hub_fingerprint"), ("files", {"../a.md": "0" * 64}, "not allowed"), ("files", {"a.py": "0" * 64}, "not data"),
-        ("files", {"a.md": "0"}, "64 hexadecimal"), ("files", {"a.md": "0" * 64, "A.md": "0" * 64}, "twice"), ("files", [], "files"),
-        ("surprise", 1, "unknown key 'surprise'"), ("architecture", 3, "architecture"), ("modality", "rgb", "modality"),
-        ("files", {f"f{i}.md": "0" * 64 for i in range(300)}, "limit"), ("files", {"bundle.yaml": "0" * 64}, "twice"),
+        ("format_version", 2, "upgrade Anchor Hub"),
+        ("format_version", 0, "format_version"),
+        ("kind", "gift", "kind"),
+        ("name", "../x", "not usable"),
+        ("hub_fingerprint", "xyz", "hub_fingerprint"),
+        ("files", {"../a.md": "0" * 64}, "not allowed"),
+        ("files", {"a.py": "0" * 64}, "not data"),
+        ("files", {"a.md": "0"}, "64 hexadecimal"),
+        ("files", {"a.md": "0" * 64, "A.md": "0" * 64}, "twice"),
+        ("files", [], "files"),
+        ("surprise", 1, "unknown key 'surprise'"),
+        ("architecture", 3, "architecture"),
+        ("modality", "rgb", "modality"),
+        ("files", {f"f{i}.md": "0" * 64 for i in range(300)}, "limit"),
+        ("files", {"bundle.yaml": "0" * 64}, "twice"),
     ],
-)  # fmt: skip
+)
 def test_manifests(tmp_path: Path, key: str, value: Any, part: str) -> None:
     folder = tiny_hub(tmp_path / "h")
     manifest = {**load_yaml(folder / MANIFEST), key: value}
@@ -333,4 +387,6 @@ def test_tensorfile_errors_are_anchor_errors() -> None:
 
 def test_write_needs_a_card_and_takes_no_code(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="is not data"):
-        write_bundle(tmp_path / "x", kind="hub", name="x", tensors={}, architecture={}, card="", extras={"a.pkl": b""})
+        write_bundle(
+            tmp_path / "x", kind="hub", name="x", tensors={}, architecture={}, card="", extras={"a.pkl": b""}
+        )

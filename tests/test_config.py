@@ -17,12 +17,30 @@ from anchor_hub.errors import ConfigError
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("1e-3", 0.001), ("1E5", 1e5), ("-2.5", -2.5), (".5", 0.5), ("7", 7), ("-7", -7), ("true", True),
-        ("False", False), ("no", "no"), ("on", "on"), ("y", "y"), ("1:30", "1:30"), ("2026-01-01", "2026-01-01"),
-        ("0x10", "0x10"), ("0o17", "0o17"), ("1_000", "1_000"), ("~", None), ("null", None), ('"012"', "012"),
-        (".nan", ".nan"), (".inf", ".inf"), ("<<", "<<"),
+        ("1e-3", 0.001),
+        ("1E5", 1e5),
+        ("-2.5", -2.5),
+        (".5", 0.5),
+        ("7", 7),
+        ("-7", -7),
+        ("true", True),
+        ("False", False),
+        ("no", "no"),
+        ("on", "on"),
+        ("y", "y"),
+        ("1:30", "1:30"),
+        ("2026-01-01", "2026-01-01"),
+        ("0x10", "0x10"),
+        ("0o17", "0o17"),
+        ("1_000", "1_000"),
+        ("~", None),
+        ("null", None),
+        ('"012"', "012"),
+        (".nan", ".nan"),
+        (".inf", ".inf"),
+        ("<<", "<<"),
     ],
-)  # fmt: skip
+)
 def test_scalars(text: str, value: object) -> None:
     found = load_yaml(f"key: {text}")["key"]
     assert found == value
@@ -32,15 +50,31 @@ def test_scalars(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("", "is empty"), ("# only a comment\n", "is empty"), ("- 1\n", "keys and values"), ("just text", "keys and values"),
-        ("a: 1\na: 2\n", "line 2: the key 'a' appears twice"), ("a: 012\n", "write 12"), ("a:\n\t- 1\n", "spaces, not tabs"),
-        ("a: &x 1\nb: *x\n", "the anchor &x"), ("b: *x\n", "the alias *x"), ("a: &a [*a]\n", "the anchor &a"),
-        ("a: !!python/object/apply:os.system [id]\n", "tag"), ("a: !mine 1\n", "tag"), ("--- \na: 1\n---\nb: 2\n", "second document"),
-        ("[" * 3000, "nested deeper"), ("{a: " * 3000, "nested deeper"), ("a: 1e999\n", "too large"), ("a: " + "9" * 5000, "18 digits"),
-        ("? [1, 2]\n: 3\n", "must be text"), ("a: 'unfinished\n", "not valid YAML"), ("a: \0", "not valid YAML"),
-        ("a: \ud800", "not readable"), ("x" * 1_000_001, "larger than"), ("a: !!int [1]\n", "plain value"),
+        ("", "is empty"),
+        ("# only a comment\n", "is empty"),
+        ("- 1\n", "keys and values"),
+        ("just text", "keys and values"),
+        ("a: 1\na: 2\n", "line 2: the key 'a' appears twice"),
+        ("a: 012\n", "write 12"),
+        ("a:\n\t- 1\n", "spaces, not tabs"),
+        ("a: &x 1\nb: *x\n", "the anchor &x"),
+        ("b: *x\n", "the alias *x"),
+        ("a: &a [*a]\n", "the anchor &a"),
+        ("a: !!python/object/apply:os.system [id]\n", "tag"),
+        ("a: !mine 1\n", "tag"),
+        ("--- \na: 1\n---\nb: 2\n", "second document"),
+        ("[" * 3000, "nested deeper"),
+        ("{a: " * 3000, "nested deeper"),
+        ("a: 1e999\n", "too large"),
+        ("a: " + "9" * 5000, "18 digits"),
+        ("? [1, 2]\n: 3\n", "must be text"),
+        ("a: 'unfinished\n", "not valid YAML"),
+        ("a: \0", "not valid YAML"),
+        ("a: \ud800", "not readable"),
+        ("x" * 1_000_001, "larger than"),
+        ("a: !!int [1]\n", "plain value"),
     ],
-)  # fmt: skip
+)
 def test_refused_by_name_and_fix(text: str, part: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_yaml(text, where="options.yaml")
@@ -94,11 +128,14 @@ class Outer(pydantic.BaseModel):
     [
         ("name: x\ninner: {rat: 1}\n", "unknown key 'inner.rat'. Did you mean 'rate'?"),
         ("nmae: x\ninner: {rate: 1}\n", "unknown key 'nmae'. Did you mean 'name'?"),
-        ("inner: {rate: 1}\n", "the key 'name' is missing"), ("name: 3\ninner: {rate: 1}\n", "name:"),
-        ("name: x\ninner: {rate: -1}\n", "inner.rate:"), ("name: x\ninner: {rate: 0}\n", "greater than 0"),
-        ("name: x\ninner: {rate: fast}\n", "got 'fast'"), ("name: x\ninner: 3\n", "inner:"),
+        ("inner: {rate: 1}\n", "the key 'name' is missing"),
+        ("name: 3\ninner: {rate: 1}\n", "name:"),
+        ("name: x\ninner: {rate: -1}\n", "inner.rate:"),
+        ("name: x\ninner: {rate: 0}\n", "greater than 0"),
+        ("name: x\ninner: {rate: fast}\n", "got 'fast'"),
+        ("name: x\ninner: 3\n", "inner:"),
     ],
-)  # fmt: skip
+)
 def test_models_name_the_key(text: str, part: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_yaml(text, Outer, where="o.yaml")
@@ -116,8 +153,12 @@ plain = st.recursive(
     | st.integers(-(10**17), 10**17)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
-    | st.sampled_from(["1e-3", "no", "012", "~", "null", "true", "2026-01-01", "1:30", "*a", "&a", "!x", "- a", ""]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcdefgh01", max_size=5), inner, max_size=4),
+    | st.sampled_from(
+        ["1e-3", "no", "012", "~", "null", "true", "2026-01-01", "1:30", "*a", "&a", "!x", "- a", ""]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text("abcdefgh01", max_size=5), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -137,7 +178,9 @@ def test_any_text_loads_or_is_a_config_error(text: str) -> None:
         assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("value", [{"a": math.nan}, {"a": math.inf}, {"a": object()}, {("t",): 1}, {"a": {1.5: 2}}])
+@pytest.mark.parametrize(
+    "value", [{"a": math.nan}, {"a": math.inf}, {"a": object()}, {("t",): 1}, {"a": {1.5: 2}}]
+)
 def test_what_cannot_be_read_back_is_not_written(value: dict[object, object]) -> None:
     with pytest.raises(ConfigError):
         dump_yaml(value)

@@ -29,7 +29,9 @@ for i in range(10**6):
 def test_kill_at_any_moment_leaves_the_old_or_the_new_folder(tmp_path: Path) -> None:
     folder = tmp_path / "x"
     for attempt in range(8):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True)
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True
+        )
         assert writer.stdout is not None and writer.stdout.readline() == "ready\n"
         time.sleep(0.007 * attempt)
         writer.kill()

@@ -14,10 +14,32 @@ def test_names(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "", "../x", "a/b", "a\\b", "A", "Face", "CON", "con", "nul.txt", "com1", "a" * 65, "a" * 10_000, "fаce", "ﬁne", "a b",
-        "a\0", "a\n", "-a", ".a", "a.", "a..b", None, 3, "face\u200b",
+        "",
+        "../x",
+        "a/b",
+        "a\\b",
+        "A",
+        "Face",
+        "CON",
+        "con",
+        "nul.txt",
+        "com1",
+        "a" * 65,
+        "a" * 10_000,
+        "fаce",
+        "ﬁne",
+        "a b",
+        "a\0",
+        "a\n",
+        "-a",
+        ".a",
+        "a.",
+        "a..b",
+        None,
+        3,
+        "face\u200b",
     ],
-)  # fmt: skip
+)
 def test_unusable_names(name: object) -> None:
     with pytest.raises(UsageError) as caught:
         check_name(name)
@@ -27,13 +49,20 @@ def test_unusable_names(name: object) -> None:
 @pytest.mark.parametrize(
     "spec",
     [
-        HubSpec("x", bundle=3), HubSpec("x", summary="two\nlines"), HubSpec("x", summary="s" * 501),
-        DomainSpec("x", hub="h", modality={"classes": 3}), DomainSpec("x", hub="", modality={"name": "rgb"}),
-        DomainSpec("x", hub="h", modality=[]), DomainSpec("x", hub="h", modality={"name": "rgb"}, training=None),
-        ModalitySpec("x"), ModalitySpec("x", target="os.system"), ModalitySpec("x", target="a:b; import c"),
-        RecipeSpec("x", target="a:b", kind="other"), CommandSpec("x", target="a:b", help=None),
+        HubSpec("x", bundle=3),
+        HubSpec("x", summary="two\nlines"),
+        HubSpec("x", summary="s" * 501),
+        DomainSpec("x", hub="h", modality={"classes": 3}),
+        DomainSpec("x", hub="", modality={"name": "rgb"}),
+        DomainSpec("x", hub="h", modality=[]),
+        DomainSpec("x", hub="h", modality={"name": "rgb"}, training=None),
+        ModalitySpec("x"),
+        ModalitySpec("x", target="os.system"),
+        ModalitySpec("x", target="a:b; import c"),
+        RecipeSpec("x", target="a:b", kind="other"),
+        CommandSpec("x", target="a:b", help=None),
     ],
-)  # fmt: skip
+)
 def test_wrong_fields(spec: HubSpec) -> None:
     with pytest.raises(UsageError, match="'x'"):
         spec.check()

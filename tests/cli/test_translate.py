@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -70,8 +71,11 @@ def test_one_file_to_one_file_and_to_styles(home, masks, tmp_path):
     translate(masks / "0.png", "-o", "face.png")
     translate(masks / "0.png", "-o", "face.png", "--styles", 3)
     assert sorted(path.name for path in tmp_path.glob("face*")) == [
-        "face-style1.png", "face-style2.png", "face-style3.png", "face.png"
-    ]  # fmt: skip
+        "face-style1.png",
+        "face-style2.png",
+        "face-style3.png",
+        "face.png",
+    ]
     assert len(set(files(tmp_path)[f"face-style{i}.png"] for i in (1, 2, 3))) == 3
 
 
@@ -117,6 +121,18 @@ def test_style_of_an_exemplar(home, masks, tmp_path):
     assert files(tmp_path / "styled") == files(tmp_path / "named")
     output = translate(masks, "-o", "x", "--style-from", exemplar, "--style-domain", "seg", code=2)
     assert "has no style for layers 4 to 5" in output
+
+
+def test_a_grid_shows_the_exemplars_on_top(home, masks, tmp_path):
+    exemplars = [write_sample("face", tmp_path / f"style{index}.png", seed=index) for index in range(2)]
+    translate(masks, "--grid", "g.png", *(word for path in exemplars for word in ("--style-from", path)))
+    tile = 256 + 4
+    with Image.open(tmp_path / "g.png") as sheet:
+        assert sheet.width == 3 * tile + 4 and 4 * tile <= sheet.height < 4 * tile + 64
+        top = sheet.height - 4 * tile
+        assert sheet.getpixel((tile // 2, top + 30)) == (255, 255, 255)
+        corner = Image.open(exemplars[1]).getpixel((0, 0))
+        assert sheet.getpixel((2 * tile + 8, top + 3)) == corner
 
 
 def test_exemplar_with_a_target_that_is_not_rgb_uses_the_hubs_rgb_domain(home, masks, tmp_path):
@@ -187,6 +203,48 @@ def test_wrong_calls_are_one_line_and_exit_2(home, masks, arguments, message):
     output = translate("masks", *arguments, code=2)
     assert message in output and len(output.strip().splitlines()) == 1
     assert files(masks) == before
+
+
+def test_outputs_on_another_disk_than_the_staging_folder(home, masks, tmp_path, monkeypatch):
+    replace = os.replace
+
+    def across(source, target):
+        if Path(source).parent.name.startswith(".anchor-"):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", across)
+    translate(masks, "-o", "out")
+    assert len(files(tmp_path / "out")) == 3 and not list(tmp_path.rglob("*.tmp"))
+
+
+def test_an_output_folder_that_cannot_be_made(home, masks, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    output = translate(masks, "-o", "file/out", code=1)
+    assert "file" in output and len(output.strip().splitlines()) == 1
+    assert not list(tmp_path.glob(".anchor-*"))
+
+
+def test_out_of_memory_names_the_knob(home, masks, monkeypatch):
+    def starved(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
+
+    monkeypatch.setattr("anchor_hub.networks.stylegan2.Synthesis.forward", starved)
+    assert "smaller --batch" in translate(masks, "-o", "out", code=2)
+
+
+def test_a_hundred_domains_cost_nothing(home, masks, tmp_path, monkeypatch):
+    from anchor_hub.bundle import Bundle
+
+    for index in range(100):
+        shutil.copytree(home / "domains" / "sketch", home / "domains" / f"sketch-{index}")
+    opened = []
+    read = Bundle.read
+    monkeypatch.setattr(
+        Bundle, "read", lambda self, name: (opened.append(self.path.name), read(self, name))[1]
+    )
+    translate(masks, "-o", "out")
+    assert set(opened) == {"tiny", "seg", "face"}
 
 
 def test_wrong_domains(home, masks):

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.bundle_makers import FINGERPRINT, tiny_domain, tiny_hub
+from tests.cli.running import anchor
+from tests.cli.test_main import cpu_seconds
+
+
+def test_list(fresh_home: Path) -> None:
+    tiny_domain(fresh_home / "domains" / "spot")
+    result = anchor("domains", "list")
+    lines = {line.split()[0]: line for line in result.stdout.splitlines()}
+    assert result.exit_code == 0
+    assert lines["NAME"].split() == ["NAME", "STATE", "MODALITY", "HUB", "SOURCE", "SUMMARY"]
+    assert lines["spot"].split() == ["spot", "ready", "rgb", "tiny", "home"]
+    assert "can be added" in lines["toon"]
+    rows = {row["name"]: row for row in json.loads(anchor("domains", "list", "--json").stdout)}
+    assert rows["spot"]["path"] == str(fresh_home / "domains" / "spot")
+    assert rows["seg"]["modality"] == "segmentation"
+
+
+def test_a_damaged_bundle_is_listed_as_such(fresh_home: Path) -> None:
+    (tiny_domain(fresh_home / "domains" / "spot") / "bundle.yaml").write_text("[")
+    (fresh_home / "domains" / "half").mkdir()
+    result = anchor("domains", "list")
+    assert result.exit_code == 0
+    for name in ("spot", "half"):
+        assert f"note: {name}: {fresh_home / 'domains' / name}" in result.stderr
+        assert (
+            next(line for line in result.stdout.splitlines() if line.startswith(name)).split()[1] == "damaged"
+        )
+    assert anchor("domains", "verify").exit_code == 1
+
+
+def test_listing_a_hundred_domains_is_fast(fresh_home: Path) -> None:
+    made = tiny_domain(fresh_home / "domains" / "d0")
+    for index in range(1, 100):
+        folder = fresh_home / "domains" / f"d{index}"
+        folder.mkdir()
+        for item in made.iterdir():
+            (folder / item.name).write_bytes(item.read_bytes())
+    assert cpu_seconds("domains", "list") < 0.5
+
+
+def test_show(fresh_home: Path) -> None:
+    tiny_hub(fresh_home / "hubs" / "tiny")
+    result = anchor("hubs", "show", "tiny")
+    assert result.exit_code == 0 and f"hub_fingerprint: {FINGERPRINT}" in result.stdout
+    assert result.stdout.endswith("# tiny\n")
+    shown = json.loads(anchor("hubs", "show", "tiny", "--json").stdout)
+    assert shown["provenance"] == {"seed": 0, "rate": 0.001} and shown["bytes"] > 100
+    assert anchor("hubs", "show", str(fresh_home / "hubs" / "tiny")).stdout == result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["domains", "show", "spto"], 2, "Did you mean 'spot'?"),
+        (["domains", "show", "cat"], 2, "`anchor add-domain cat` trains it"),
+        (["hubs", "show", "./nowhere"], 1, "nowhere: does not exist"),
+        (["hubs", "remove", "absent"], 2, "no hub named 'absent'"),
+        (["domains", "remove", "toon"], 2, "belongs to the plugin faces"),
+        (["domains", "remove", "../spot"], 2, "not usable"),
+        (["domains", "export", "spot", "-o", "spot.tar"], 2, "end the name in .zip"),
+        (["hubs", "install", "absent.zip"], 1, "absent.zip: does not exist"),
+    ],
+)
+def test_errors_name_the_fix(fresh_home: Path, arguments: list[str], code: int, message: str) -> None:
+    tiny_domain(fresh_home / "domains" / "spot")
+    result = anchor(*arguments)
+    assert result.exit_code == code and message in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_export_install_remove(fresh_home: Path, tmp_path: Path) -> None:
+    tiny_domain(fresh_home / "domains" / "spot")
+    assert anchor("domains", "export", "spot", "-o", str(tmp_path)).exit_code == 0
+    again = anchor("domains", "export", "spot", "-o", str(tmp_path))
+    assert again.exit_code == 2 and "--overwrite" in again.stderr
+    assert anchor("domains", "remove", "spot").exit_code == 0
+    assert not (fresh_home / "domains" / "spot").exists()
+    wrong = anchor("hubs", "install", str(tmp_path / "spot.zip"))
+    assert wrong.exit_code == 2 and "anchor domains install" in wrong.stderr
+    installed = anchor("domains", "install", str(tmp_path / "spot.zip"), "--name", "dot")
+    assert installed.exit_code == 0 and "installed domain dot" in installed.stdout
+    assert "note: its hub tiny" in installed.stderr
+    assert anchor("domains", "verify", "dot").stdout == "dot: ok\n"
+
+
+def test_verify_names_the_file(fresh_home: Path) -> None:
+    folder = tiny_hub(fresh_home / "hubs" / "tiny")
+    data = bytearray((folder / "generator.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "generator.safetensors").write_bytes(data)
+    result = anchor("hubs", "verify", "tiny")
+    assert result.exit_code == 1 and result.stdout == "tiny: 1 problem(s)\n"
+    assert f"error: {folder / 'generator.safetensors'}: is damaged" in result.stderr
+    found = json.loads(anchor("hubs", "verify", "tiny", "--json").stdout)
+    assert len(found["tiny"]) == 1
+    doctor = anchor("doctor")
+    assert doctor.exit_code == 1 and "generator.safetensors: is damaged" in doctor.stdout
+
+
+def test_a_hub_in_use_stays(fresh_home: Path) -> None:
+    tiny_hub(fresh_home / "hubs" / "tiny")
+    tiny_domain(fresh_home / "domains" / "spot")
+    result = anchor("hubs", "remove", "tiny")
+    assert result.exit_code == 2 and "is used by the domains spot" in result.stderr
+    assert anchor("hubs", "remove", "tiny", "--force").exit_code == 0
+    assert "is not on this machine" in anchor("doctor").stdout or "is not here" in anchor("doctor").stdout

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import anchor_hub
+from anchor_cli import main as cli
+from anchor_cli.lazy import Entry
+from anchor_hub import errors
+from anchor_hub.testing import HEAVY_MODULES
+from tests.cli.running import anchor, anchor_process
+from tests.plugin_makers import install_plugin
+
+HEAVY = f"print(*[name for name in {HEAVY_MODULES!r} if name in sys.modules], file=sys.stderr)"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], [], ["plugins"], ["domains", "list"], ["hubs", "list"]]
+)
+def test_no_heavy_imports(arguments: list[str]) -> None:
+    done = anchor_process(*arguments, code=HEAVY)
+    assert done.returncode == 0
+    assert done.stdout and not set(done.stderr.split()) & set(HEAVY_MODULES)
+
+
+@pytest.mark.parametrize("command", [*cli.COMMANDS, "hubs train", "domains show", "data render"])
+def test_help_of_every_command_is_light(command: str) -> None:
+    done = anchor_process(*command.split(), "--help", code=HEAVY)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Usage: anchor {command}") and done.stderr.strip() == ""
+
+
+def cpu_seconds(*arguments: str, **environment: str) -> float:
+    """Processor seconds of the command, the best of three: neighbours slow the clock, not these."""
+    resource = pytest.importorskip("resource")
+    best = float("inf")
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        program = [sys.executable, "-c", "from anchor_cli.main import main; main()", *arguments]
+        subprocess.run(program, check=True, capture_output=True, env={**os.environ, **environment})
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return best
+
+
+def test_help_is_fast() -> None:
+    assert cpu_seconds("--help") < 0.3
+
+
+def test_help_is_fast_with_twenty_plugins(tmp_path: Path) -> None:
+    source = """
+        from anchor_hub.hookspecs import hookimpl
+        from anchor_hub.specs import CommandSpec
+
+        @hookimpl
+        def anchor_register_commands(register):
+            register(CommandSpec("extra-{index}", target="torch:nothing", help="Extra {index}."))
+    """
+    for index in range(20):
+        install_plugin(
+            tmp_path / "site", source.format(index=index), name=f"p{index}", distribution=f"dist-{index}"
+        )
+    path = {"PYTHONPATH": str(tmp_path / "site")}
+    done = anchor_process("--help", code=HEAVY, **path)
+    assert "extra-19" in done.stdout and "torch" not in done.stderr
+    assert cpu_seconds("--help", **path) < 0.3
+
+
+def test_help_lists_every_command() -> None:
+    result = anchor("--help")
+    assert result.exit_code == 0
+    for name, entry in cli.COMMANDS.items():
+        assert f"{name} " in result.stdout and entry.help[:30] in result.stdout
+    assert anchor().stdout == result.stdout
+
+
+def test_version() -> None:
+    result = anchor("--version")
+    assert (result.exit_code, result.stdout) == (0, f"anchor-hub {anchor_hub.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tanslate"], "No such command 'tanslate'. Did you mean 'translate'? See `anchor --help`"),
+        (["--nope"], "No such option: --nope"),
+        (["domains", "show"], "Missing argument"),
+        (["domains", "list", "extra"], "unexpected extra argument"),
+        (["hubs", "tran"], "Did you mean 'train'? See `anchor hubs --help`"),
+    ],
+)
+def test_wrong_calls_are_one_line_and_2(arguments: list[str], message: str) -> None:
+    result = anchor(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == "" and result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert message in result.stderr
+
+
+def raising(error: BaseException) -> Entry:
+    """A command that raises `error`."""
+
+    def command() -> None:
+        raise error
+
+    module = sys.modules[__name__]
+    setattr(module, "raising_command", command)  # noqa: B010
+    return Entry(f"{__name__}:raising_command", "Raise.")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (errors.BundleError("x.safetensors: is damaged"), 1, "error: x.safetensors: is damaged\n"),
+        (errors.UsageError("take --size"), 2, "error: take --size\n"),
+        (errors.HubNotFoundError("no hub 'x'"), 2, "error: no hub 'x'\n"),
+        (errors.ImageError("a\nb\x1b[31m.png: is empty"), 1, "error: a\\nb\\x1b[31m.png: is empty\n"),
+        (errors.ImageError("\udcff.png: is empty"), 1, "error: \\udcff.png: is empty\n"),
+        (PermissionError(13, "Permission denied", "/x/y"), 1, "error: /x/y: Permission denied\n"),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "error: the disk is full: free some space and run the command again\n",
+        ),
+        (MemoryError(), 1, "error: out of memory: use a smaller --batch or --size, or --device cpu\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_errors_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, message: str
+) -> None:
+    monkeypatch.setitem(cli.COMMANDS, "raise", raising(error))
+    result = anchor("raise")
+    assert (result.exit_code, result.stderr) == (code, message)
+    assert result.stdout == ""
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cli.COMMANDS, "raise", raising(errors.BundleError("x")))
+    monkeypatch.setenv("ANCHOR_DEBUG", "1")
+    assert isinstance(anchor("raise").exception, errors.BundleError)
+
+
+def test_bugs_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cli.COMMANDS, "raise", raising(ZeroDivisionError()))
+    assert isinstance(anchor("raise").exception, ZeroDivisionError)
+
+
+def test_a_missing_command_module_harms_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cli.COMMANDS, "gone", Entry("anchor_cli.there_is_none:gone", "Gone."))
+    assert "Gone." in anchor("--help").stdout
+    result = anchor("gone")
+    assert (
+        result.exit_code == 1 and "the command 'gone' of this installation cannot be loaded" in result.stderr
+    )
+
+
+COMMAND_PLUGIN = """
+    import typer
+    from anchor_hub.hookspecs import hookimpl
+    from anchor_hub.specs import CommandSpec
+
+    app = typer.Typer()
+
+    @app.command()
+    def hello(name: str) -> None:
+        print("hello", name)
+
+    @app.command()
+    def bye() -> None:
+        raise ValueError("a bug")
+
+    def single(count: int = 1) -> None:
+        print("single", count)
+
+    @hookimpl
+    def anchor_register_commands(register):
+        register(CommandSpec("greet", target=__name__ + ":app", help="Greet somebody."))
+        register(CommandSpec("single", target=__name__ + ":single", help="One function."))
+        register(CommandSpec("broken", target=__name__ + ":absent", help="Broken."))
+        register(CommandSpec("translate", target=__name__ + ":app", help="Taken over!"))
+"""
+
+
+def test_commands_of_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(install_plugin(tmp_path / "site", COMMAND_PLUGIN)))
+    shown = anchor("--help").stdout
+    assert "Greet somebody." in shown and "Taken over!" not in shown
+    assert anchor("greet", "hello", "you").stdout == "hello you\n"
+    assert anchor("single", "--count", "3").stdout == "single 3\n"
+    result = anchor("broken")
+    assert (
+        result.exit_code == 1 and "of the plugin stranger (stranger-dist) cannot be loaded" in result.stderr
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shell")
+@pytest.mark.parametrize(
+    ("redirect", "code"), [(">&-", 0), ("2>&-", 0), ("| head -n 1", 0), (">/dev/full", 1)]
+)
+def test_closed_and_full_streams(redirect: str, code: int) -> None:
+    command = f"{sys.executable} -c 'from anchor_cli.main import main; main()' plugins --json {redirect}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
+def test_a_locale_that_cannot_print() -> None:
+    done = anchor_process("hubs", "show", "hüb☃", PYTHONIOENCODING="ascii", LC_ALL="C")
+    assert done.returncode == 2 and "h\\xfcb\\u2603" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX homes")
+def test_no_home() -> None:
+    done = anchor_process("domains", "list", HOME=None, ANCHOR_HOME=None)
+    assert done.returncode == 0 and "seg" in done.stdout
