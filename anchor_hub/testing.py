@@ -167,8 +167,8 @@ def check_domain(domain: Domain, images: Tensor | None = None) -> None:
             require(torch.equal(latents, again), f"domain {domain.name!r}: encode is not deterministic")
         if domain.can_decode:
             output = domain.decode(latents)
-            shape = (len(images), modality.output_channels, hub.size, hub.size)
-            _check_tensor(output, shape, hub, f"domain {domain.name!r}: decode")
+            pictures = (len(images), modality.output_channels, hub.size, hub.size)
+            _check_tensor(output, pictures, hub, f"domain {domain.name!r}: decode")
 
 
 def _check_tensor(value: Any, shape: tuple[int, ...], hub: Any, where: str) -> None:
