@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,8 @@ class StyleChoice:
     :param seed: of the random styles.
     :param truncation: of the random styles; 1 is none.
     :param layers: W+ layers the style replaces; None: those that the source's encoder leaves alone.
-    :param exemplars: W+ codes ``[n, L, D]`` in place of random ones, see :func:`exemplar_styles`.
+    :param exemplars: W+ codes ``[n, L, D]`` in place of random ones, see ``jobs.exemplar_styles``.
+    :param pictures: previews of the exemplars, for contact sheets.
     """
 
     count: int = 0
@@ -44,6 +46,7 @@ class StyleChoice:
     truncation: float = 1.0
     layers: tuple[int, ...] | None = None
     exemplars: Tensor | None = None
+    pictures: tuple[Tensor, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -55,7 +58,7 @@ class StyleChoice:
         if self.exemplars is None and self.count == 0:
             return self
         layers = default_style_layers(source) if self.layers is None else self.layers
-        return StyleChoice(self.count, self.vary, self.seed, self.truncation, layers, self.exemplars)
+        return replace(self, layers=layers)
 
     def of(self, translator: AnchorTranslator, indices: Sequence[int]) -> list[Tensor | None]:
         """One style for each output: ``[1, L, D]``, or ``[B, L, D]`` where every input has its own."""
@@ -272,19 +275,28 @@ def translate_files(
             first = next(iter(results.values()))
             raise DataError(f"none of the {len(files)} inputs could be read; the first: {first.error}")
         if grid is not None:
-            _write_grid(rows, staging.path(Path(grid)), translator.size)
+            _write_grid(rows, run, staging.path(Path(grid)))
         staging.commit()
     return [results[index] for index in sorted(results)]
 
 
-def _write_grid(rows: list[list[Tensor]], path: Path, size: int) -> None:
-    """Input previews beside outputs; with one output per input, several such pairs in a row."""
+def _write_grid(rows: list[list[Tensor]], run: Run, path: Path) -> None:
+    """Input previews beside outputs; with one output per input, several pairs in a row; exemplars on top."""
     from anchor_hub.data.grid import contact_sheet, save_png
 
-    width = len(rows[0])
-    pairs = max(1, min(len(rows), 10 // width))
-    tiles = [tile for row in rows for tile in row]
-    save_png(contact_sheet(tiles, columns=pairs * width, scale=sheet_scale(size)), path)
+    names = run.translator.source.name, run.translator.target.name
+    size, outputs = run.translator.size, run.choice.outputs
+    if outputs == 1 and not run.choice.pictures:
+        # Near a square, for screens and pages.
+        pairs = min(5, math.ceil(math.sqrt(len(rows) / 2)))
+        labels = list(names) * pairs
+        tiles = [sum(rows[start : start + pairs], []) for start in range(0, len(rows), pairs)]
+    else:
+        labels = [names[0], *(f"style {number}" for number in range(1, outputs + 1))]
+        tiles = rows
+    if run.choice.pictures:
+        tiles = [[torch.full((3, size, size), 255, dtype=torch.uint8), *run.choice.pictures], *tiles]
+    save_png(contact_sheet(tiles, scale=sheet_scale(size), labels=labels), path)
 
 
 def sheet_scale(size: int) -> int:

@@ -60,6 +60,13 @@ def list_inputs(given: Sequence[str | Path], extensions: Collection[str]) -> lis
 
 
 def _folder(folder: Path, extensions: Collection[str]) -> list[tuple[Path, PurePath]]:
+    if (folder / "dataset.yaml").is_file():
+        # Its folders hold the same pictures in several domains; reading them all as one domain is never meant.
+        inside = sorted(item.name for item in folder.iterdir() if item.is_dir() and item.name[0] != ".")
+        raise DataError(
+            f"{shown(folder)}: is a data set of several domains; name one of its folders: "
+            f"{', '.join(inside[:12]) or 'none'}"
+        )
     files: list[Path] = []
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))

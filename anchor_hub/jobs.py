@@ -65,25 +65,31 @@ def prepare(
         raise UsageError("--style-domain encodes an exemplar: give --style-from IMAGE, too")
     between = translator(source, target, device=device)
     layers = None if style_layers is None else parse_layers(style_layers, between.hub.num_latents)
-    exemplars = None
+    exemplars: Tensor | None = None
+    pictures: tuple[Tensor, ...] = ()
     if style_from:
         layers = layers or default_style_layers(between.source)
-        exemplars = exemplar_styles(exemplar_domain(between, style_domain), style_from, layers)
+        domain = exemplar_domain(between, style_domain)
+        exemplars, pictures = exemplar_styles(domain, style_from, layers)
     reading = None if merge_classes is None else merged(between.source, merge_classes)
-    return Job(between, StyleChoice(count, vary, seed or 0, truncation, layers, exemplars), reading)
+    choice = StyleChoice(count, vary, seed or 0, truncation, layers, exemplars, pictures)
+    return Job(between, choice, reading)
 
 
-def exemplar_styles(domain: Domain, paths: Sequence[str | Path], layers: tuple[int, ...]) -> Tensor:
-    """The styles of exemplar images: their W+ codes ``[n, L, D]`` from a domain's encoder.
+def exemplar_styles(
+    domain: Domain, paths: Sequence[str | Path], layers: tuple[int, ...]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The styles of exemplar images (their W+ codes ``[n, L, D]`` from a domain's encoder), and previews.
 
     :raises UsageError: the domain has nothing but the mean latent in some of ``layers``.
     :raises ImageError: an exemplar cannot be read.
     """
     check_exemplar_layers(domain, layers)
-    modality = domain.modality
-    samples = [modality.read(Path(path), domain.hub.size) for path in paths]
+    modality, size = domain.modality, domain.hub.size
+    samples = [modality.read(Path(path), size) for path in paths]
     with torch.no_grad():
-        return domain.encode(modality.to_network(modality.collate(samples)).to(domain.hub.device))
+        codes = domain.encode(modality.to_network(modality.collate(samples)).to(domain.hub.device))
+    return codes, tuple(modality.preview(sample, size) for sample in samples)
 
 
 def exemplar_domain(translator: AnchorTranslator, name: str | Path | None = None) -> Domain:

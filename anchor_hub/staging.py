@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from anchor_hub.errors import DataError
+from anchor_hub.files import write_file
 
 
 class Staging:
@@ -47,7 +49,13 @@ class Staging:
                 continue
             try:
                 final.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(staged, final)
+                try:
+                    os.replace(staged, final)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                    # Outputs on another disk than the staging folder: written beside, then renamed.
+                    write_file(final, staged.read_bytes())
             except OSError as error:
                 raise DataError(f"{final}: cannot be written ({error.strerror or error})") from None
         self._moves.clear()

@@ -135,8 +135,9 @@ def synthesize_set(
         from anchor_hub.data.grid import contact_sheet, save_png
         from anchor_hub.inference import sheet_scale
 
-        tiles = [tile for row in rows for tile in row]
-        save_png(contact_sheet(tiles, columns=len(loaded), scale=sheet_scale(hub.size)), Path(grid))
+        names = [domain.name for domain in loaded]
+        Path(grid).parent.mkdir(parents=True, exist_ok=True)
+        save_png(contact_sheet(rows, scale=sheet_scale(hub.size), labels=names), Path(grid))
     return folder
 
 

@@ -219,7 +219,7 @@ def translate(
     if style_from is not None:
         paths = [style_from] if isinstance(style_from, (str, Path)) else list(style_from)
         layers = layers or default_style_layers(between.source)
-        exemplars = jobs.exemplar_styles(jobs.exemplar_domain(between, style_domain), paths, layers)
+        exemplars, _ = jobs.exemplar_styles(jobs.exemplar_domain(between, style_domain), paths, layers)
     choice = inference.StyleChoice(count, vary, seed or 0, truncation, layers, exemplars)
     return inference.translate_samples(between, inputs, choice=choice, batch=batch, invert=invert)
 
@@ -231,5 +231,6 @@ class _memory_errors:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        allocator = isinstance(error, RuntimeError) and "allocate memory" in str(error)
+        if allocator or isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
             raise DeviceError("out of memory: take a smaller --batch, or --device cpu") from error

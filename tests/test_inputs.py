@@ -35,6 +35,13 @@ def test_folders_are_sorted_searched_deep_and_filtered(tmp_path):
         list_inputs([tmp_path / ".git"], {".gif"})
 
 
+def test_a_data_set_of_several_domains_is_not_one_domain(tmp_path):
+    touch(tmp_path / "dataset.yaml", tmp_path / "face" / "0.png", tmp_path / "seg" / "0.png")
+    with pytest.raises(DataError, match="name one of its folders: face, seg"):
+        list_inputs([tmp_path], PNG)
+    assert names(list_inputs([tmp_path / "seg"], PNG)) == ["0"]
+
+
 def test_link_loops_end(tmp_path):
     touch(tmp_path / "x" / "a.png")
     os.symlink(tmp_path, tmp_path / "x" / "loop")

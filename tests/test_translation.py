@@ -137,7 +137,7 @@ def test_python_interface(tmp_path, monkeypatch):
     images = ah.translate(tmp_path / "in", source="seg", target="face", styles=2, seed=0, device="cpu")
     assert [(item.source.name, item.style) for item in images] == [
         ("a.png", 0), ("a.png", 1), ("b.png", 0), ("b.png", 1)
-    ]  # fmt: skip
+    ]
     assert images[0].image.size == (SIZE, SIZE)
     images[0].save(tmp_path / "out.png")
     assert (tmp_path / "out.png").is_file()
