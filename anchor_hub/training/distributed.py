@@ -77,6 +77,14 @@ class ProcessGroup:
         ):
             gradient.copy_(part.view_as(gradient))
 
+    def average(self, value: Tensor) -> Tensor:
+        """The mean of a tensor over the ranks."""
+        if self.world > 1:
+            value = value.clone()
+            self._reduce(value, torch.distributed.ReduceOp.SUM)
+            value /= self.world
+        return value
+
     def agree(self, code: int, device: torch.device) -> int:
         """The largest code over the ranks: all of them stop at the same step, for the same reason."""
         if self.world == 1:

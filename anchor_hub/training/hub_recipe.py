@@ -182,6 +182,8 @@ class HubRecipe(Recipe):
         penalty, self.mean_path_length = path_length_penalty(
             path_lengths(image.float(), latents), self.mean_path_length
         )
+        # One running mean for all processes: a checkpoint holds one.
+        self.mean_path_length = self.context.group.average(self.mean_path_length)
         weight = self.options.path_length_weight * self.options.path_length_every
         self._update(self.generator, self.generator_optimizer, weight * penalty)
         return penalty.detach()

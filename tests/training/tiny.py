@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anchor_hub.errors import AnchorError
 from anchor_hub.networks.stylegan2 import StyleGAN2Config
 from anchor_hub.training.hub_recipe import HubOptions, HubRecipe
 from anchor_hub.training.trainer import RunResult, Trainer
@@ -94,6 +95,10 @@ if __name__ == "__main__":
     parser.add_argument("--at", type=int, default=-1)
     parser.add_argument("--event", default="")
     parser.add_argument("--pause", type=float, default=0.0)
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
     given = vars(parser.parse_args())
-    sys.exit(train(given.pop("run_dir"), **given).exit_code)
+    try:
+        sys.exit(train(given.pop("run_dir"), **given).exit_code)
+    except AnchorError as error:
+        sys.exit(f"error: {error}")
