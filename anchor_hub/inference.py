@@ -16,7 +16,7 @@ from anchor_hub.errors import AnchorError, DataError, UsageError
 from anchor_hub.inputs import InputFile, list_inputs, plan_outputs, shown
 from anchor_hub.pipeline import Pipeline
 from anchor_hub.staging import Staging
-from anchor_hub.styles import default_style_layers, random_styles
+from anchor_hub.styles import check_truncation, default_style_layers, random_styles
 
 if TYPE_CHECKING:
     from anchor_hub.domain import Domain
@@ -55,6 +55,7 @@ class StyleChoice:
 
     def check(self, source: Domain) -> StyleChoice:
         """The choice with its layers filled in. :raises UsageError: see ``default_style_layers``."""
+        check_truncation(self.truncation)
         if self.exemplars is None and self.count == 0:
             return self
         layers = default_style_layers(source) if self.layers is None else self.layers

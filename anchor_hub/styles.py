@@ -27,6 +27,13 @@ def random_styles(hub: Hub, n: int, *, seed: int = 0, truncation: float = 1.0, s
     return hub.expand(samples)
 
 
+def check_truncation(truncation: float) -> float:
+    """The value itself. :raises UsageError: not a number from 0 to 2."""
+    if not 0 <= truncation <= 2:
+        raise UsageError(f"truncation must lie between 0 and 2 (1 is none), got {truncation}")
+    return truncation
+
+
 def parse_layers(text: str, num_latents: int) -> tuple[int, ...]:
     """``"6-9"``, ``"0,3-5"``, ``"6-"`` to ascending layer numbers; layers count from 0, ranges include both
     ends.

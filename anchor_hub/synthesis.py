@@ -17,6 +17,7 @@ from anchor_hub.errors import DataError, MissingPartError, UsageError
 from anchor_hub.files import new_folder
 from anchor_hub.hub import derive_seed, load_domain
 from anchor_hub.inputs import shown
+from anchor_hub.styles import check_truncation
 
 #: A contact sheet shows this many latents at most.
 GRID_ROWS = 16
@@ -89,6 +90,7 @@ def synthesize_set(
         raise UsageError("name at least one domain, e.g. --domains face,seg")
     if count < 1:
         raise UsageError(f"-n must be at least 1, got {count}")
+    check_truncation(truncation)
     if grid is not None and Path(grid).suffix.lower() != ".png":
         raise UsageError(f"--grid {shown(grid)}: the sheet is a PNG, give a name ending in .png")
     _check_folder(folder, overwrite)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from anchor_hub.errors import DeviceError, HubMismatchError, MissingPartError
+from anchor_hub.errors import BundleError, DeviceError, HubMismatchError, MissingPartError
 from anchor_hub.styles import default_style_layers, random_styles
 
 if TYPE_CHECKING:
@@ -91,7 +91,20 @@ class AnchorTranslator(Translator):
             if style is not None:
                 layers = default_style_layers(self.source) if style_layers is None else style_layers
                 latents = self.hub.merge(latents, style.to(latents), layers)
-            return self.target.decode(latents)
+            return self._checked(self.target.decode(latents), len(latents))
+
+    def _checked(self, output: Tensor, batch: int) -> Tensor:
+        """The output, if the target's modality can take it; a decoder of a plugin may return anything."""
+        expected = (batch, self.target_modality.output_channels)
+        name = self.target.name
+        if not isinstance(output, Tensor) or output.ndim != 4 or tuple(output.shape[:2]) != expected:
+            got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise BundleError(f"domain {name!r}: its decoder returned {got}, not {[*expected, 'H', 'W']}")
+        if not bool(torch.isfinite(output).all()):
+            raise BundleError(
+                f"domain {name!r}: its decoder returned NaN or infinity; train the domain again"
+            )
+        return output
 
     def translate(
         self,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import anchor_hub as ah
-from anchor_hub.errors import HubMismatchError, ImageError, MissingPartError, UsageError
+from anchor_hub.errors import BundleError, HubMismatchError, ImageError, MissingPartError, UsageError
 from anchor_hub.inference import StyleChoice
 from anchor_hub.styles import parse_layers, random_styles
 from anchor_hub.translation import AnchorTranslator, translator
@@ -111,6 +111,16 @@ def test_translating_leaves_the_hub_and_the_random_state_alone(pair):
     assert pair.hub.current_fingerprint() == pair.hub.fingerprint
 
 
+def test_what_a_broken_decoder_returns_is_refused(pair, monkeypatch):
+    images = network_input(pair)
+    monkeypatch.setattr(pair.target, "decode", lambda latents: torch.full((2, 3, SIZE, SIZE), torch.nan))
+    with pytest.raises(BundleError, match="'face'.*NaN"):
+        pair.translate(images)
+    monkeypatch.setattr(pair.target, "decode", lambda latents: torch.zeros(2, 4, SIZE, SIZE))
+    with pytest.raises(BundleError, match=r"returned \[2, 4, 16, 16\]"):
+        pair.translate(images)
+
+
 def test_wrong_pairs():
     hub, other = tiny_hub(), tiny_hub(seed=1, name="other")
     with pytest.raises(HubMismatchError, match="'tiny'.*'other'"):
@@ -136,7 +146,10 @@ def test_python_interface(tmp_path, monkeypatch):
     write_sample("seg", tmp_path / "in" / "b.png", seed=1)
     images = ah.translate(tmp_path / "in", source="seg", target="face", styles=2, seed=0, device="cpu")
     assert [(item.source.name, item.style) for item in images] == [
-        ("a.png", 0), ("a.png", 1), ("b.png", 0), ("b.png", 1)
+        ("a.png", 0),
+        ("a.png", 1),
+        ("b.png", 0),
+        ("b.png", 1),
     ]
     assert images[0].image.size == (SIZE, SIZE)
     images[0].save(tmp_path / "out.png")

@@ -39,6 +39,12 @@ DOMAINS: dict[str, dict[str, Any]] = {
         "regressor": {"name": "shallow", "options": {"resolutions": [8]}},
         "structure_layers": 4,
     },
+    "points": {
+        "modality": {"name": "landmarks", "points": 68},
+        "encoder": COMPACT,
+        "regressor": {"name": "shallow", "options": {"resolutions": [16]}},
+        "structure_layers": 4,
+    },
     "decode-only": {
         "modality": {"name": "gray"},
         "encoder": None,

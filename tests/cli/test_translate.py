@@ -190,6 +190,7 @@ def test_file_names_of_every_kind(home, masks, tmp_path):
         (("--grid", "g.jpg"), "a PNG"),
         (("-o", "o", "--vary"), "give --styles"),
         (("-o", "o", "--truncation", 0.5), "give --styles"),
+        (("-o", "o", "--styles", 1, "--truncation", "nan"), "truncation"),
         (("-o", "o", "--style-layers", "4"), "give --styles N or --style-from"),
         (("-o", "o", "--style-domain", "face"), "give --style-from"),
         (("-o", "o", "--styles", 2, "--style-from", "a.png"), "use one of them"),
@@ -293,6 +294,14 @@ def test_label_maps_of_every_kind_and_size(home, tmp_path):
         translate(tmp_path / f"{name}.png", "-o", f"out-{name}.png")
     written = files(tmp_path)
     assert written["out-ids.png"] == written["out-sixteen.png"] == written["out-palette.png"]
+
+
+def test_landmarks_as_target_and_as_source(home, masks, tmp_path):
+    translate(masks, "-o", "points", "--grid", "points.png", target="points")
+    written = sorted(path.name for path in (tmp_path / "points").iterdir())
+    assert [Path(name).stem for name in written] == ["0", "1", "2"]
+    translate("points", "-o", "faces", source="points")
+    assert sorted(files(tmp_path / "faces")) == ["0.png", "1.png", "2.png"]
 
 
 def test_coarse_to_fine_label_maps_feed_each_other(home, masks, tmp_path):
