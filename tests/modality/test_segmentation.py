@@ -166,7 +166,8 @@ def test_flipping_exchanges_left_and_right_and_nothing_else():
 
 
 def test_merging_reads_finer_files_as_coarser_classes(tmp_path: Path):
-    build_modality(FACES).write(torch.arange(19, dtype=torch.uint8).reshape(1, 1, 19).expand(1, 19, 19), tmp_path / "a.png")
+    every = torch.arange(19, dtype=torch.uint8).reshape(1, 1, 19).expand(1, 19, 19)
+    build_modality(FACES).write(every, tmp_path / "a.png")
     modality = build_modality({**FACES, "merge": COARSE})
     assert isinstance(modality, Segmentation)
     assert modality.classes == modality.input_channels == modality.output_channels == 3
