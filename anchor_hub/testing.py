@@ -163,12 +163,17 @@ def check_domain(domain: Domain, images: Tensor | None = None) -> None:
             latents = domain.encode(images.to(hub.device))
             shape = (len(images), hub.num_latents, hub.latent_dim)
             _check_tensor(latents, shape, hub, f"domain {domain.name!r}: encode")
-            again = domain.encode(images.to(hub.device))
-            require(torch.equal(latents, again), f"domain {domain.name!r}: encode is not deterministic")
         if domain.can_decode:
             output = domain.decode(latents)
             pictures = (len(images), modality.output_channels, hub.size, hub.size)
             _check_tensor(output, pictures, hub, f"domain {domain.name!r}: decode")
+    with torch.no_grad():
+        if domain.can_encode:
+            again = domain.encode(images.to(hub.device))
+            require(torch.equal(latents, again), f"domain {domain.name!r}: encode is not deterministic")
+        if domain.can_decode:
+            again = domain.decode(latents)
+            require(torch.equal(output, again), f"domain {domain.name!r}: decode is not deterministic")
 
 
 def _check_tensor(value: Any, shape: tuple[int, ...], hub: Any, where: str) -> None:

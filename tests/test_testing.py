@@ -1,0 +1,149 @@
+"""The contract suite passes what is right and names what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from anchor_hub import testing
+from anchor_hub.hub import Hub
+from anchor_hub.modality import build_modality
+from anchor_hub.specs import DomainSpec, ModalitySpec
+from anchor_hub.testing import ContractError, check_domain, check_modality, check_spec
+from tests.bundle_makers import tiny_domain as domain_bundle
+from tests.tiny import DOMAINS, tiny_domain, tiny_hub
+
+
+@pytest.fixture(scope="module")
+def hub() -> Hub:
+    return tiny_hub()
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_good_domains(hub: Hub, name: str) -> None:
+    check_domain(tiny_domain(name, hub))
+
+
+def wrong_shape(hub: Hub, value: Tensor) -> Tensor:
+    return value[:, :-1]
+
+
+def wrong_dtype(hub: Hub, value: Tensor) -> Tensor:
+    return value.double()
+
+
+def not_finite(hub: Hub, value: Tensor) -> Tensor:
+    return value / 0
+
+
+def not_a_tensor(hub: Hub, value: Tensor) -> Any:
+    return value.tolist()
+
+
+def counts_calls(hub: Hub, value: Tensor, calls: list[int] = []) -> Tensor:  # noqa: B006
+    calls.append(1)
+    return value + len(calls)
+
+
+def changes_weights(hub: Hub, value: Tensor) -> Tensor:
+    next(iter(hub.generator.parameters())).data.add_(1e-3)
+    return value
+
+
+def changes_mode(hub: Hub, value: Tensor) -> Tensor:
+    hub.generator.train()
+    return value
+
+
+def asks_for_gradients(hub: Hub, value: Tensor) -> Tensor:
+    hub.generator.requires_grad_(True)
+    return value
+
+
+def draws_globally(hub: Hub, value: Tensor) -> Tensor:
+    torch.rand(1)
+    return value
+
+
+def sets_threads(hub: Hub, value: Tensor) -> Tensor:
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (wrong_shape, "gives the shape"),
+        (wrong_dtype, "gives torch.float64"),
+        (not_finite, "gives NaN or infinity"),
+        (not_a_tensor, "gives a list, not a tensor"),
+        (counts_calls, "is not deterministic"),
+        (changes_weights, "changes the hub's weights"),
+        (changes_mode, "changes the hub's train/eval mode"),
+        (asks_for_gradients, "changes the hub's requires_grad"),
+        (draws_globally, "changes torch's global random state"),
+        (sets_threads, "changes torch's number of threads"),
+    ],
+)
+@pytest.mark.parametrize("way", ["encode", "decode"])
+def test_faulty_domains(
+    monkeypatch: pytest.MonkeyPatch, way: str, fault: Callable[[Hub, Tensor], Any], message: str
+) -> None:
+    hub = tiny_hub()
+    domain = tiny_domain("seg", hub)
+    right = getattr(domain, way)
+    monkeypatch.setattr(domain, way, lambda value: fault(hub, right(value)))
+    try:
+        with pytest.raises(ContractError, match=message):
+            check_domain(domain)
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_neither_way(hub: Hub) -> None:
+    with pytest.raises(ContractError, match="can neither encode nor decode"):
+        check_domain(tiny_domain("decode-only", hub, regressor=None))
+
+
+SAMPLES: dict[str, tuple[dict[str, Any], Callable[[], Tensor]]] = {
+    "rgb": ({"name": "rgb"}, lambda: torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)),
+    "gray": ({"name": "gray"}, lambda: torch.randint(0, 256, (2, 1, 16, 16), dtype=torch.uint8)),
+    "segmentation": (
+        {"name": "segmentation", "classes": 19, "palette": "celebamask-hq"},
+        lambda: torch.randint(0, 19, (2, 1, 16, 16), dtype=torch.uint8),
+    ),
+    "landmarks": ({"name": "landmarks"}, lambda: torch.rand(2, 68, 2) * 15),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_built_in_modalities(name: str) -> None:
+    options, samples = SAMPLES[name]
+    modality = build_modality(options)
+    modality.size = 16
+    check_modality(modality, samples())
+
+
+def test_a_faulty_modality(monkeypatch: pytest.MonkeyPatch) -> None:
+    modality = build_modality({"name": "rgb"})
+    monkeypatch.setattr(modality, "flip", lambda samples: samples + 1)
+    with pytest.raises(ContractError, match="flip twice"):
+        check_modality(modality, SAMPLES["rgb"][1]())
+
+
+def test_specs(tmp_path: Path) -> None:
+    folder = domain_bundle(tmp_path / "spot")
+    check_spec(DomainSpec("spot", hub="tiny", modality={"name": "rgb"}, bundle=str(folder)))
+    check_spec(DomainSpec("spot", hub="tiny", modality={"name": "rgb"}, bundle=str(tmp_path / "absent")))
+    with pytest.raises(ContractError, match="is not its bundle's"):
+        check_spec(DomainSpec("spot", hub="tiny", modality={"name": "gray"}, bundle=str(folder)))
+    with pytest.raises(ContractError, match="is no class or function"):
+        check_spec(ModalitySpec("x", target="anchor_hub.testing:HEAVY_MODULES"))
+    (folder / "README.md").write_text("changed")
+    with pytest.raises(ContractError, match=r"README.md: is damaged"):
+        testing.check_bundle(folder)
