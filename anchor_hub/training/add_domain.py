@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from anchor_hub.errors import UsageError
+from anchor_hub.errors import AnchorError, UsageError, did_you_mean
 from anchor_hub.home import home
 from anchor_hub.registry import registry
 from anchor_hub.specs import DomainSpec, check_name
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from anchor_hub.data.image_folder import ImageFolder
+    from anchor_hub.hub import Hub
+    from anchor_hub.modality import Modality
+    from anchor_hub.training.anchor_options import AnchorOptions
+    from anchor_hub.training.anchor_recipe import AnchorRecipe
+
+#: Opens a progress bar and gives its `update(done, total)`.
+ProgressBar = Callable[[], AbstractContextManager[Callable[[int, int], None]]]
 
 # What `anchor add-domain` does unless told otherwise; a registered domain's `training` table may say otherwise.
 DEFAULTS: dict[str, Any] = {"count": 3000, "images": 20_000, "batch": 16, "mirror": False}
@@ -55,18 +68,17 @@ def plan_domain(
     :raises UsageError: a bad name, or a name nobody registered given without data and modality.
     """
     check_name(name, "domain name")
-    known = registry().domains.get(name)
-    spec = known.spec if known is not None else None
+    spec = registered_domain(name)
     if spec is None and (data is None or modality is None):
-        addable = sorted(n for n, found in registry().domains.items() if found.spec.dataset)
-        raise UsageError(
-            f"no registered domain is called {name!r} (those that can be added by name: {', '.join(addable)}); "
-            "for a domain of your own say what its images are and where: "
-            f"anchor add-domain {name} --data FOLDER --modality rgb"
-        )
+        raise _unknown_domain(name)
+    minutes = settings.get("max_minutes")
+    if minutes is not None and not minutes > 0:
+        raise UsageError(f"--max-minutes {minutes:g} leaves no time to train: give more, or only --images")
     spec = spec or DomainSpec(name, hub=hub or default_hub(), modality=modality or {})
     if data is None and not spec.dataset:
         raise UsageError(f"domain {name!r} comes without images of its own; give a folder of them: --data FOLDER")
+    if not spec.modality.get("name"):
+        raise UsageError(f"domain {name!r}: say what its images are, e.g. --modality rgb")
     training = dict(spec.training)
     own = {key: training.pop(key) for key in (*DEFAULTS, "max_minutes") if key in training}
     chosen = {**DEFAULTS, **own, **{key: value for key, value in settings.items() if value is not None}}
@@ -76,14 +88,46 @@ def plan_domain(
         modality=dict(modality or spec.modality),
         data=None if data is None else str(data),
         dataset=None if data is not None else spec.dataset,
-        options={**training, **(options or {})},
+        options=_merged_options(training, options or {}),
         **chosen,
     )
 
 
+def registered_domain(name: str) -> DomainSpec | None:
+    """What is registered under the name; a bundle in the home that cannot be read counts as nothing."""
+    try:
+        found = registry().domains.get(name)
+    except AnchorError:
+        return None
+    return found.spec if found is not None else None
+
+
+def _unknown_domain(name: str) -> UsageError:
+    domains = registry().domains
+    addable = [known for known in domains if (spec := registered_domain(known)) is not None and spec.dataset]
+    near = did_you_mean(name, domains) if addable else ""
+    known = near if near.startswith(" Did") else f" Domains that can be added by name: {', '.join(addable) or 'none'}."
+    return UsageError(
+        f"no registered domain is called {name!r}.{known} For a domain of your own say what its images are and where: "
+        f"anchor add-domain {name} --data FOLDER --modality rgb"
+    )
+
+
+def _merged_options(registered: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The call's options over a registered domain's; weights, and options of one network, are merged by name."""
+    merged = {**registered, **given}
+    if isinstance(registered.get("weights"), Mapping) and "weights" in given:
+        merged["weights"] = {**registered["weights"], **given["weights"]}
+    for key in ("encoder", "regressor"):
+        own = registered.get(key)
+        if isinstance(own, Mapping) and key in given and own.get("name") == given[key].get("name"):
+            merged[key] = {**own, **given[key]}
+    return merged
+
+
 def default_hub() -> str:
-    """The hub new domains are anchored to: the only one, or else the first first-party one."""
-    hubs = registry().hubs
+    """The hub new domains are anchored to: the only one on this machine, or else the first first-party one."""
+    hubs = {name: found for name, found in registry().hubs.items() if found.bundle is not None}
     if not hubs:
         raise UsageError("no hub is installed; train one (anchor hubs train) or install a bundle (anchor hubs install)")
     return next((name for name, found in hubs.items() if found.source == "first-party"), next(iter(hubs)))
@@ -125,62 +169,129 @@ def add_domain(
     run_dir: str | Path | None = None,
     output: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     workers: int = 2,
     processes: int | None = None,
     skip_bad: bool = False,
     quiet: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressBar | None = None,
 ) -> AddedDomain:
     """Train the planned domain and write its bundle into the home (or ``output``).
 
-    Reads images of this domain alone and writes nothing but its own run folder and bundle.
+    Reads images of this domain alone and writes nothing but its own run folder and bundle. An existing bundle stays
+    as it is until the new one is complete.
 
+    :param resume: go on with the run in the run folder. :param overwrite: replace the domain's bundle, and start
+        afresh where its run folder holds an earlier run (unless resumed).
     :raises UsageError, DataError, ImageError: a plan that cannot be carried out, named with its file.
     """
-    from anchor_hub.data.image_folder import ImageFolder
     from anchor_hub.devices import resolve_device
     from anchor_hub.hub import load_hub
-    from anchor_hub.modality import build_modality
     from anchor_hub.training.anchor_options import AnchorOptions
-    from anchor_hub.training.anchor_recipe import AnchorRecipe, build_domain
     from anchor_hub.training.processes import default_processes
     from anchor_hub.training.provenance import provenance
     from anchor_hub.training.recipe import resolve_precision
     from anchor_hub.training.trainer import Trainer
 
+    target = Path(output) if output is not None else home().domains / plan.name
+    run = Path(run_dir) if run_dir is not None else home().runs / f"domain-{plan.name}"
+    check_target_is_free(plan.name, target, run, resume=resume, overwrite=overwrite)
     options = AnchorOptions.from_dict(plan.options)
     where = resolve_device(device)
     hub = load_hub(plan.hub, where)
-    modality = build_modality(published_modality(plan.modality, options))
-    folder = prepare_data(plan, hub.size, progress)
-    images = ImageFolder(
-        folder, modality, hub.size, where=plan.where, limit=plan.limit, errors="skip" if skip_bad else "raise"
-    )
-    samples = images.load_all(workers=workers)
-
-    domain = build_domain(plan.name, modality, hub, options)
-    recipe = AnchorRecipe(domain, options, total_images=plan.images)
-    run = Path(run_dir) if run_dir is not None else home().runs / f"domain-{plan.name}"
+    recipe = plan_recipe(plan, hub, options)  # wrong options are told before an hour of reading
+    with progress() if progress is not None else nullcontext() as update:
+        images, samples = load_images(
+            plan, hub.size, recipe.modality, workers=workers, skip_bad=skip_bad, progress=update
+        )
+    if recipe.modality.name == "landmarks" and samples[0].ndim == 3 and not getattr(recipe.modality, "drawn", True):
+        # Pictures of drawn landmarks instead of points: they are read back as drawings.
+        recipe = plan_recipe(plan, hub, options, drawn=True)
     trainer = Trainer(
-        recipe, samples, modality, run,
+        recipe, samples, recipe.modality, run,
         batch=plan.batch, total_images=plan.images, max_minutes=plan.max_minutes, seed=plan.seed,
         precision=resolve_precision(precision, where), device=where, mirror=plan.mirror, workers=workers,
-        processes=processes or default_processes(where, plan.batch),
-        options={"domain": plan.name, "hub": hub.fingerprint, "total_images": plan.images, **options.to_dict()},
+        processes=processes or default_processes(where, plan.batch), options=recorded_options(plan, recipe),
         quiet=quiet,
     )  # fmt: skip
+    if overwrite and not resume:
+        trainer.clear_run()
     result = trainer.run(resume=resume)
     skipped = [str(entry) for entry in images.skipped]
-    if not result.finished:
+    if not result.finished or not trainer.is_first:
         return AddedDomain(plan.name, None, run, result.images, result.minutes, result.exit_code, skipped)
-    target = Path(output) if output is not None else home().domains / plan.name
+    if result.steps == 0:
+        raise UsageError(f"domain {plan.name!r}: the time was over before the first step; give a longer --max-minutes")
     record = provenance(
-        "anchor add-domain", data=str(plan.dataset or Path(plan.data or "").name), samples=len(samples), images_seen=result.images,
-        minutes=result.minutes, seed=plan.seed, precision=trainer.precision, device=str(where),
-        batch=plan.batch, mirror=plan.mirror, count=plan.count, where=plan.where, options=options.to_dict(),
+        "anchor add-domain", data=plan.dataset or Path(str(plan.data)).name, samples=len(samples),
+        images_seen=result.images, minutes=round(result.minutes, 2), seed=plan.seed, precision=trainer.precision,
+        device=str(where), processes=trainer.processes, batch=plan.batch, mirror=plan.mirror,
+        count=plan.count if plan.dataset else None, where=plan.where, options=options.to_dict(),
     )  # fmt: skip
     bundle = recipe.export(target, record)
     return AddedDomain(plan.name, bundle, run, result.images, result.minutes, 0, skipped)
+
+
+def check_target_is_free(name: str, target: Path, run: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse to replace a bundle, a run or (whatever the options) a folder of something else.
+
+    :raises UsageError: saying which option or name to choose.
+    """
+    is_bundle = (target / "bundle.yaml").is_file()
+    if target.exists() and not is_bundle and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} exists and is no bundle: choose another folder for the domain (--output)")
+    if is_bundle and not overwrite:
+        again = "--resume --overwrite" if resume else "--overwrite"
+        raise UsageError(
+            f"domain {name!r} exists already ({target}): train it anew with {again}, or choose another name"
+        )
+    if not resume and not overwrite and any(run.glob("checkpoints/step-*.pt")):
+        raise UsageError(
+            f"{run} holds a run of domain {name!r} that was begun before: go on with it by adding --resume to the same "
+            "command, or start afresh with --overwrite"
+        )
+
+
+def plan_recipe(plan: DomainPlan, hub: Hub, options: AnchorOptions, *, drawn: bool = False) -> AnchorRecipe:
+    """The recipe with a fresh domain; every choice of names and sizes is checked here."""
+    from anchor_hub.modality import build_modality
+    from anchor_hub.training.anchor_recipe import AnchorRecipe, build_domain
+
+    table = published_modality(plan.modality, options)
+    modality = build_modality({**table, "drawn": True} if drawn else table)
+    return AnchorRecipe(build_domain(plan.name, modality, hub, options, seed=plan.seed), options, plan.images)
+
+
+def load_images(
+    plan: DomainPlan,
+    size: int,
+    modality: Modality,
+    *,
+    workers: int,
+    skip_bad: bool,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[ImageFolder, Tensor | ImageFolder]:
+    """The domain's files, and their samples (in memory where they fit)."""
+    from anchor_hub.data.image_folder import ImageFolder
+
+    folder = prepare_data(plan, size, progress)
+    images = ImageFolder(
+        folder, modality, size, where=plan.where, limit=plan.limit, errors="skip" if skip_bad else "raise"
+    )
+    return images, images.load_all(workers=workers, progress=progress)
+
+
+def recorded_options(plan: DomainPlan, recipe: AnchorRecipe) -> dict[str, Any]:
+    """What a resumed run must share with the one it goes on with, besides the trainer's own settings."""
+    from anchor_hub.domain import modality_options
+
+    return {
+        "domain": plan.name,
+        "hub": recipe.hub.fingerprint,
+        "modality": modality_options(recipe.modality),
+        "total_images": plan.images,  # the learning rate's schedule depends on it
+        **recipe.options.to_dict(),
+    }
 
 
 def published_modality(modality: Mapping[str, Any], options: Any) -> dict[str, Any]:
@@ -200,8 +311,8 @@ def modality_table(
     merge_classes: Path | None = None,
 ) -> dict[str, Any] | None:
     """The modality that a call names, or a registered domain's with what the call adds; ``None`` leaves it alone."""
-    known = registry().domains.get(domain)
-    given = {"classes": classes, "palette": palette}
+    known = registered_domain(domain)
+    given: dict[str, Any] = {"classes": classes, "palette": palette}
     if merge_classes is not None:
         from anchor_hub.modality.merging import load_merge_table
 
@@ -212,7 +323,7 @@ def modality_table(
             return None
         if known is None:
             raise UsageError(f"domain {domain!r} is new: say what its images are, e.g. --modality segmentation")
-        return {**known.spec.modality, **given}
+        return {**known.modality, **given}
     if given and name != "segmentation":
         raise UsageError(f"--classes, --palette and --merge-classes are for label maps, not for modality {name!r}")
     return {"name": name, **given}

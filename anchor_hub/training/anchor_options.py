@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -39,6 +40,7 @@ class AnchorOptions:
         every training step, so that structure lives in the coarse layers and the regressor does not care about colour.
         ``None`` = 60 % of the hub's layers, or all of them for ``published`` and for the hub's own domain.
     :param codes: how many of the structure layers get a code of their own (1: one code for all of them).
+    :param learning_rate: of Adam (``aligned``, default 1e-3) or Ranger (``published``, default 1e-4).
     :param weights: of :class:`AlignedWeights`, by name; the published objective has its own table.
     """
 
@@ -48,14 +50,23 @@ class AnchorOptions:
     resolutions: tuple[int, ...] = ()
     structure_layers: int | None = None
     codes: int = 1
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
-            raise UsageError(
-                f"there is no objective {self.objective!r}.{did_you_mean(self.objective, OBJECTIVES)}"
-            )
+            raise UsageError(f"there is no objective {self.objective!r}.{did_you_mean(self.objective, OBJECTIVES)}")
+        for key in ("encoder", "regressor"):
+            table = getattr(self, key)
+            if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
+                raise UsageError(f"{key} must be a table with a name, e.g. {{'name': 'compact'}}, not {table!r}")
+        for key in ("codes", "structure_layers"):
+            count = getattr(self, key)
+            if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+                raise UsageError(f"{key} must be a whole number of at least 1, not {count!r}")
+        rate = self.learning_rate
+        if rate is not None and not (isinstance(rate, (int, float)) and 0 < rate <= 1):
+            raise UsageError(f"learning_rate must lie above 0 and not above 1, not {rate!r}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> AnchorOptions:
@@ -90,8 +101,17 @@ ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
 def aligned_weights(modality: str, overrides: Mapping[str, float]) -> AlignedWeights:
     """The weights for a modality with overrides applied; unknown names raise :class:`UsageError`."""
     base = ALIGNED_WEIGHTS.get(modality, AlignedWeights())
-    names = [f.name for f in fields(AlignedWeights)]
-    for name in overrides:
-        if name not in names:
-            raise UsageError(f"the aligned objective has no term {name!r}.{did_you_mean(name, names)}")
+    check_weights(overrides, [f.name for f in fields(AlignedWeights)], "aligned")
+    if overrides.get("regions") and modality != "segmentation":
+        raise UsageError(f"the term 'regions' needs label maps; modality {modality!r} has no classes")
     return replace(base, **overrides)
+
+
+def check_weights(weights: Mapping[str, float], terms: Iterable[str], objective: str) -> None:
+    """Raise :class:`UsageError` for a term the objective lacks, and for what is no weight."""
+    known = list(terms)
+    for name, weight in weights.items():
+        if name not in known:
+            raise UsageError(f"the {objective} objective has no term {name!r}.{did_you_mean(name, known)}")
+        if not (isinstance(weight, (int, float)) and math.isfinite(weight) and weight >= 0):
+            raise UsageError(f"the weight of {name!r} must be a number of at least 0, not {weight!r}")

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from anchor_hub.domain import HUB_DECODER, AnchoredDomain
+from anchor_hub.errors import ConfigError, UsageError
 from anchor_hub.hub import Hub
 from anchor_hub.modality import Modality
 from anchor_hub.networks.anchor_discriminators import PatchDiscriminator
@@ -27,13 +28,15 @@ from anchor_hub.networks.stylegan2 import mix_styles
 from anchor_hub.training.anchor_losses import latent_consistency, mahalanobis
 from anchor_hub.training.anchor_options import AnchorOptions, aligned_weights
 from anchor_hub.training.gan_losses import d_logistic, g_nonsaturating, r1_penalty
-from anchor_hub.training.published_objective import PublishedObjective
+from anchor_hub.training.published_objective import PublishedObjective, published_weights
+from anchor_hub.training.randomness import mix_seed, preserved_random_state, seed_everything
 from anchor_hub.training.recipe import Recipe, TrainingContext
 from anchor_hub.training.structure import edge_agreement_loss, region_colour_loss
 
 WHITENING_FLOOR = 1e-3  # of the largest eigenvalue: what varies less than that cannot be seen in the picture
 R1_EVERY = 8
 R1_GAMMA = 0.1
+LEARNING_RATE = 1e-3  # of the aligned objective
 WARM_UP_STEPS = 100
 DECAY_FROM = 0.6  # share of the images after which the learning rate falls linearly to 2 %
 
@@ -43,9 +46,20 @@ def default_resolutions(hub: Hub) -> tuple[int, ...]:
     return tuple(r for r in sorted(hub.feature_channels) if r <= 256)[-3:]
 
 
-def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions) -> AnchoredDomain:
-    """A fresh, untrained domain whose networks fit the hub and the modality."""
+def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions, *, seed: int = 0) -> AnchoredDomain:
+    """A fresh, untrained domain whose networks fit the hub and the modality; ``seed`` fixes their weights.
+
+    :raises UsageError, ConfigError, NotFoundError: options that do not fit the hub or the modality.
+    """
     decodes_itself = options.regressor["name"] == HUB_DECODER
+    if decodes_itself and (modality.input_channels, modality.output_channels) != (3, 3):
+        raise UsageError(
+            f"the regressor 'hub' gives the hub's own RGB pictures; modality {modality.name!r} needs another"
+        )
+    if options.structure_layers is not None and options.structure_layers > hub.num_latents:
+        raise UsageError(
+            f"structure_layers is {options.structure_layers}; hub {hub.name!r} has {hub.num_latents} layers"
+        )
     plain = decodes_itself or options.objective == "published"  # every W+ layer is the encoder's own
     layers = options.structure_layers or (hub.num_latents if plain else round(0.6 * hub.num_latents))
     encoder = _network_table(options.encoder)
@@ -55,7 +69,14 @@ def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions
     if not decodes_itself:
         regressor = _network_table(options.regressor)
         regressor["options"].setdefault("resolutions", list(options.resolutions or default_resolutions(hub)))
-    return AnchoredDomain.build(name, modality, hub, encoder=encoder, regressor=regressor, structure_layers=layers)
+    with preserved_random_state():
+        seed_everything(mix_seed(seed, "networks"))
+        try:
+            return AnchoredDomain.build(
+                name, modality, hub, encoder=encoder, regressor=regressor, structure_layers=layers
+            )
+        except TypeError as error:  # an option that a network's constructor does not have
+            raise ConfigError(f"domain {name!r}: {error}") from error
 
 
 def _network_table(choice: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,11 +97,15 @@ class AnchorRecipe(Recipe):
         self.domain, self.options, self.total_images = domain, options, total_images
         self.hub, self.modality = domain.hub, domain.modality
         self.weights = aligned_weights(self.modality.name, options.weights if options.objective == "aligned" else {})
+        if options.objective == "published":
+            published_weights(self.modality.name, options.weights)  # a wrong name is told before the data are read
 
     # ------------------------------------------------------------------ set-up
 
     def setup(self, context: TrainingContext) -> None:
         self.context = context
+        if self.hub.device.type == "cuda":  # every process has a GPU of its own
+            self.hub.to(context.device)
         assert self.domain.encoder is not None
         self.encoder = self.domain.encoder
         self.regressor = self.domain.regressor if isinstance(self.domain.regressor, Regressor) else None
@@ -96,13 +121,12 @@ class AnchorRecipe(Recipe):
             self.optimizers = self.published.optimizers
         else:
             trained = [p for module in self.networks.values() for p in module.parameters()]
-            self.optimizers["networks"] = torch.optim.Adam(trained, lr=self.options.learning_rate, betas=(0.9, 0.99))
+            rate = self.options.learning_rate or LEARNING_RATE
+            self.optimizers["networks"] = torch.optim.Adam(trained, lr=rate, betas=(0.9, 0.99))
             if self.regressor is not None and self.weights.adversarial:
                 critic = PatchDiscriminator(self.modality.input_channels, num_layers=4)
                 self.networks["discriminator"] = critic
-                self.optimizers["discriminator"] = torch.optim.Adam(
-                    critic.parameters(), lr=self.options.learning_rate / 2, betas=(0.0, 0.99)
-                )
+                self.optimizers["discriminator"] = torch.optim.Adam(critic.parameters(), lr=rate / 2, betas=(0.0, 0.99))
         for module in self.networks.values():
             context.place(module)
         self.mean, self.whitening = self.hub.whitening(WHITENING_FLOOR)
@@ -182,29 +206,30 @@ class AnchorRecipe(Recipe):
             with self.context.autocast():
                 terms["adversarial"] = g_nonsaturating(self.networks["discriminator"](fakes).float())
             terms["fakes"] = fakes.detach()
-        if weights.edges:
+        if weights.edges and encoded.image is not None and drawn.image is not None:
             terms["edges"] = edge_agreement_loss(inputs, encoded.image) + edge_agreement_loss(fakes, drawn.image)
-        if weights.regions:
+        if weights.regions and encoded.image is not None and drawn.image is not None:
             terms["regions"] = region_colour_loss(inputs, encoded.image) + region_colour_loss(fakes, drawn.image)
         return terms
 
     def _own_domain_terms(self, inputs: Tensor) -> dict[str, Tensor]:
         """Terms for the domain the hub itself generates: inversion of its images and of its samples."""
-        codes = self._codes(inputs)
+        structure = self.domain.structure_layers
         with self.context.autocast():
-            picture = self.hub.synthesize(codes, features=(), image=True, noise="const").image
+            codes = self.domain.encode(inputs)
+            picture = self.hub.image(codes)
         count, layers = inputs.shape[0], self.hub.num_latents
         crossover = torch.randint(1, layers + 1, (count,))  # = layers: one code for all of them
         sampled = mix_styles(self._random_latents(count), self._random_latents(count), crossover, layers)
         with torch.no_grad(), self.context.autocast():
-            drawn = self.hub.synthesize(sampled, features=(), image=True, noise="random").image
-        found = self._codes(drawn.float().clamp(-1, 1))
+            drawn = self.hub.image(sampled, noise="random")
         with self.context.autocast():
-            redrawn = self.hub.synthesize(found, features=(), image=True, noise="const").image
+            found = self.domain.encode(drawn.float().clamp(-1, 1))
+            redrawn = self.hub.image(found)
         return {
             "reconstruction": pyramid_loss(picture, inputs) + pyramid_loss(redrawn, drawn),
-            "mahalanobis": mahalanobis(codes, self.mean, self.whitening),
-            "consistency": latent_consistency(found, sampled, self.mean, self.whitening),
+            "mahalanobis": mahalanobis(codes[:, :structure], self.mean, self.whitening),
+            "consistency": latent_consistency(found[:, :structure], sampled[:, :structure], self.mean, self.whitening),
             "edges": edge_agreement_loss(inputs, picture) + edge_agreement_loss(drawn, redrawn),
         }
 

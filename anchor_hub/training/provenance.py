@@ -7,7 +7,7 @@ from typing import Any
 
 
 def provenance(command: str, **facts: Any) -> dict[str, Any]:
-    """The facts of a training plus the versions it ran with, as plain values for ``bundle.yaml``; ``None`` is left out."""
+    """The facts of a training and the versions it ran with, plain values for ``bundle.yaml``; ``None`` is left out."""
     import torch
 
     from anchor_hub import __version__

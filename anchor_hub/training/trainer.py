@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -295,6 +296,22 @@ class Trainer:
         except (OSError, ValueError):
             return None
         return options if isinstance(options, dict) else None
+
+    def clear_run(self) -> None:
+        """Remove an earlier run's files from the run folder, so that a new one may begin; others' files stay.
+
+        Raises TrainingError where a process is training in it.
+        """
+        if not self.run_dir.is_dir() or int(os.environ.get("RANK", "0")):
+            return
+        lock = self._claim_run_dir()
+        try:
+            for name in ("checkpoints", "samples"):
+                shutil.rmtree(self.run_dir / name, ignore_errors=True)
+            for name in ("options.json", "stats.jsonl"):
+                (self.run_dir / name).unlink(missing_ok=True)
+        finally:
+            lock.release()
 
     def _claim_run_dir(self) -> filelock.BaseFileLock:
         try:

@@ -17,7 +17,9 @@ def add_domain(
     palette: str | None = typer.Option(None, help="Label maps: a palette's name, e.g. celebamask-hq."),
     merge_classes: Path | None = typer.Option(None, help="Label maps: YAML file that merges classes."),
     hub: str | None = typer.Option(None, help="The hub to anchor to [default: the domain's, or the bundled one]."),
-    objective: str = typer.Option("aligned", help="aligned (measures best) or published (the paper's equation 5)."),
+    objective: str | None = typer.Option(
+        None, help="aligned (the default, measures best) or published (the paper's equation 5)."
+    ),
     encoder: str | None = typer.Option(None, help="compact or psp."),
     regressor: str | None = typer.Option(
         None, help="compact, a published one (shallow ... residual, attention), or hub: decode to the hub's own images."
@@ -26,11 +28,13 @@ def add_domain(
     structure_layers: int | None = typer.Option(None, min=1, help="Leading W+ layers the encoder drives."),
     codes: int | None = typer.Option(None, min=1, help="Structure layers with a code of their own."),
     weight: list[str] = typer.Option([], help="Weight of a loss term, e.g. edges=0.5; repeatable."),
-    learning_rate: float | None = typer.Option(None, help="Adam's learning rate (aligned)."),
-    images: int | None = typer.Option(None, min=1, help="Images to train on in total."),
-    count: int | None = typer.Option(None, min=1, help="Images to render, where the domain's data are rendered."),
+    learning_rate: float | None = typer.Option(None, help="Learning rate [default: 0.001; published: 0.0001]."),
+    images: int | None = typer.Option(None, min=1, help="Images to train on in total [default: 20,000]."),
+    count: int | None = typer.Option(
+        None, min=1, help="Images to render, where the domain's data are rendered [default: 3,000]."
+    ),
     max_minutes: float | None = typer.Option(None, min=0, help="Stop cleanly after this many minutes of training."),
-    batch: int | None = typer.Option(None, min=1, help="Images per step."),
+    batch: int | None = typer.Option(None, min=1, help="Images per step, over all processes [default: 16]."),
     seed: int = typer.Option(0, help="Fixes everything that is random."),
     precision: str = typer.Option("auto", help="auto, fp32 or bf16."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
@@ -39,6 +43,9 @@ def add_domain(
     limit: int | None = typer.Option(None, min=1, help="Only the first so many images."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out files that cannot be read, and name them."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in the run folder."),
+    overwrite: bool = typer.Option(
+        False, "--overwrite", help="Replace the domain if it exists, and (without --resume) its earlier run."
+    ),
     run_dir: Path | None = typer.Option(
         None, help="Checkpoints, logs, samples [default: runs/domain-NAME in the home]."
     ),
@@ -52,7 +59,7 @@ def add_domain(
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
 ) -> None:
     """Train a domain on its own images alone and register it: from then on it translates to and from every other."""
-    from anchor_cli.output import step_progress
+    from anchor_cli.output import note, step_progress
     from anchor_hub.training.add_domain import add_domain as add
     from anchor_hub.training.add_domain import modality_table, option_table, plan_domain
 
@@ -80,23 +87,26 @@ def add_domain(
         where=where,
         limit=limit,
     )
-    with step_progress("images of the domain", quiet=quiet) as progress:
-        added = add(
-            plan,
-            device=device,
-            precision=precision,
-            run_dir=run_dir,
-            output=output,
-            resume=resume,
-            workers=workers,
-            processes=processes,
-            skip_bad=skip_bad,
-            quiet=quiet,
-            progress=progress,
-        )
+    added = add(
+        plan,
+        device=device,
+        precision=precision,
+        run_dir=run_dir,
+        output=output,
+        resume=resume,
+        overwrite=overwrite,
+        workers=workers,
+        processes=processes,
+        skip_bad=skip_bad,
+        quiet=quiet,
+        progress=lambda: step_progress("images of the domain", quiet=quiet),
+    )
     for entry in added.skipped:
-        typer.echo(f"skipped {entry}", err=True)
-    if added.bundle is None:
-        typer.echo(f"interrupted after {added.images:,} images; go on with: anchor add-domain {name} --resume", err=True)
+        note(f"skipped {entry}")
+    if added.exit_code:
+        again = " ".join(["--resume", *(["--overwrite"] if overwrite else [])])
+        note(f"interrupted after {added.images:,} images; to go on, give the same command with {again}")
         raise typer.Exit(added.exit_code)
-    typer.echo(f"{name}: {added.images:,} images in {added.minutes:.1f} minutes; registered at {added.bundle}")
+    if added.bundle is not None:  # None: another process of the run wrote it
+        where_to = "written to" if output is not None else "registered at"
+        typer.echo(f"{name}: {added.images:,} images in {added.minutes:.1f} minutes; {where_to} {added.bundle}")
