@@ -36,9 +36,7 @@ class SameConv(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         (kernel, _), (stride, _) = self.kernel_size, self.stride
-        height, width = (
-            max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in input.shape[-2:]
-        )
+        height, width = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in input.shape[-2:])
         padded = F.pad(input, (width // 2, width - width // 2, height // 2, height - height // 2))
         return F.conv2d(padded, self.weight, self.bias, stride, 0, 1, self.groups)
 
@@ -108,15 +106,11 @@ class Extractor:
     def __call__(self, pictures: Tensor) -> Tensor:
         """float32 ``[B, 1280]`` on the CPU, of uint8 ``[B, 3, H, W]``. :raises DataError: other pictures."""
         if pictures.dtype != torch.uint8 or pictures.ndim != 4 or pictures.shape[1] != 3:
-            raise DataError(
-                f"features are taken of uint8 [B, 3, H, W], not {pictures.dtype} {list(pictures.shape)}"
-            )
+            raise DataError(f"features are taken of uint8 [B, 3, H, W], not {pictures.dtype} {list(pictures.shape)}")
         values = pictures.to(self.device).float()
         side = self.network.size
         if tuple(values.shape[-2:]) != (side, side):
-            values = F.interpolate(
-                values, size=(side, side), mode="bilinear", antialias=True, align_corners=False
-            )
+            values = F.interpolate(values, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
         return self.network.features(values / 127.5 - 1).float().cpu()
 
     def statistics(self, pictures: Tensor | Iterable[Tensor], batch: int = 32) -> FeatureStatistics:

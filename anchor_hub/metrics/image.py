@@ -10,9 +10,7 @@ from anchor_hub.errors import DataError
 
 def _pair(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     if first.shape != second.shape or first.ndim != 4:
-        raise DataError(
-            f"pictures are compared as [B, C, H, W], not {list(first.shape)} with {list(second.shape)}"
-        )
+        raise DataError(f"pictures are compared as [B, C, H, W], not {list(first.shape)} with {list(second.shape)}")
     if first.dtype != torch.uint8 or second.dtype != torch.uint8:
         raise DataError(f"pictures are compared as uint8, not {first.dtype} and {second.dtype}")
     return first.cpu().double() / 255, second.cpu().double() / 255

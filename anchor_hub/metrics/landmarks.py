@@ -19,9 +19,7 @@ def point_distances(predicted: Tensor, truth: Tensor) -> Tensor:
     :raises DataError: shapes differ, or are none of points; a coordinate that is no number.
     """
     if predicted.shape != truth.shape or predicted.ndim != 3 or predicted.shape[-1] != 2:
-        raise DataError(
-            f"landmarks are [B, N, 2] on both sides, not {list(predicted.shape)} and {list(truth.shape)}"
-        )
+        raise DataError(f"landmarks are [B, N, 2] on both sides, not {list(predicted.shape)} and {list(truth.shape)}")
     difference = predicted.detach().double().cpu() - truth.detach().double().cpu()
     if not bool(torch.isfinite(difference).all()):
         raise DataError("a landmark is NaN or infinite: it cannot be compared")
@@ -32,8 +30,7 @@ def interocular_distance(points: Tensor, corners: tuple[int, int] = OUTER_EYE_CO
     """Distance ``[B]`` of the outer eye corners of points ``[B, N, 2]``, float64."""
     if points.shape[-2] <= max(corners):
         raise DataError(
-            f"the distance of the eyes needs points {corners[0]} and {corners[1]}; there are only "
-            f"{points.shape[-2]}"
+            f"the distance of the eyes needs points {corners[0]} and {corners[1]}; there are only {points.shape[-2]}"
         )
     left, right = points[:, corners[0]].double(), points[:, corners[1]].double()
     return (left - right).square().sum(-1).sqrt().cpu()

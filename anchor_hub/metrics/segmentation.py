@@ -34,9 +34,7 @@ class ConfusionMatrix:
     def update(self, predicted: Tensor, truth: Tensor) -> None:
         """Add class ids of one shape (any integer type). :raises DataError: shapes differ, or wrong ids."""
         if predicted.shape != truth.shape:
-            raise DataError(
-                f"label maps of {list(predicted.shape)} and {list(truth.shape)} cannot be compared"
-            )
+            raise DataError(f"label maps of {list(predicted.shape)} and {list(truth.shape)} cannot be compared")
         if predicted.dtype.is_floating_point or truth.dtype.is_floating_point:
             raise DataError("label maps hold class ids, integers; take the argmax of logits first")
         predicted, truth = predicted.flatten().long().cpu(), truth.flatten().long().cpu()

@@ -1,0 +1,205 @@
+"""Looking over a folder before training on it: what is unreadable, and what would surprise later."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from anchor_hub.data.image_folder import ImageFolder, SkippedFile, parallel_map
+from anchor_hub.data.reading import IMAGE_EXTENSIONS
+from anchor_hub.errors import ImageError, UsageError
+from anchor_hub.inputs import shown
+from anchor_hub.modality import Modality, build_modality
+
+FEW_FILES = 100
+
+
+@dataclass
+class FolderReport:
+    """What :func:`check_folder` found.
+
+    ``bad``: files that cannot be read. ``sizes``: number of files by "WIDTHxHEIGHT" as stored, most frequent first.
+    ``duplicates``: (file, the file before that has the same content). ``classes``: each class's share of all
+    pixels, for label maps. ``warnings``: sentences about what is allowed, but seldom meant.
+    """
+
+    files: int
+    modality: str
+    size: int
+    bad: list[SkippedFile] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    duplicates: list[tuple[Path, Path]] = field(default_factory=list)
+    classes: dict[str, float] | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def readable(self) -> int:
+        """Files that can be read."""
+        return self.files - len(self.bad)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON-able values."""
+        return {
+            "files": self.files,
+            "readable": self.readable,
+            "modality": self.modality,
+            "size": self.size,
+            "bad": [{"path": str(item.path), "reason": item.reason} for item in self.bad],
+            "sizes": self.sizes,
+            "duplicates": [[str(path), str(first)] for path, first in self.duplicates],
+            "classes": self.classes,
+            "warnings": self.warnings,
+        }
+
+
+@dataclass
+class _Seen:
+    """What is kept of one file, so that a folder of any size can be checked."""
+
+    digest: bytes
+    extent: tuple[int, int] | None
+    is_flat: bool
+    is_gray: bool
+    outside: bool
+    counts: Tensor | None
+
+
+def folder_modality(
+    domain: str | None = None,
+    name: str = "rgb",
+    *,
+    classes: int | None = None,
+    palette: str | None = None,
+    merge_classes: Path | None = None,
+) -> Modality:
+    """The modality of a registered domain, or the one called ``name``, with what a call adds for label maps.
+
+    :raises UsageError: options of label maps for something else.
+    :raises DomainNotFoundError, ModalityNotFoundError, ConfigError: an unknown name, or wrong options.
+    """
+    from anchor_hub.registry import registry
+
+    table: dict[str, Any] = {"name": name} if domain is None else dict(registry().domains[domain].spec.modality)
+    given: dict[str, Any] = {"classes": classes, "palette": palette}
+    if merge_classes is not None:
+        from anchor_hub.modality.merging import load_merge_table
+
+        given["merge"] = load_merge_table(merge_classes)
+    given = {key: value for key, value in given.items() if value is not None}
+    if given and table["name"] != "segmentation":
+        raise UsageError(
+            f"--classes, --palette and --merge-classes are for label maps, not for modality {table['name']!r}"
+        )
+    return build_modality({**table, **given})
+
+
+def check_folder(
+    source: str | Path | Sequence[str | Path],
+    modality: Modality,
+    size: int,
+    *,
+    where: str | None = None,
+    limit: int | None = None,
+    workers: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> FolderReport:
+    """Read every file as training would, at ``size`` pixels, and say what is in the folder.
+
+    :param progress: called with (files read, files).
+    :raises DataError: there are no files at all. :raises UsageError: a wrong filter.
+    """
+    folder = ImageFolder(source, modality, size, where=where, limit=limit, errors="skip")
+    report = FolderReport(len(folder), modality.name, size)
+
+    def look(path: Path) -> _Seen | SkippedFile:
+        try:
+            return _look(modality.read(path, size), path, modality)
+        except ImageError as error:
+            return SkippedFile(path, str(error))
+
+    sizes: Counter[str] = Counter()
+    first_of: dict[bytes, Path] = {}
+    counts: Tensor | None = None
+    flat: list[Path] = []
+    gray: list[Path] = []
+    outside: list[Path] = []
+    stretched: list[Path] = []
+    small: list[Path] = []
+    paths = list(folder.paths)
+    for done, (path, seen) in enumerate(zip(paths, parallel_map(look, paths, workers), strict=True), start=1):
+        if isinstance(seen, SkippedFile):
+            report.bad.append(seen)
+        else:
+            if seen.digest in first_of:
+                report.duplicates.append((path, first_of[seen.digest]))
+            first_of.setdefault(seen.digest, path)
+            if seen.extent is not None:
+                width, height = seen.extent
+                sizes[f"{width}x{height}"] += 1
+                stretched.extend([path] if width != height else [])
+                small.extend([path] if min(width, height) < size else [])
+            flat.extend([path] if seen.is_flat else [])
+            gray.extend([path] if seen.is_gray else [])
+            outside.extend([path] if seen.outside else [])
+            if seen.counts is not None:
+                counts = seen.counts if counts is None else counts + seen.counts
+        if progress is not None:
+            progress(done, len(paths))
+    report.sizes = dict(sizes.most_common())
+    fits = "cropped to their middle" if modality.fit == "crop" else "stretched to a square"
+    for found, what in (
+        (stretched, f"not square: they are {fits}"),
+        (small, f"smaller than {size} pixels: they are enlarged"),
+        (flat, "of one single value"),
+        (gray if len(gray) < report.readable else [], "gray among colour pictures"),
+        (outside, "with points outside the image"),
+        ([path for path, _ in report.duplicates], "like another one, pixel for pixel"),
+    ):
+        if found:
+            report.warnings.append(f"{len(found):,} of {report.readable:,} files are {what}, e.g. {shown(found[0])}")
+    if gray and len(gray) == report.readable:
+        report.warnings.append("all pictures are gray: perhaps --modality gray (or segmentation) is meant")
+    if 0 < report.readable < FEW_FILES:
+        report.warnings.append(f"there are only {report.readable} readable files")
+    if counts is not None:
+        _describe_classes(report, counts, modality)
+    return report
+
+
+def _look(sample: Tensor, path: Path, modality: Modality) -> _Seen:
+    is_points = sample.dtype.is_floating_point
+    counts = None
+    if modality.name == "segmentation":
+        counts = torch.bincount(sample.flatten().long(), minlength=modality.input_channels)
+    is_gray = sample.shape[0] == 3 and bool((sample[0] == sample[1]).all() and (sample[1] == sample[2]).all())
+    extent = None
+    if path.suffix.lower() in IMAGE_EXTENSIONS:
+        with Image.open(path) as image:  # its size alone; that it is sound was found out by reading it
+            extent = image.size
+    side = modality.size or 0
+    return _Seen(
+        hashlib.blake2b(sample.numpy().tobytes(), digest_size=16).digest(),
+        extent,
+        not is_points and bool((sample == sample.flatten()[0]).all()),
+        not is_points and is_gray,
+        is_points and bool(((sample < 0) | (sample > side)).any()),
+        counts,
+    )
+
+
+def _describe_classes(report: FolderReport, counts: Tensor, modality: Modality) -> None:
+    palette = getattr(modality, "palette", None)
+    names = list(getattr(palette, "names", ())) or [str(index) for index in range(len(counts))]
+    shares = (counts.double() / counts.sum()).tolist()
+    report.classes = dict(zip(names, shares, strict=True))
+    missing = [name for name, share in report.classes.items() if share == 0]
+    if missing:
+        report.warnings.append(f"no pixel is of class {', '.join(missing)}")
