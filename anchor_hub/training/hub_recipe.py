@@ -41,7 +41,7 @@ class HubOptions:
     Attributes:
         learning_rate: of both networks, before the correction for lazy regularisation.
         r1_gamma: weight of R1 (gamma / 2 * penalty). 10 as published for large images; small images have
-            fewer pixels for the gradient's squared length to add up over, and need far less: `small` takes 0.3.
+            fewer pixels for the gradient's squared length to add up over, and need less: `small` takes 2.
         r1_every, path_length_every: lazy regularisation, in steps; the losses are scaled up by it.
         path_length_weight: 2 as published, 0 leaves the regulariser out (and its correction of Adam).
         path_batch_shrink: the path-length batch is the batch divided by this.

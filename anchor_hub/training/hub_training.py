@@ -22,7 +22,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "small": {
         "latent_dim": 256,
         "channels": {4: 256, 8: 256, 16: 192, 32: 128, 64: 64, 128: 32, 256: 16},
-        "r1_gamma": 0.3,
+        "r1_gamma": 2.0,
         "path_length_weight": 0.0,
     },
     # Config F of the paper, for a GPU.

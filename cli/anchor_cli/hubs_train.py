@@ -36,7 +36,7 @@ def train(
         None, "--output", "-o", help="The bundle's folder [default: hubs/NAME in the home]."
     ),
     learning_rate: float = typer.Option(0.002, help="Adam's learning rate."),
-    r1: float | None = typer.Option(None, help="Gamma of the R1 penalty (small: 0.3, published: 10)."),
+    r1: float | None = typer.Option(None, help="Gamma of the R1 penalty (small: 2, published: 10)."),
     path_length: bool | None = typer.Option(
         None, "--path-length/--no-path-length", help="Path-length regularisation (small: off, published: on)."
     ),

@@ -1,0 +1,167 @@
+"""The StyleGAN2 hub recipe: what a step does, and from a folder of images to a hub bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from anchor_hub.errors import ConfigError, UsageError
+from anchor_hub.hub import Hub
+from anchor_hub.training.average import average_decay
+from anchor_hub.training.gan_losses import lazy_adam_settings
+from anchor_hub.training.hub_recipe import HubOptions, HubRecipe
+from anchor_hub.training.hub_training import HubTraining, parse_channels, train_hub
+from anchor_hub.training.recipe import TrainingContext, resolve_precision
+from tests.training.tiny import CONFIG, PlainRGB, final_state, pictures, same
+
+CPU = torch.device("cpu")
+
+
+def ready(options: HubOptions, precision: str = "fp32") -> HubRecipe:
+    torch.manual_seed(0)
+    recipe = HubRecipe(CONFIG, options)
+    recipe.setup(TrainingContext(CPU, precision, seed=0, batch=8, run_dir=Path("."), modality=PlainRGB()))
+    return recipe
+
+
+def test_regularisers_run_lazily_and_only_where_asked_for() -> None:
+    recipe = ready(HubOptions(r1_every=3, path_length_every=2))
+    names = [set(recipe.step(pictures(8), index)) for index in range(4)]
+    always = {"discriminator", "generator", "real_logit", "fake_logit"}
+    assert names == [always | {"r1", "path_length"}, always, always | {"path_length"}, always | {"r1"}]
+    plain = ready(HubOptions(r1_gamma=0, path_length_weight=0))
+    assert set(plain.step(pictures(8), 0)) == always
+
+
+def test_adam_is_corrected_for_lazy_regularisation() -> None:
+    recipe = ready(HubOptions(r1_every=16, path_length_weight=0))
+    generator, discriminator = (o.param_groups[0] for o in (recipe.generator_optimizer, recipe.discriminator_optimizer))
+    assert (generator["lr"], generator["betas"]) == (0.002, (0.0, 0.99))
+    expected = lazy_adam_settings(0.002, (0.0, 0.99), 16)
+    assert (discriminator["lr"], discriminator["betas"]) == expected
+    assert discriminator["lr"] == pytest.approx(0.002 * 16 / 17)
+
+
+def test_each_network_learns_from_its_own_loss_only() -> None:
+    recipe = ready(HubOptions(path_length_weight=0))
+    before = {name: value.clone() for name, value in recipe.generator.state_dict().items()}
+    recipe._discriminator_step(pictures(8).float() / 127.5 - 1)
+    recipe._r1_step(pictures(8).float() / 127.5 - 1)
+    assert same(before, dict(recipe.generator.state_dict()))
+    critic = {name: value.clone() for name, value in recipe.discriminator.state_dict().items()}
+    recipe._generator_step(8)
+    assert same(critic, dict(recipe.discriminator.state_dict()))
+    assert not same(before, dict(recipe.generator.state_dict()))
+
+
+def test_the_discriminator_learns_to_tell_noise_from_generated_pictures() -> None:
+    recipe = ready(HubOptions(path_length_weight=0, r1_gamma=0.1, learning_rate=0.01))
+    losses = [float(recipe.step(pictures(8), index)["discriminator"]) for index in range(30)]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def test_style_mixing_changes_the_code_at_one_layer_of_the_whole_batch() -> None:
+    recipe = ready(HubOptions(style_mixing=1.0))
+    latents = recipe._latents(6)
+    changes = (latents[:, 1:] != latents[:, :-1]).any(dim=2)
+    assert changes.sum(dim=1).tolist() == [1] * 6 and (changes == changes[:1]).all()
+    recipe.options = HubOptions(style_mixing=0.0)
+    same_everywhere = recipe._latents(6)
+    assert (same_everywhere == same_everywhere[:, :1]).all()
+
+
+def test_the_average_follows_the_published_formula() -> None:
+    assert average_decay(32, 1_000_000) == pytest.approx(0.9977843871238888, abs=1e-12)
+    assert average_decay(32, 32, rampup=None) == pytest.approx(0.9977843871238888, abs=1e-12)
+    assert average_decay(32, 6400) == pytest.approx(0.5 ** (32 / 320))
+    recipe = ready(HubOptions())
+    start = {name: value.clone() for name, value in recipe.average.module.named_parameters()}
+    recipe.step(pictures(8), 99)
+    decay = average_decay(8, 800)
+    for name, value in recipe.generator.named_parameters():
+        expected = start[name] * decay + value * (1 - decay)
+        assert torch.allclose(dict(recipe.average.module.named_parameters())[name], expected, atol=1e-5)
+
+
+def test_samples_are_64_fixed_pictures() -> None:
+    recipe = ready(HubOptions())
+    grid = recipe.samples(pictures(8))["hub"]
+    assert grid.shape == (64, 3, 16, 16) and grid.dtype == torch.uint8
+    torch.manual_seed(99)
+    assert torch.equal(grid, recipe.samples(pictures(8))["hub"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    for index, picture in enumerate(pictures(12)):
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(tmp_path / "images" / f"{index:03d}.png")
+    return tmp_path / "images"
+
+
+def tiny_training(folder: Path, **changes: object) -> HubTraining:
+    settings: dict[str, object] = {
+        "size": 16, "channels": {4: 8, 8: 8, 16: 8}, "latent_dim": 8, "mapping_layers": 2, "batch": 4, "images": 16,
+        "precision": "fp32", "device": "cpu", "mirror": True, "processes": 1, "quiet": True}
+    home = folder.parent
+    return HubTraining("tiny", folder, home / "run", home / "hub", **{**settings, **changes})  # type: ignore[arg-type]
+
+
+def test_from_a_folder_to_a_hub_that_loads(folder: Path) -> None:
+    result, bundle = train_hub(tiny_training(folder))
+    assert bundle == folder.parent / "hub" and result.images == 16
+    hub = Hub.load(bundle)
+    average = final_state(folder.parent / "run")["recipe"]["average"]
+    assert same(dict(hub.generator.state_dict()), dict(average))
+    assert hub.name == "tiny" and hub.image(hub.sample(2, seed=0)).shape == (2, 3, 16, 16)
+    w = hub.generator.mapping(hub.sample_z(4000, seed=5))
+    assert torch.allclose(hub.mean_latent, w.mean(0), atol=0.1)
+    train_hub(tiny_training(folder, images=20, resume=True))
+    assert Hub.load(bundle).fingerprint != hub.fingerprint
+
+
+def test_the_bundle_says_where_the_weights_come_from(folder: Path) -> None:
+    from anchor_hub.bundle import open_bundle
+
+    _, bundle = train_hub(tiny_training(folder, limit=10))
+    provenance = open_bundle(bundle).manifest.provenance
+    assert provenance["images_seen"] == 16 and provenance["data_images"] == 10 and provenance["steps"] == 4
+    assert provenance["seed"] == 0 and provenance["options"]["r1_gamma"] == 2.0
+    json.dumps(provenance)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"preset": "smal"}, UsageError, "Did you mean 'small'"),
+        ({"size": 48}, ConfigError, "power of two"),
+        ({"channels": {4: 8}}, ConfigError, "--channels"),
+        ({"batch": 6}, UsageError, "multiple of 4"),
+        ({"learning_rate": -1.0}, UsageError, "--learning-rate"),
+        ({"r1_gamma": float("nan")}, UsageError, "--r1"),
+        ({"precision": "fp8"}, UsageError, "fp32 or bf16"),
+        ({"images": None}, UsageError, "--images or --max-minutes"),
+    ],
+)
+def test_wrong_settings_are_named_and_leave_nothing(
+    folder: Path, changes: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        train_hub(tiny_training(folder, **changes))
+    assert not (folder.parent / "hub").exists()
+
+
+def test_channels_are_parsed_strictly() -> None:
+    assert parse_channels("4:256,8:192") == {4: 256, 8: 192}
+    for text in ("4", "4:x", "", "4:0", "4:8;8:8"):
+        with pytest.raises(UsageError, match="--channels"):
+            parse_channels(text)
+
+
+def test_precision_auto_is_a_known_one() -> None:
+    assert resolve_precision("auto", CPU) in ("fp32", "bf16")
+    assert resolve_precision("fp32", CPU) == "fp32"
