@@ -434,7 +434,7 @@ def _registered(kind: str) -> Mapping[str, Any]:
 
 
 def _identity(path: Path) -> tuple[str, int]:
-    """Path and time of the last change: a bundle that was replaced is loaded again."""
+    """Path and time of change: a bundle that was replaced is loaded again."""
     try:
         return str(path.resolve()), (path / MANIFEST).stat().st_mtime_ns
     except OSError:

@@ -149,12 +149,13 @@ def merged(source: Domain, table: Path) -> Modality:
     names = {member for member in members if isinstance(member, str)}
     ids = [member for member in members if isinstance(member, int)]
     options: dict[str, Any] = {"name": "segmentation", "merge": groups}
-    candidates = [own.options().get("palette"), *PALETTES]
-    palette = next(
-        (name for name in candidates if name in PALETTES and names <= set(PALETTES[name].names)), None
-    )
-    if names and palette is not None:
+    palette = own.options().get("palette")
+    if isinstance(palette, list) and names and names <= {str(entry.get("name")) for entry in palette}:
         options["palette"] = palette
+    elif names:
+        known = [name for name in ([palette] if isinstance(palette, str) else []) + list(PALETTES) if name in PALETTES]
+        # Where none has all the names, the first one's error says which of them it lacks.
+        options["palette"] = next((name for name in known if names <= set(PALETTES[name].names)), known[0])
     else:
         rest = any(REST in group for group in groups.values())
         options["classes"] = 256 if rest else max(ids, default=0) + 1

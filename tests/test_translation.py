@@ -160,3 +160,21 @@ def test_python_interface(tmp_path, monkeypatch):
     assert path.is_file()
     with pytest.raises(ImageError, match="missing.png"):
         ah.translate(tmp_path / "missing.png", source="seg", target="face", device="cpu")
+
+
+def test_merge_tables_by_name_take_the_palette_that_has_the_names(tmp_path):
+    from anchor_hub.errors import ConfigError
+    from anchor_hub.jobs import merged
+
+    coarse = tiny_domain("seg", tiny_hub(), modality={"name": "segmentation", "classes": 2})
+    table = tmp_path / "merge.yaml"
+    table.write_text("head: [skin, hair, nose]\nrest: ['*']\n")
+    reading = merged(coarse, table)
+    assert reading.options()["palette"] == "celebamask-hq" and reading.input_channels == 2
+    table.write_text("head: [skin, hare]\nrest: ['*']\n")
+    with pytest.raises(ConfigError, match="hare"):
+        merged(coarse, table)
+    own = {"name": "segmentation", "palette": [{"name": n, "colour": [i, 0, 0]} for i, n in enumerate("abcd")]}
+    fine = tiny_domain("seg", tiny_hub(), modality={**own, "merge": {"x": ["a"], "y": ["*"]}})
+    table.write_text("x: [a, b]\ny: [c, d]\n")
+    assert merged(fine, table).options()["merge"] == {"x": ["a", "b"], "y": ["c", "d"]}
