@@ -5,7 +5,7 @@
     DIR/face/000000.png       RGB
     DIR/seg/000000.png        palette, index = class, colours of CelebAMask-HQ
     DIR/sketch/000000.png     8-bit gray
-    DIR/landmark/000000.json  68 [x, y] in pixels of the image, dlib's order
+    DIR/landmark/000000.json  {"size": [width, height], "points": 68 of [x, y] in pixels, dlib's order}
     DIR/depth/000000.png      8-bit gray: near is white, the background black, linear between
     DIR/normal/000000.png     RGB: right, up and towards the camera, from [-1, 1]
     DIR/toon/000000.png       RGB; so is cat; toon_seg, cat_seg, cat_landmark ... are as their namesakes
@@ -130,9 +130,7 @@ def sample_path(folder: Path, modality: str, index: int) -> Path:
     return folder / modality / f"{index:06d}{'.json' if MODALITIES[modality][1] == 'landmark' else '.png'}"
 
 
-def _check_arguments(
-    count: int, size: int, seed: int, start: int, modalities: Sequence[str], workers: int
-) -> None:
+def _check_arguments(count: int, size: int, seed: int, start: int, modalities: Sequence[str], workers: int) -> None:
     check_size(size)
     check_modalities(modalities)
     if count < 1:
@@ -140,9 +138,7 @@ def _check_arguments(
     if seed < 0 or start < 0 or workers < 0:
         raise UsageError(f"seed, start and workers must be at least 0, got {seed}, {start} and {workers}")
     if start + count - 1 > LARGEST_INDEX:
-        raise UsageError(
-            f"sample {start + count - 1} is beyond {LARGEST_INDEX}, the last name; use another seed"
-        )
+        raise UsageError(f"sample {start + count - 1} is beyond {LARGEST_INDEX}, the last name; use another seed")
 
 
 def _merge_settings(
@@ -167,9 +163,7 @@ def _merge_settings(
             raise DataError(f"{path}: {details}; choose another folder, or delete this one")
         start, end = min(start, found_start), max(end, found_end)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(
-            f"{folder}: not empty and not a rendered data set (no dataset.yaml); choose another folder"
-        )
+        raise DataError(f"{folder}: not empty and not a rendered data set (no dataset.yaml); choose another folder")
     settings |= {"start": start, "count": end - start}
     settings["modalities"] = [name for name in MODALITIES if name in known or name in modalities]
     return settings
@@ -180,15 +174,10 @@ Jobs = list[tuple[list[int], tuple[str, ...]]]
 
 def _missing(folder: Path, indices: Iterable[int], modalities: Sequence[str], chunk: int) -> Jobs:
     """(indices, modalities) still to be rendered, in chunks that miss the same modalities."""
-    present = {
-        name: {entry.name for entry in os.scandir(folder / name) if entry.stat().st_size}
-        for name in modalities
-    }
+    present = {name: {entry.name for entry in os.scandir(folder / name) if entry.stat().st_size} for name in modalities}
     by_modalities: dict[tuple[str, ...], list[int]] = {}
     for index in indices:
-        absent = tuple(
-            name for name in modalities if sample_path(folder, name, index).name not in present[name]
-        )
+        absent = tuple(name for name in modalities if sample_path(folder, name, index).name not in present[name])
         if absent:
             by_modalities.setdefault(absent, []).append(index)
     return [
@@ -206,10 +195,7 @@ def _run(folder: Path, jobs: Jobs, size: int, seed: int, workers: int) -> Iterat
         return
     pool = ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), initializer=_start_worker)
     try:
-        futures = [
-            pool.submit(_render_chunk, folder, indices, modalities, size, seed)
-            for indices, modalities in jobs
-        ]
+        futures = [pool.submit(_render_chunk, folder, indices, modalities, size, seed) for indices, modalities in jobs]
         for future in as_completed(futures):
             yield future.result()
     finally:
@@ -221,20 +207,19 @@ def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers after the chunk they are at
 
 
-def _render_chunk(
-    folder: Path, indices: Sequence[int], modalities: Sequence[str], size: int, seed: int
-) -> int:
+def _render_chunk(folder: Path, indices: Sequence[int], modalities: Sequence[str], size: int, seed: int) -> int:
     for index, sample in zip(indices, render(seed, indices, size, modalities), strict=True):
         for modality in modalities:
-            _write_atomically(sample_path(folder, modality, index), encode(modality, sample[modality]))
+            _write_atomically(sample_path(folder, modality, index), encode(modality, sample[modality], size))
     return len(indices)
 
 
-def encode(modality: str, value: Tensor) -> bytes:
-    """A rendered modality, as ``render`` gives it, as the bytes of its file."""
+def encode(modality: str, value: Tensor, size: int) -> bytes:
+    """A modality as ``render`` gives it at ``size`` pixels, as the bytes of its file."""
     picture = MODALITIES[modality][1]
     if picture == "landmark":
-        return json.dumps([[round(x, 3), round(y, 3)] for x, y in value.tolist()]).encode()
+        points = [[round(x, 3), round(y, 3)] for x, y in value.tolist()]
+        return json.dumps({"size": [size, size], "points": points}).encode()
     if picture == "label":
         image = Image.fromarray(value.numpy().astype(np.uint8), mode="P")
         image.putpalette(PALETTE)

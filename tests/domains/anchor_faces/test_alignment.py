@@ -43,7 +43,7 @@ FEATURES = {
 @pytest.fixture(scope="module")
 def samples() -> list[dict[str, Any]]:
     """Samples that do not look far aside: there, the far side's features are hidden."""
-    rendered = render(11, range(60), SIZE, ["seg", "landmark", "face", "cat_seg", "cat_landmark", "toon_seg"])
+    rendered = render(11, range(40), SIZE, ["seg", "landmark", "face", "cat_seg", "cat_landmark", "toon_seg"])
     return [sample for sample in rendered if abs(sample["factors"]["yaw"]) < 20]
 
 
@@ -67,7 +67,7 @@ def test_landmarks_lie_on_their_labels(samples: list[dict[str, Any]], feature: s
         visible = ~torch.isin(label[row, column], torch.tensor([HAIR, GLASSES]))
         found.append(distances(points, label, classes)[visible])
     away = torch.cat(found)
-    assert len(found) > 20 and len(away) > 80
+    assert len(found) > 12 and len(away) > 50
     assert away.median() < 0.6
     assert away.quantile(0.95) < 1.2
     assert away.max() < 3.0
@@ -79,7 +79,7 @@ def test_landmarks_of_cats_lie_on_their_labels(samples: list[dict[str, Any]]) ->
         for landmarks, eye in ((range(36, 42), RIGHT_EYE), (range(42, 48), LEFT_EYE)):
             if int((sample["cat_seg"] == eye).sum()) > 15:
                 away.append(distances(sample["cat_landmark"][list(landmarks)], sample["cat_seg"], (eye,)))
-    assert len(away) > 40
+    assert len(away) > 25
     assert torch.cat(away).median() < 0.6 and torch.cat(away).quantile(0.95) < 2.0
 
 
@@ -95,7 +95,7 @@ def test_left_and_right_are_the_subjects(samples: list[dict[str, Any]]) -> None:
                     # who looks at us has their left on our right
                     assert columns[on_left].mean() > columns[on_right].mean() + 3
                     compared += 1
-    assert compared > 150
+    assert compared > 100
 
 
 def test_landmarks_run_in_dlib_order(samples: list[dict[str, Any]]) -> None:
@@ -123,7 +123,7 @@ def test_the_jaw_line_runs_between_face_and_neck(samples: list[dict[str, Any]]) 
         below.append(distances(visible, label, (BACKGROUND, NECK, CLOTH)))
     assert torch.cat(face).quantile(0.95) < 1.0
     assert torch.cat(below).median() < 3.0  # not inside the face
-    assert len(torch.cat(face)) > 200
+    assert len(torch.cat(face)) > 120
 
 
 def test_labels_and_picture_share_their_outline(samples: list[dict[str, Any]]) -> None:

@@ -23,11 +23,7 @@ SMALL = {"size": 16, "workers": 1}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture
@@ -35,9 +31,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[int], tuple[str, .
     """What was really rendered."""
     made: list[tuple[list[int], tuple[str, ...]]] = []
 
-    def counting(
-        seed: int, indices: Sequence[int], size: int, modalities: Sequence[str]
-    ) -> list[dict[str, Any]]:
+    def counting(seed: int, indices: Sequence[int], size: int, modalities: Sequence[str]) -> list[dict[str, Any]]:
         made.append((list(indices), tuple(modalities)))
         return render(seed, indices, size, modalities)
 
@@ -55,7 +49,9 @@ def test_files_are_what_was_rendered(tmp_path: Path) -> None:
         seg = Image.open(folder / "seg" / f"{index:06d}.png")
         assert seg.mode == "P" and tuple(seg.getpalette()[:57]) == tuple(v for c in CLASS_COLOURS for v in c)
         assert (np.asarray(seg) == sample["seg"].numpy()).all()
-        points = json.loads((folder / "landmark" / f"{index:06d}.json").read_text())
+        landmarks = json.loads((folder / "landmark" / f"{index:06d}.json").read_text())
+        points = landmarks["points"]
+        assert landmarks["size"] == [16, 16]
         assert np.abs(np.array(points) - sample["landmark"].numpy()).max() < 1e-3
         assert Image.open(folder / "sketch" / f"{index:06d}.png").mode == "L"
         assert Image.open(folder / "depth" / f"{index:06d}.png").mode == "L"
@@ -140,18 +136,14 @@ def test_other_settings_are_refused(tmp_path: Path, changes: dict[str, int]) -> 
     assert contents(tmp_path) == before
 
 
-def test_pictures_of_another_renderer_version_are_not_mixed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_of_another_renderer_version_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     render_dataset(tmp_path, count=1, modalities=["landmark"], **SMALL)
     monkeypatch.setattr(dataset, "RENDERER_VERSION", 2)
     with pytest.raises(DataError, match="renderer_version is 1, not 2"):
         render_dataset(tmp_path, count=1, modalities=["landmark"], **SMALL)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "seed: 0", "{", "- 1", "seed: 0\nsize: 16\nrenderer: anchor_faces\nstart: x\n"]
-)
+@pytest.mark.parametrize("text", ["", "seed: 0", "{", "- 1", "seed: 0\nsize: 16\nrenderer: anchor_faces\nstart: x\n"])
 def test_damaged_settings_are_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "dataset.yaml").write_text(text)
     with pytest.raises(DataError, match="dataset.yaml.*damaged"):

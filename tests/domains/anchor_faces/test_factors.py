@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -33,9 +34,7 @@ def test_a_sample_has_every_factor_in_its_range(seed: int, index: int) -> None:
             assert distribution.low <= value <= distribution.high
         elif isinstance(distribution, Normal):
             shift = max(abs(distribution.feminine), abs(distribution.masculine))
-            assert (
-                abs(value - distribution.mean) <= distribution.deviation * distribution.limit + shift + 1e-9
-            )
+            assert abs(value - distribution.mean) <= distribution.deviation * distribution.limit + shift + 1e-9
             assert distribution.low <= value <= distribution.high
         elif isinstance(distribution, Flag):
             assert value in (0, 1)
@@ -47,9 +46,7 @@ def test_a_sample_has_every_factor_in_its_range(seed: int, index: int) -> None:
 def test_names_are_unique_and_can_stand_in_a_filter() -> None:
     assert len(set(FACTOR_NAMES)) == len(FACTOR_NAMES)
     assert all(name.isidentifier() for name in FACTOR_NAMES)
-    assert {"smile", "mouth_open", "yaw", "glasses", "hat", "hair_style", "beard", "feminine"} <= set(
-        FACTOR_NAMES
-    )
+    assert {"smile", "mouth_open", "yaw", "glasses", "hat", "hair_style", "beard", "feminine"} <= set(FACTOR_NAMES)
 
 
 def test_other_seeds_and_indices_give_other_factors() -> None:
@@ -76,17 +73,13 @@ def test_frequencies_are_those_of_the_table() -> None:
     assert {factors["hair_style"] for factors in SAMPLES} == set(HAIR_STYLES)
     assert abs(sum(factors["yaw"] for factors in SAMPLES) / count) < 4 * 16 / math.sqrt(count)
     winks = sum(factors["left_eye_open"] != factors["right_eye_open"] for factors in SAMPLES) / count
-    blinks = (
-        sum(not factors["left_eye_open"] and not factors["right_eye_open"] for factors in SAMPLES) / count
-    )
+    blinks = sum(not factors["left_eye_open"] and not factors["right_eye_open"] for factors in SAMPLES) / count
     assert 0.01 < winks < 0.06 and 0.02 < blinks < 0.08
 
 
 def test_what_only_some_wear_only_they_wear() -> None:
     for factors in SAMPLES:
-        absent = (
-            ("beard", "stubble", "moustache") if factors["feminine"] else ("makeup", "earrings", "necklace")
-        )
+        absent = ("beard", "stubble", "moustache") if factors["feminine"] else ("makeup", "earrings", "necklace")
         assert not any(factors[name] for name in absent)
 
 
@@ -102,3 +95,8 @@ def test_the_table_documents_every_factor() -> None:
 def test_negative_numbers_are_refused(seed: int, index: int) -> None:
     with pytest.raises(UsageError, match="at least 0"):
         sample_factors(seed, index)
+
+
+def test_the_page_of_the_docs_shows_this_table() -> None:
+    page = Path(__file__).parents[3] / "docs" / "rendered-faces.md"
+    assert factor_table_markdown() in page.read_text(encoding="utf-8"), "run python docs/make_rendered_faces.py"

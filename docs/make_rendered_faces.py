@@ -1,0 +1,50 @@
+"""Make what docs/rendered-faces.md shows: its contact sheets and the table of factors.
+
+python docs/make_rendered_faces.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from anchor_faces.rendering import CLASS_COLOURS, factor_table_markdown, landmark_map, render
+from anchor_faces.rendering.render import MODALITIES
+from anchor_hub.data.grid import contact_sheet, save_png
+
+DOCS = Path(__file__).resolve().parent
+PAGE = DOCS / "rendered-faces.md"
+BEGIN, END = "<!-- factors: made by docs/make_rendered_faces.py -->", "<!-- end of factors -->"
+COLUMNS = ("face", "seg", "sketch", "landmark", "depth", "normal", "toon", "cat")
+
+
+def picture(modality: str, value: Tensor) -> Tensor:
+    """A rendered modality as uint8 ``[3, H, W]``."""
+    kind = MODALITIES[modality][1]
+    if kind == "label":
+        return torch.tensor(CLASS_COLOURS, dtype=torch.uint8)[value].permute(2, 0, 1)
+    if kind == "landmark":
+        value = landmark_map(value, 96)
+    if kind == "normal":
+        value = value * 0.5 + 0.5
+    return (value.clamp(0, 1) * 255).round().byte().expand(3, *value.shape[-2:])
+
+
+def page_with_factors(text: str) -> str:
+    """The page with its table of factors brought up to date."""
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{factor_table_markdown()}\n\n{END}{rest.split(END)[1]}"
+
+
+def main() -> None:
+    rows = [[picture(name, sample[name]) for name in COLUMNS] for sample in render(4, range(5), 96, COLUMNS)]
+    save_png(contact_sheet(rows, scale=1, pad=2, labels=COLUMNS), DOCS / "images" / "rendered-faces.png")
+    faces = [picture("face", sample["face"]) for sample in render(0, range(60), 64, ["face"])]
+    save_png(contact_sheet(faces, 12, scale=1, pad=1), DOCS / "images" / "rendered-faces-variety.png")
+    PAGE.write_text(page_with_factors(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
