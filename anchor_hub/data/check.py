@@ -158,7 +158,7 @@ def check_folder(
     for found, what in (
         (stretched, f"not square: they are {fits}"),
         (small, f"smaller than {size} pixels: they are enlarged"),
-        (flat, "of one single value"),
+        (flat, "of one single colour or class"),
         (gray if len(gray) < report.readable else [], "gray among colour pictures"),
         (outside, "with points outside the image"),
         ([path for path, _ in report.duplicates], "like another one, pixel for pixel"),
@@ -188,7 +188,7 @@ def _look(sample: Tensor, path: Path, modality: Modality) -> _Seen:
     return _Seen(
         hashlib.blake2b(sample.numpy().tobytes(), digest_size=16).digest(),
         extent,
-        not is_points and bool((sample == sample.flatten()[0]).all()),
+        not is_points and bool((sample == sample[:, :1, :1]).all()),
         not is_points and is_gray,
         is_points and bool(((sample < 0) | (sample > side)).any()),
         counts,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import glob
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -137,6 +139,8 @@ def find_files(given: Sequence[str | Path], extensions: Sequence[str]) -> list[I
     """
     for item in given:
         folder = Path(item)
+        if not os.path.lexists(folder) and not glob.has_magic(str(item)):
+            raise DataError(f"{shown(folder)}: there is no such file or folder.{_near_name(folder)}")
         if (folder / "dataset.yaml").is_file():
             inner = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
             if inner:
@@ -145,6 +149,16 @@ def find_files(given: Sequence[str | Path], extensions: Sequence[str]) -> list[I
                     + (f" (or {', '.join(inner[1:])})" if inner[1:] else "")
                 )
     return list_inputs(given, extensions)
+
+
+def _near_name(path: Path) -> str:
+    """A sentence naming what is there and is called nearly so, beginning with a space, or ''."""
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
+    return f" Did you mean {shown(path.parent / near[0])}?" if near else ""
 
 
 def folder_of(given: Sequence[str | Path]) -> Path:

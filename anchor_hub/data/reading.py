@@ -30,6 +30,8 @@ MAX_ASPECT = 32
 
 # The size is checked before any pixel is decoded; Pillow's warning about it would only double our error.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# So would its warnings about damaged EXIF and TIFF data, which is ignored or refused here.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 # What Pillow finds odd in metadata does not matter to the pixels.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 

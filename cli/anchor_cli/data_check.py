@@ -43,9 +43,8 @@ def check(
             print(f"class {printable(name)}: {share:.2%} of all pixels")
         sizes = ", ".join(f"{count:,} of {extent}" for extent, count in list(report.sizes.items())[:3])
         more = f" and {len(report.sizes) - 3:,} other sizes" if len(report.sizes) > 3 else ""
-        print(
-            f"{report.files:,} files, {report.readable:,} readable as {report.modality}, {len(report.bad):,} bad"
-            + (f"; {sizes}{more}" if sizes else "")
-        )
+        files = "1 file" if report.files == 1 else f"{report.files:,} files"
+        found_sizes = f"; {sizes}{more}" if sizes else ""
+        print(f"{files}, {report.readable:,} readable as {report.modality}, {len(report.bad):,} bad{found_sizes}")
     if report.bad:
         raise typer.Exit(1)
