@@ -133,16 +133,22 @@ def _report(error: Exception) -> NoReturn:
         _report_usage(error)
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
         # The reader went away (`anchor ... | head`): not an error, but nothing more can be said.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         sys.exit(1)
     if isinstance(error, OSError) and error.filename is not None:
         fail(f"{os.fsdecode(error.filename)}: {error.strerror or error}", 1)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        _drop_stdout()
         fail("the disk is full: free some space and run the command again", 1)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         fail("out of memory: use a smaller --batch or --size, or --device cpu", 1)
     raise error
+
+
+def _drop_stdout() -> None:
+    """Send what is still buffered nowhere: Python would fail on it once more when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report_usage(error: Any) -> NoReturn:
