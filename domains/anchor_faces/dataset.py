@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -193,21 +194,31 @@ def _run(folder: Path, jobs: Jobs, size: int, seed: int, workers: int) -> Iterat
         for indices, modalities in jobs:
             yield _render_chunk(folder, indices, modalities, size, seed)
         return
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), initializer=_start_worker)
+    context = get_context("spawn")
+    stop = context.Event()
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=_start_worker, initargs=(stop,))
     try:
         futures = [pool.submit(_render_chunk, folder, indices, modalities, size, seed) for indices, modalities in jobs]
         for future in as_completed(futures):
             yield future.result()
     finally:
+        stop.set()  # the pool has handed out more chunks than workers are at, and cannot take them back
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start_worker() -> None:
+_stop: Event | None = None  # set in workers
+
+
+def _start_worker(stop: Event) -> None:
+    global _stop
+    _stop = stop
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers after the chunk they are at
 
 
 def _render_chunk(folder: Path, indices: Sequence[int], modalities: Sequence[str], size: int, seed: int) -> int:
+    if _stop is not None and _stop.is_set():
+        return 0
     for index, sample in zip(indices, render(seed, indices, size, modalities), strict=True):
         for modality in modalities:
             _write_atomically(sample_path(folder, modality, index), encode(modality, sample[modality], size))
