@@ -1,47 +1,148 @@
-"""What the pages say is so: hooks, plugin example, links."""
+"""What the pages say is so: hooks, plugin example, commands, imports, links, pictures."""
 
 from __future__ import annotations
 
+import ast
+import importlib
 import inspect
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from anchor_cli import main as cli
+from anchor_cli.lazy import LazyGroup, load_entry
 from anchor_hub import hookspecs
 from anchor_hub.errors import AnchorError
 from anchor_hub.plugins import HOOKS
-from anchor_hub.registry import Registry
-from anchor_hub.testing import ContractError, check_plugin
+from anchor_hub.registry import Registry, registry
+from anchor_hub.testing import ContractError, check_modality, check_plugin
 from tests.plugin_makers import install_plugin
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
-def blocks(page: str, language: str) -> list[str]:
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+def blocks(page: Path, *languages: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return [body for language, body in re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL) if language in languages]
 
 
-def test_every_hook_is_documented_with_its_arguments() -> None:
-    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+# -- plugins
+
+
+def test_every_hook_has_a_heading_with_its_arguments() -> None:
+    lines = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8").splitlines()
     for name in HOOKS:
-        arguments = ", ".join(inspect.signature(getattr(hookspecs, name)).parameters)
-        assert f"`{name}({arguments})`" in text
-        assert getattr(hookspecs, name).__doc__
+        hook = getattr(hookspecs, name)
+        assert f"### `{name}({', '.join(inspect.signature(hook).parameters)})`" in lines
+        assert hook.__doc__
 
 
-def test_the_example_plugin_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = blocks("plugins.md", "python")[0]
-    (tmp_path / "anchor_dogs.py").write_text(source)
-    folder = install_plugin(tmp_path, "", name="dogs", distribution="anchor-dogs", target="anchor_dogs")
-    monkeypatch.syspath_prepend(str(folder))
-    specs = check_plugin("anchor_dogs")
-    assert [spec.name for spec in specs["domains"]] == ["dog"]
-    found = Registry()
+def test_no_hook_is_documented_that_does_not_exist() -> None:
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"anchor_register_[a-z]+(?=\()", text)) == set(HOOKS)
+
+
+def test_specs_are_documented_with_their_fields() -> None:
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    for _, spec in HOOKS.values():
+        parameters = inspect.signature(spec).parameters.values()
+        given = [item.name for item in parameters if item.kind is not inspect.Parameter.KEYWORD_ONLY]
+        written = re.search(rf"`{spec.__name__}\((.*?)\)`", text)
+        assert written, spec
+        assert re.findall(r"(\w+)(?:=[^,]+)?(?:, |$)", written[1].split(", *, ")[0]) == given
+
+
+@pytest.fixture
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The plugin that the page is made of, installed: blocks that begin with the name of their file."""
+    files: dict[str, str] = {}
+    for block in blocks(ROOT / "docs" / "plugins.md", "python"):
+        if found := re.match(r"# (anchor_dogs/\w+\.py)\n", block):
+            files[found[1]] = files.get(found[1], "") + block
+    (tmp_path / "anchor_dogs").mkdir()
+    (tmp_path / "anchor_dogs" / "__init__.py").touch()
+    for name, source in files.items():
+        (tmp_path / name).write_text(source)
+    install_plugin(tmp_path, "", name="dogs", distribution="anchor-dogs", target="anchor_dogs.plugin")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("ANCHOR_HOME", str(tmp_path / "home"))
+    registry.cache_clear()
+    yield tmp_path
+    registry.cache_clear()
+
+
+def test_the_example_plugin_implements_every_hook(example: Path) -> None:
+    specs = check_plugin("anchor_dogs.plugin")
+    assert set(specs) == {kind for kind, _ in HOOKS.values()}
+    found = registry()
     assert found.domains["dog"].distribution == "anchor-dogs"
-    assert callable(found.load(found.datasets["dogs"].spec.target))
+    assert found.hubs["dogs-64"].bundle is None
+    plugin = next(plugin for plugin in found.plugins if plugin.name == "dogs")
+    assert (plugin.status, plugin.notes) == ("ok", [])
+
+
+def test_the_example_modality_keeps_the_contract(example: Path) -> None:
+    import torch
+
+    from anchor_hub.modality import build_modality
+
+    matte = build_modality({"name": "matte", "threshold": 100})
+    samples = torch.randint(0, 2, (2, 1, 16, 16), dtype=torch.uint8)
+    check_modality(matte, samples)
+    assert torch.equal(matte.from_network(matte.to_network(samples)), samples)
+    right, wrong = matte.to_network(samples) * 20, -matte.to_network(samples) * 20
+    assert matte.reconstruction_loss(right, samples) < 1e-6 < 10 < matte.reconstruction_loss(wrong, samples)
+    matte.write(samples[0], example / "matte.png")
+    assert torch.equal(matte.read(example / "matte.png", 16), samples[0])
+
+
+def test_the_example_backend_and_data_set_work(example: Path) -> None:
+    import torch
+
+    from anchor_hub.home import home
+
+    found = registry()
+    backend = found.load(found.backends["negative"].spec.target)(size=16)
+    assert torch.equal(backend.translate(torch.ones(1, 3, 16, 16)), -torch.ones(1, 3, 16, 16))
+    make = found.load(found.datasets["dogs"].spec.target)
+    seen: list[tuple[int, int]] = []
+    folder = make("train", size=16, count=3, seed=0, home=home(), progress=lambda *done: seen.append(done))
+    assert len(list(folder.glob("*.png"))) == 3 and seen[-1] == (3, 3)
+    plan_module = importlib.import_module("anchor_hub.training.add_domain")
+    plan = plan_module.plan_domain("dog")
+    assert (plan.images, plan.options) == (10_000, {"structure_layers": 5})
+    importlib.import_module("anchor_hub.training.anchor_options").AnchorOptions.from_dict(plan.options)
+
+
+def test_the_example_recipe_trains_and_exports(example: Path) -> None:
+    import torch
+
+    from anchor_hub.bundle import open_bundle
+    from anchor_hub.modality import build_modality
+    from anchor_hub.training.trainer import Trainer
+
+    recipe = registry().load(registry().recipes["brightness"].spec.target)()
+    samples = torch.full((8, 3, 16, 16), 191, dtype=torch.uint8)
+    trainer = Trainer(
+        recipe, samples, build_modality({"name": "rgb"}), example / "run", batch=4, total_images=400, quiet=True
+    )
+    assert trainer.run().finished
+    bundle = open_bundle(recipe.export(example / "bundle", {"images": 400}), "translator")
+    assert abs(bundle.tensors("bias")["bias"].item() - 0.5) < 0.1
+
+
+def test_the_example_command_runs(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (example / "one.png").touch()
+    spec = registry().commands["dogs"].spec
+    load_entry("dogs", cli.Entry(spec.target, spec.help)).main([str(example), "--json"], standalone_mode=False)
+    assert capsys.readouterr().out == '{"dogs": 1}\n'
 
 
 @pytest.mark.parametrize(
@@ -69,13 +170,133 @@ def test_the_contract_suite_finds_faults(
     assert isinstance(caught.value, (AnchorError, AssertionError))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-        if "://" not in target:
-            assert (page.parent / target).exists(), f"{page}: {target} is not there"
-
-
 def test_first_party_plugins_pass_the_suite() -> None:
     for module in ("anchor_hub.builtin", "anchor_faces.plugin"):
         check_plugin(module)
+    assert Registry().plugins
+
+
+# -- command lines
+
+
+def command_lines(page: Path) -> Iterator[tuple[str, bool]]:
+    """(command line, whether it is complete): lines of code blocks are, words in running text need not be."""
+    text = page.read_text(encoding="utf-8")
+    fenced = [body for language, body in re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL) if language in ("", "sh")]
+    outside = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    indented = re.findall(r"^    (.*)$", outside, re.MULTILINE)
+    for line in "\n".join([*fenced, *indented]).replace("\\\n", " ").splitlines():
+        if found := re.match(r"(?:[A-Z_]+=\S* |\S*\$ )*(anchor .*)", line.strip()):
+            yield found[1], True
+    running = re.sub(r"^    .*$", "", outside, flags=re.MULTILINE)
+    for span in re.findall(r"`(anchor [^`]*)`", running):
+        yield span, False
+
+
+def resolve(words: list[str]) -> tuple[Any, str, list[str]]:
+    """The command that the words name, its path, and the words after it."""
+    command, path = get_command(cli.app), "anchor"
+    entries = cli.COMMANDS
+    while words and entries and not words[0].startswith("-"):
+        assert words[0] in entries, f"there is no command `{path} {words[0]}`"
+        path, word, words = f"{path} {words[0]}", words[0], words[1:]
+        command = load_entry(word, entries[word])
+        entries = command.entries() if isinstance(command, LazyGroup) else {}
+    return command, path, words
+
+
+def check_command_line(line: str, complete: bool) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    for end in ("|", ">", "&&", ";"):
+        words = words[: words.index(end)] if end in words else words
+    if not complete:
+        words = [word for word in words if word[0].islower() or word[0] == "-"]
+    command, path, words = resolve(words)
+    options = {name: item for item in command.params for name in (*item.opts, *item.secondary_opts)}
+    for word in words:
+        if word.startswith("-"):
+            assert word.split("=")[0] in {*options, "--help", "-h"}, f"`{path}` has no option {word}"
+    if complete:
+        command.make_context(path, words)  # raises what a wrong call raises
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_command_lines_parse(page: Path) -> None:
+    for line, complete in command_lines(page):
+        try:
+            check_command_line(line, complete)
+        except Exception as error:
+            pytest.fail(f"{page.name}: {line}: {error!r}")
+
+
+@pytest.mark.parametrize(
+    ("line", "complete", "message"),
+    [
+        ("anchor translat x", True, "no command"),
+        ("anchor hubs trains", False, "no command"),
+        ("anchor translate --form seg", False, "no option --form"),
+        ("anchor translate x --from seg", True, "(?i)missing"),
+        ("anchor hubs train --data x", True, "(?i)missing"),
+        ("anchor synthesize --domains a -n many -o x", True, "valid integer"),
+        ("anchor domains show seg sketch", True, "sketch"),
+    ],
+)
+def test_wrong_command_lines_are_found(line: str, complete: bool, message: str) -> None:
+    with pytest.raises(Exception, match=message):
+        check_command_line(line, complete)
+
+
+def test_pages_have_command_lines() -> None:
+    counts = {page.name: sum(complete for _, complete in command_lines(page)) for page in PAGES}
+    assert counts["translating.md"] > 8 and counts["domains.md"] > 12 and counts["README.md"] > 5
+
+
+# -- code, tables, links
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_names_in_python_examples_exist(page: Path) -> None:
+    for block in blocks(page, "python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("anchor_"):
+                module = importlib.import_module(str(node.module))
+                for alias in node.names:
+                    assert hasattr(module, alias.name), f"{page.name}: {node.module} has no {alias.name}"
+
+
+def test_the_yaml_examples_are_what_they_say() -> None:
+    from anchor_hub.bundle import parse_manifest
+    from anchor_hub.config import load_yaml
+    from anchor_hub.modality import build_modality
+
+    assert parse_manifest(blocks(ROOT / "docs" / "bundles.md", "yaml")[0], "bundle.yaml").name == "seg"
+    groups = load_yaml(blocks(ROOT / "docs" / "domains.md", "yaml")[0])
+    assert build_modality({"name": "segmentation", "palette": "celebamask-hq", "merge": groups}).input_channels == 4
+    palette = load_yaml(blocks(ROOT / "docs" / "modalities.md", "yaml")[0])
+    assert build_modality({"name": "segmentation", "palette": palette}).input_channels == 3
+
+
+def anchors(page: Path) -> set[str]:
+    """What links into a page may name: its headings as GitHub makes them into anchors."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    pictures = re.findall(r"<img[^>]* src=\"([^\"]+)\"", text)
+    for target in [*re.findall(r"\]\(([^)\s]+)\)", text), *pictures]:
+        if "://" in target:
+            continue
+        name, _, heading = target.partition("#")
+        where = page.parent / name if name else page
+        assert where.exists(), f"{page.name}: {target} is not there"
+        assert not heading or heading in anchors(where), f"{page.name}: {target}: no such heading"
+
+
+def test_every_page_is_on_the_map() -> None:
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "index.md" or f"({page.name})" in text, f"{page.name} is missing in docs/index.md"
