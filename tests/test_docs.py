@@ -300,3 +300,70 @@ def test_every_page_is_on_the_map() -> None:
     text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     for page in (ROOT / "docs").glob("*.md"):
         assert page.name == "index.md" or f"({page.name})" in text, f"{page.name} is missing in docs/index.md"
+
+
+def table(page: str, heading: str) -> dict[str, dict[str, str]]:
+    """Rows by first cell of the table whose first column is called `heading`: column -> cell, without backticks."""
+    lines = (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"| {heading} |"))
+    rows = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip(" `") for cell in line.strip("| ").split(" | ")])
+    return {row[0]: dict(zip(rows[0], row, strict=True)) for row in rows[2:]}
+
+
+def test_weights_of_the_objectives_are_the_codes() -> None:
+    from dataclasses import asdict
+
+    from anchor_hub.training.anchor_options import ALIGNED_WEIGHTS
+    from anchor_hub.training.anchor_presets import PUBLISHED
+
+    for name, row in table("anchoring.md", "aligned").items():
+        assert {key: float(value) for key, value in list(row.items())[1:]} == asdict(ALIGNED_WEIGHTS[name]), name
+    for name, row in table("anchoring.md", "published").items():
+        assert {key: float(value) for key, value in list(row.items())[1:]} == PUBLISHED["code", name].weights, name
+
+
+def test_presets_of_hubs_are_the_codes() -> None:
+    from anchor_hub.training.hub_training import PRESETS
+
+    rows = table("hubs.md", "preset")
+    for words, key in (("latent length D", "latent_dim"), ("learning rate", "learning_rate"), ("R1 gamma", "r1_gamma")):
+        for preset in ("small", "published"):
+            assert float(rows[words][preset]) == PRESETS[preset][key], (words, preset)
+
+
+def test_defaults_of_add_domain_are_the_codes() -> None:
+    from anchor_hub.training.add_domain import DEFAULTS
+
+    rows = table("domains.md", "setting")
+    for option, key in (("--count", "count"), ("--images", "images"), ("--batch", "batch")):
+        assert int(rows[option]["default"].replace(",", "")) == DEFAULTS[key], option
+
+
+def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples of the Python page that need a hub, on the tiny hub of the tests."""
+    from tests.tiny import tiny_home, write_sample
+
+    tiny_home(tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "masks").mkdir()
+    for name in ("mask.png", "masks/a.png", "masks/b.png"):
+        write_sample("seg", tmp_path / name)
+    replaced = {
+        "faces-64": "tiny", "[16, 32]": "[8, 16]", "[32]": "[16]", "[6, 7, 8, 9]": "[4, 5]", "range(6, 10)": "range(4, 6)",
+        "steps=200": "steps=2", '"landmark"]': '"points"]', ', "palette": "celebamask-hq"': ', "classes": 5',
+    }  # fmt: skip
+    registry.cache_clear()
+    ran = 0
+    for block in blocks(ROOT / "docs" / "python-api.md", "python"):
+        if "add_domain" in block or "read_published" in block:
+            continue
+        for old, new in replaced.items():
+            block = block.replace(old, new)
+        exec(compile(block, "python-api.md", "exec"), {})
+        ran += 1
+    assert ran >= 9 and (tmp_path / "set" / "points").is_dir() and (tmp_path / "face.png").is_file()
+    registry.cache_clear()
