@@ -7,7 +7,7 @@ import importlib
 import inspect
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from typer.main import get_command
 
 from anchor_cli import main as cli
-from anchor_cli.lazy import LazyGroup, load_entry
+from anchor_cli.lazy import Entry, LazyGroup, load_entry
 from anchor_hub import hookspecs
 from anchor_hub.errors import AnchorError
 from anchor_hub.plugins import HOOKS
@@ -141,7 +141,7 @@ def test_the_example_recipe_trains_and_exports(example: Path) -> None:
 def test_the_example_command_runs(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (example / "one.png").touch()
     spec = registry().commands["dogs"].spec
-    load_entry("dogs", cli.Entry(spec.target, spec.help)).main([str(example), "--json"], standalone_mode=False)
+    load_entry("dogs", Entry(spec.target, spec.help)).main([str(example), "--json"], standalone_mode=False)
     assert capsys.readouterr().out == '{"dogs": 1}\n'
 
 
@@ -196,7 +196,7 @@ def command_lines(page: Path) -> Iterator[tuple[str, bool]]:
 def resolve(words: list[str]) -> tuple[Any, str, list[str]]:
     """The command that the words name, its path, and the words after it."""
     command, path = get_command(cli.app), "anchor"
-    entries = cli.COMMANDS
+    entries: Mapping[str, Entry] = cli.COMMANDS
     while words and entries and not words[0].startswith("-"):
         assert words[0] in entries, f"there is no command `{path} {words[0]}`"
         path, word, words = f"{path} {words[0]}", words[0], words[1:]
@@ -353,8 +353,8 @@ def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for name in ("mask.png", "masks/a.png", "masks/b.png"):
         write_sample("seg", tmp_path / name)
     replaced = {
-        "faces-64": "tiny", "[16, 32]": "[8, 16]", "[32]": "[16]", "[6, 7, 8, 9]": "[4, 5]", "range(6, 10)": "range(4, 6)",
-        "steps=200": "steps=2", '"landmark"]': '"points"]', ', "palette": "celebamask-hq"': ', "classes": 5',
+        "faces-64": "tiny", "[16, 32]": "[8, 16]", "[32]": "[16]", "[6, 7, 8, 9]": "[4, 5]",
+        "range(6, 10)": "range(4, 6)", "steps=200": "steps=2", '"landmark"]': '"points"]', ', "palette": "celebamask-hq"': ', "classes": 5',
     }  # fmt: skip
     registry.cache_clear()
     ran = 0
