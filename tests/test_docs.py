@@ -354,7 +354,8 @@ def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         write_sample("seg", tmp_path / name)
     replaced = {
         "faces-64": "tiny", "[16, 32]": "[8, 16]", "[32]": "[16]", "[6, 7, 8, 9]": "[4, 5]",
-        "range(6, 10)": "range(4, 6)", "steps=200": "steps=2", '"landmark"]': '"points"]', ', "palette": "celebamask-hq"': ', "classes": 5',
+        "range(6, 10)": "range(4, 6)", "steps=200": "steps=2", '"landmark"]': '"points"]',
+        ', "palette": "celebamask-hq"': ', "classes": 5',
     }  # fmt: skip
     registry.cache_clear()
     ran = 0
