@@ -46,6 +46,8 @@ class HubOptions:
         path_length_weight: 2 as published, 0 leaves the regulariser out (and its correction of Adam).
         path_batch_shrink: the path-length batch is the batch divided by this.
         style_mixing: probability that a batch mixes two latents, at one random layer for the whole batch.
+        noise: whether synthesis adds random noise. Without it the noise strengths stay 0, and every detail comes from
+            the latent: small hubs in short trainings otherwise use noise as a cheap stand-in for detail.
         average_half_life: half-life of the moving average in images.
         average_rampup: while the run is young the half-life is at most this part of the images seen;
             None switches it off.
@@ -58,6 +60,7 @@ class HubOptions:
     path_length_every: int = 4
     path_batch_shrink: int = 2
     style_mixing: float = 0.9
+    noise: bool = True
     average_half_life: float = 10_000.0
     average_rampup: float | None = 0.05
 
@@ -116,6 +119,7 @@ class HubRecipe(Recipe):
         self.discriminator_optimizer = _adam(
             self.discriminator, options.learning_rate, options.r1_every if options.r1_gamma else None
         )
+        self.noise = "random" if options.noise else "none"
         self.mean_path_length = torch.zeros((), device=context.device)
         self.shown = torch.randn(SHOWN_SAMPLES, self.config.latent_dim)
         # R1 and path lengths differentiate twice, which compiled networks cannot: they use the plain modules.
@@ -177,7 +181,7 @@ class HubRecipe(Recipe):
     def _path_length_step(self, count: int) -> Tensor:
         with self.context.autocast():
             latents = self._latents(count)
-            image = self.generator.synthesis(latents, noise="random").image
+            image = self.generator.synthesis(latents, noise=self.noise).image
         assert image is not None
         penalty, self.mean_path_length = path_length_penalty(
             path_lengths(image.float(), latents), self.mean_path_length
@@ -198,7 +202,7 @@ class HubRecipe(Recipe):
         return mix_styles(first, self.generator.mapping(z[1]) if mixed else first, crossover, layers)
 
     def _image(self, latents: Tensor) -> Tensor:
-        image = self.fast_synthesis(latents, noise="random").image
+        image = self.fast_synthesis(latents, noise=self.noise).image
         assert image is not None
         return image
 

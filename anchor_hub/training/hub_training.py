@@ -23,10 +23,19 @@ PRESETS: dict[str, dict[str, Any]] = {
         "latent_dim": 256,
         "channels": {4: 256, 8: 256, 16: 192, 32: 128, 64: 64, 128: 32, 256: 16},
         "r1_gamma": 2.0,
+        "noise": False,
+        "learning_rate": 0.004,
         "path_length_weight": 0.0,
     },
     # Config F of the paper, for a GPU.
-    "published": {"latent_dim": 512, "channels": None, "r1_gamma": 10.0, "path_length_weight": 2.0},
+    "published": {
+        "latent_dim": 512,
+        "channels": None,
+        "r1_gamma": 10.0,
+        "noise": True,
+        "learning_rate": 0.002,
+        "path_length_weight": 2.0,
+    },
 }
 
 
@@ -55,10 +64,11 @@ class HubTraining:
     mirror: bool = False
     resume: bool = False
     new_data: bool = False
-    learning_rate: float = 0.002
+    learning_rate: float | None = None
     r1_gamma: float | None = None
     path_length: bool | None = None
     style_mixing: float = 0.9
+    noise: bool | None = None
     where: str | None = None
     limit: int | None = None
     workers: int = 2
@@ -86,20 +96,22 @@ class HubTraining:
     def options(self) -> HubOptions:
         """The training's constants, preset and own choices together."""
         preset = self._preset()
+        rate = preset["learning_rate"] if self.learning_rate is None else self.learning_rate
         gamma = preset["r1_gamma"] if self.r1_gamma is None else self.r1_gamma
         weight = preset["path_length_weight"] if self.path_length is None else 2.0 * self.path_length
         for option, value, low, high in (
-            ("--learning-rate", self.learning_rate, 0, 1),
+            ("--learning-rate", rate, 0, 1),
             ("--r1", gamma, 0, 1e6),
             ("--style-mixing", self.style_mixing, 0, 1),
         ):
             if not low <= value <= high:
                 raise UsageError(f"{option} must lie between {low} and {high:g}, not {value}")
         return HubOptions(
-            learning_rate=self.learning_rate,
+            learning_rate=rate,
             r1_gamma=gamma,
             path_length_weight=weight,
             style_mixing=self.style_mixing,
+            noise=preset["noise"] if self.noise is None else self.noise,
         )
 
     def _preset(self) -> dict[str, Any]:
@@ -122,9 +134,7 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
     modality = build_modality({"name": "rgb"})
     folder = ImageFolder(training.data, modality, training.size, where=training.where, limit=training.limit)
     if not len(folder):
-        raise DataError(
-            f"{training.data} holds no images to train on; --data takes a folder of PNG or JPEG files"
-        )
+        raise DataError(f"{training.data} holds no images to train on; --data takes a folder of PNG or JPEG files")
     recipe = HubRecipe(config, options, hub_name=training.name, compile=training.compile)
     trainer = Trainer(
         recipe,
@@ -152,9 +162,7 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
     return result, recipe.export(training.output, provenance_of(training, options, trainer, result))
 
 
-def provenance_of(
-    training: HubTraining, options: HubOptions, trainer: Trainer, result: RunResult
-) -> dict[str, Any]:
+def provenance_of(training: HubTraining, options: HubOptions, trainer: Trainer, result: RunResult) -> dict[str, Any]:
     """Where the weights come from, for the bundle: data, steps, seed, settings, versions."""
     import torch
 

@@ -99,7 +99,7 @@ class Recipe(ABC):
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """`auto`: bf16 where the device computes it natively (CUDA from Ampere on, CPUs with AVX512-BF16 or AMX), else fp32."""
+    """`auto`: bf16 where the device computes it natively (CUDA from Ampere on, CPUs with AVX512-BF16), else fp32."""
     if name in PRECISIONS:
         return name
     if name != "auto":

@@ -57,10 +57,12 @@ class Trainer:
     run_dir/samples/           pictures of the recipe, by images seen
     run_dir/checkpoints/       the two newest states, with their SHA-256
 
-    `data`: a tensor [N, ...] of samples or a sequence of samples; `batch` counts the samples of a step over
-    all `processes`, which this one starts (one thread each; under torchrun, those that torchrun started). `options` (plain JSON values) are the recipe's own settings, kept and compared on resume
-    together with the trainer's. `new_data` lets a resumed run go on with other samples. Cadences are in steps, checkpoints in minutes as well. Raises TrainingError,
-    UsageError, CheckpointError.
+    `data`: a tensor [N, ...] of samples or a sequence of samples. `batch` counts the samples of a step over all
+    `processes`, which this one starts (one thread each; under torchrun, those that torchrun started). `options` (plain
+    JSON values) are the recipe's own settings, kept and compared on resume together with the trainer's. `new_data` lets
+    a resumed run go on with other samples. Cadences are in steps, checkpoints in minutes as well.
+
+    Raises TrainingError, UsageError, CheckpointError, DeviceError.
     """
 
     def __init__(
@@ -206,8 +208,7 @@ class Trainer:
         }[code]
         return RunResult(step, step * self.batch, seconds / 60, reason, code if code != BUDGET_SPENT else 0)
 
-    # -- beginning and resuming
-    # ------------------------------------------------------------------------------------
+    # -- beginning and resuming ------------------------------------------------------------------------------------
 
     def _begin(self, group: ProcessGroup, progress: Progress, resume: bool) -> tuple[int, float]:
         """Build the recipe's networks and take up the checkpoint, if any: (step, seconds trained so far)."""
@@ -329,8 +330,7 @@ class Trainer:
                 f"--run-dir"
             ) from error
 
-    # -- writing
-    # ---------------------------------------------------------------------------------------------------
+    # -- writing ---------------------------------------------------------------------------------------------------
 
     def _due(self, step: int, every: int | None) -> bool:
         return bool(every) and step % int(every or 1) == 0

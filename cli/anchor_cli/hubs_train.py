@@ -35,11 +35,12 @@ def train(
     output: Path | None = typer.Option(
         None, "--output", "-o", help="The bundle's folder [default: hubs/NAME in the home]."
     ),
-    learning_rate: float = typer.Option(0.002, help="Adam's learning rate."),
+    learning_rate: float | None = typer.Option(None, help="Adam's learning rate (small: 0.004, published: 0.002)."),
     r1: float | None = typer.Option(None, help="Gamma of the R1 penalty (small: 2, published: 10)."),
     path_length: bool | None = typer.Option(
         None, "--path-length/--no-path-length", help="Path-length regularisation (small: off, published: on)."
     ),
+    noise: bool | None = typer.Option(None, "--noise/--no-noise", help="Random noise in synthesis (small: off)."),
     style_mixing: float = typer.Option(0.9, help="Probability of mixing two latents in a batch."),
     where: str | None = typer.Option(
         None, help="Only images whose manifest columns fulfil this, e.g. 'smile>0.5'."
@@ -82,6 +83,7 @@ def train(
             r1_gamma=r1,
             path_length=path_length,
             style_mixing=style_mixing,
+            noise=noise,
             where=where,
             limit=limit,
             workers=workers,

@@ -87,6 +87,17 @@ def test_the_average_follows_the_published_formula() -> None:
         assert torch.allclose(dict(recipe.average.module.named_parameters())[name], expected, atol=1e-5)
 
 
+def test_without_noise_its_strengths_stay_zero_and_pictures_repeat() -> None:
+    for noise in (True, False):
+        recipe = ready(HubOptions(noise=noise, learning_rate=0.01))
+        for index in range(3):
+            recipe.step(pictures(8), index)
+        strengths = [value for name, value in recipe.generator.named_parameters() if name.endswith("noise_strength")]
+        assert strengths and all(bool(value != 0) == noise for value in strengths)
+        latents = recipe._latents(2)
+        assert torch.equal(recipe._image(latents), recipe._image(latents)) == (not noise)
+
+
 def test_samples_are_64_fixed_pictures() -> None:
     recipe = ready(HubOptions())
     grid = recipe.samples(pictures(8))["hub"]
