@@ -24,7 +24,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "channels": {4: 256, 8: 256, 16: 192, 32: 128, 64: 64, 128: 32, 256: 16},
         "r1_gamma": 2.0,
         "noise": False,
-        "learning_rate": 0.004,
+        "learning_rate": 0.003,
         "path_length_weight": 0.0,
     },
     # Config F of the paper, for a GPU.

@@ -35,7 +35,7 @@ def train(
     output: Path | None = typer.Option(
         None, "--output", "-o", help="The bundle's folder [default: hubs/NAME in the home]."
     ),
-    learning_rate: float | None = typer.Option(None, help="Adam's learning rate (small: 0.004, published: 0.002)."),
+    learning_rate: float | None = typer.Option(None, help="Adam's learning rate (small: 0.003, published: 0.002)."),
     r1: float | None = typer.Option(None, help="Gamma of the R1 penalty (small: 2, published: 10)."),
     path_length: bool | None = typer.Option(
         None, "--path-length/--no-path-length", help="Path-length regularisation (small: off, published: on)."
