@@ -25,6 +25,11 @@ from tests.tiny import SIZE, tiny_home, write_sample
 FAST = ("--images", "16", "--batch", "8", "--device", "cpu", "--precision", "fp32", "--processes", "1", "--quiet")
 
 
+def one_thread() -> dict[str, str]:
+    """The environment: two threads wait for each other very long where other programs use the cores."""
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -107,8 +112,9 @@ def test_label_maps_with_classes_and_with_merged_classes(home):
     assert modality == {"name": "segmentation", "classes": 5, "merge": {"dark": [0, 1, 2], "bright": ["*"]}}
     translated = anchor("translate", "--from", "two", "--to", "five", str(masks), "-o", "out", "--device", "cpu")
     assert translated.exit_code == 0, translated.output
-    assert "3.png" in (output := add("three", *common, "--classes", 3, code=1)) or "class" in output
-    assert "sketch" not in add("four", *common, "--classes", 5, "--merge-classes", "no.yaml", code=2)
+    output = add("three", *common, "--classes", 3, code=1)
+    assert "0.png" in output and "class" in output
+    assert "no.yaml" in add("four", *common, "--classes", 5, "--merge-classes", "no.yaml", code=2)
     assert "for label maps, not for modality 'gray'" in add_gray("--classes", 5, data=masks, code=2)
 
 
@@ -209,8 +215,8 @@ def test_an_existing_domain_is_replaced_only_on_request(home, grays):
     assert second["domains/mine/encoder.safetensors"] != first["domains/mine/encoder.safetensors"]
     assert second["domains/seg/bundle.yaml"] == first["domains/seg/bundle.yaml"]
     assert "runs/domain-mine/notes.txt" in second
-    assert anchor("domains", "remove", "mine", "--yes").exit_code == 0 or shutil.rmtree(home / "domains/mine") is None
-    output = add_gray(code=2)
+    shutil.rmtree(home / "domains" / "mine")
+    output = add_gray(code=2)  # the run is still there
     assert "--resume" in output and "--overwrite" in output
 
 
@@ -307,7 +313,8 @@ def test_adding_opens_no_file_of_another_domain(home, grays, tmp_path):
     masks = folder_of("seg", 2)
     before = fingerprints(home)
     command = ["add-domain", "mine", "--data", str(grays), "--modality", "gray", "--hub", "tiny", *FAST]
-    done = subprocess.run([sys.executable, "-c", AUDITED, "opened.json", *command], capture_output=True, text=True)
+    program = [sys.executable, "-c", AUDITED, "opened.json", *command]
+    done = subprocess.run(program, env=one_thread(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     opened = {Path(name) for name in json.loads(Path("opened.json").read_text())}
     here = {path for path in opened if tmp_path in path.parents}
@@ -324,14 +331,19 @@ def test_sigterm_saves_and_exits_143(home, grays):
     command = ["add-domain", "mine", "--data", str(grays), "--modality", "gray", "--hub", "tiny", *FAST]
     command[command.index("16")] = "800000"
     program = "from anchor_cli.main import main; main()"
-    process = subprocess.Popen([sys.executable, "-c", program, *command], stderr=subprocess.PIPE, text=True)
-    stats = home / "runs" / "domain-mine" / "options.json"
-    deadline = time.monotonic() + 100
-    while not stats.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(0.5)
-    process.terminate()
-    _, error = process.communicate(timeout=100)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *command], env=one_thread(), stderr=subprocess.PIPE, text=True
+    )
+    begun = home / "runs" / "domain-mine" / "options.json"
+    try:
+        deadline = time.monotonic() + 100
+        while not begun.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(0.5)
+        process.terminate()
+        _, error = process.communicate(timeout=100)
+    finally:
+        process.kill()
     assert process.returncode == 143, error
     assert "interrupted after" in error and "--resume" in error and "Traceback" not in error
     assert list((home / "runs" / "domain-mine" / "checkpoints").glob("step-*.pt"))
