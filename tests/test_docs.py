@@ -368,3 +368,10 @@ def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ran += 1
     assert ran >= 9 and (tmp_path / "set" / "points").is_dir() and (tmp_path / "face.png").is_file()
     registry.cache_clear()
+
+
+def test_what_the_pages_say_of_the_faces_domains_is_registered() -> None:
+    training = registry().domains["sketch"].spec.training
+    wanted = f"{training['count']:,} rendered images, shows {training['images']:,} in all"
+    assert wanted in (ROOT / "docs" / "anchoring.md").read_text(encoding="utf-8")
+    assert f"train on {training['images']:,} images" in (ROOT / "docs" / "domains.md").read_text(encoding="utf-8")
