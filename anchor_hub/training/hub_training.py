@@ -25,6 +25,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "r1_gamma": 2.0,
         "noise": False,
         "learning_rate": 0.003,
+        "batch": 16,
         "path_length_weight": 0.0,
     },
     # Config F of the paper, for a GPU.
@@ -34,6 +35,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "r1_gamma": 10.0,
         "noise": True,
         "learning_rate": 0.002,
+        "batch": 32,
         "path_length_weight": 2.0,
     },
 }
@@ -57,7 +59,7 @@ class HubTraining:
     mapping_layers: int = 8
     images: int | None = None
     max_minutes: float | None = None
-    batch: int = 32
+    batch: int | None = None
     seed: int = 0
     precision: str = "auto"
     device: str = "auto"
@@ -78,6 +80,11 @@ class HubTraining:
     compile: bool = False
     quiet: bool = False
     license: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def step_images(self) -> int:
+        """Images per step over all processes. Small hubs learn faster per image from small steps."""
+        return self.batch or int(self._preset()["batch"])
 
     def config(self) -> StyleGAN2Config:
         """The generator's architecture. Raises ConfigError where size and channels do not fit."""
@@ -141,7 +148,7 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
         folder.load_all(training.workers),
         modality,
         training.run_dir,
-        batch=training.batch,
+        batch=training.step_images,
         total_images=training.images,
         max_minutes=training.max_minutes,
         seed=training.seed,
@@ -153,7 +160,7 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
         checkpoint_minutes=training.checkpoint_minutes,
         options=recipe.describe(),
         quiet=training.quiet,
-        processes=training.processes or default_processes(device, training.batch),
+        processes=training.processes or default_processes(device, training.step_images),
         new_data=training.new_data,
     )
     result = trainer.run(training.resume)
@@ -173,7 +180,7 @@ def provenance_of(training: HubTraining, options: HubOptions, trainer: Trainer, 
         "images_seen": result.images,
         "steps": result.steps,
         "minutes": round(result.minutes, 1),
-        "batch": training.batch,
+        "batch": training.step_images,
         "seed": training.seed,
         "precision": trainer.precision,
         "mirror": training.mirror,

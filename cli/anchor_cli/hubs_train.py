@@ -22,7 +22,9 @@ def train(
     latent_dim: int | None = typer.Option(None, help="Length of a latent (small: 256, published: 512)."),
     images: int | None = typer.Option(None, min=1, help="Stop after this many images seen."),
     max_minutes: float | None = typer.Option(None, min=0, help="Stop cleanly after this many minutes."),
-    batch: int = typer.Option(32, min=1, help="Images per step, over all processes."),
+    batch: int | None = typer.Option(
+        None, min=1, help="Images per step, over all processes (small: 16, published: 32)."
+    ),
     seed: int = typer.Option(0, help="Fixes everything that is random."),
     precision: str = typer.Option("auto", help="auto, fp32 or bf16."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
