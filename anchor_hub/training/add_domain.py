@@ -173,6 +173,8 @@ def add_domain(
     workers: int = 2,
     processes: int | None = None,
     skip_bad: bool = False,
+    license: str | None = None,
+    data_license: str | None = None,
     quiet: bool = False,
     progress: ProgressBar | None = None,
 ) -> AddedDomain:
@@ -181,27 +183,31 @@ def add_domain(
     Reads images of this domain alone and writes nothing but its own run folder and bundle. An existing bundle stays
     as it is until the new one is complete.
 
-    :param resume: go on with the run in the run folder. :param overwrite: replace the domain's bundle, and start
-        afresh where its run folder holds an earlier run (unless resumed).
+    :param resume: go on with the run in the run folder.
+    :param overwrite: replace the domain's bundle, and start afresh where its run folder holds an earlier run (unless
+        resumed).
+    :param license, data_license: of the weights and of the images, as the bundle records them; by default "unknown",
+        or what is known of a rendered data set.
     :raises UsageError, DataError, ImageError: a plan that cannot be carried out, named with its file.
     """
     from anchor_hub.devices import resolve_device
     from anchor_hub.hub import load_hub
     from anchor_hub.training.anchor_options import AnchorOptions
     from anchor_hub.training.processes import default_processes
-    from anchor_hub.training.provenance import provenance
+    from anchor_hub.training.provenance import licenses, provenance, rendered_data_set
     from anchor_hub.training.recipe import resolve_precision
+    from anchor_hub.training.targets import check_target_is_free
     from anchor_hub.training.trainer import Trainer
 
     target = Path(output) if output is not None else home().domains / plan.name
     run = Path(run_dir) if run_dir is not None else home().runs / f"domain-{plan.name}"
-    check_target_is_free(plan.name, target, run, resume=resume, overwrite=overwrite)
+    check_target_is_free("domain", plan.name, target, run, resume=resume, overwrite=overwrite)
     options = AnchorOptions.from_dict(plan.options)
     where = resolve_device(device)
     hub = load_hub(plan.hub, where)
     recipe = plan_recipe(plan, hub, options)  # wrong options are told before an hour of reading
     with progress() if progress is not None else nullcontext() as update:
-        images, samples = load_images(
+        images, folder, samples = load_images(
             plan, hub.size, recipe.modality, workers=workers, skip_bad=skip_bad, progress=update
         )
     if recipe.modality.name == "landmarks" and samples[0].ndim == 3 and not getattr(recipe.modality, "drawn", True):
@@ -222,34 +228,16 @@ def add_domain(
         return AddedDomain(plan.name, None, run, result.images, result.minutes, result.exit_code, skipped)
     if result.steps == 0:
         raise UsageError(f"domain {plan.name!r}: the time was over before the first step; give a longer --max-minutes")
+    data_set = rendered_data_set(folder)
     record = provenance(
         "anchor add-domain", data=plan.dataset or Path(str(plan.data)).name, samples=len(samples),
         images_seen=result.images, minutes=round(result.minutes, 2), seed=plan.seed, precision=trainer.precision,
         device=str(where), processes=trainer.processes, batch=plan.batch, mirror=plan.mirror,
-        count=plan.count if plan.dataset else None, where=plan.where, options=options.to_dict(),
+        count=plan.count if plan.dataset else None, where=plan.where, data_set=data_set,
+        options=options.to_dict(),
     )  # fmt: skip
-    bundle = recipe.export(target, record)
+    bundle = recipe.export(target, record, licenses(license, data_license, data_set))
     return AddedDomain(plan.name, bundle, run, result.images, result.minutes, 0, skipped)
-
-
-def check_target_is_free(name: str, target: Path, run: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuse to replace a bundle, a run or (whatever the options) a folder of something else.
-
-    :raises UsageError: saying which option or name to choose.
-    """
-    is_bundle = (target / "bundle.yaml").is_file()
-    if target.exists() and not is_bundle and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"{target} exists and is no bundle: choose another folder for the domain (--output)")
-    if is_bundle and not overwrite:
-        again = "--resume --overwrite" if resume else "--overwrite"
-        raise UsageError(
-            f"domain {name!r} exists already ({target}): train it anew with {again}, or choose another name"
-        )
-    if not resume and not overwrite and any(run.glob("checkpoints/step-*.pt")):
-        raise UsageError(
-            f"{run} holds a run of domain {name!r} that was begun before: go on with it by adding --resume to the same "
-            "command, or start afresh with --overwrite"
-        )
 
 
 def plan_recipe(plan: DomainPlan, hub: Hub, options: AnchorOptions, *, drawn: bool = False) -> AnchorRecipe:
@@ -270,15 +258,15 @@ def load_images(
     workers: int,
     skip_bad: bool,
     progress: Callable[[int, int], None] | None,
-) -> tuple[ImageFolder, Tensor | ImageFolder]:
-    """The domain's files, and their samples (in memory where they fit)."""
+) -> tuple[ImageFolder, Path | str, Tensor | ImageFolder]:
+    """The domain's files, where they are, and their samples (in memory where they fit)."""
     from anchor_hub.data.image_folder import ImageFolder
 
     folder = prepare_data(plan, size, progress)
     images = ImageFolder(
         folder, modality, size, where=plan.where, limit=plan.limit, errors="skip" if skip_bad else "raise"
     )
-    return images, images.load_all(workers=workers, progress=progress)
+    return images, folder, images.load_all(workers=workers, progress=progress)
 
 
 def recorded_options(plan: DomainPlan, recipe: AnchorRecipe) -> dict[str, Any]:

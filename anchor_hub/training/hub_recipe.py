@@ -245,16 +245,17 @@ class HubRecipe(Recipe):
         self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
         self.mean_path_length = state["mean_path_length"].to(self.context.device)
 
-    def export(self, folder: Path, provenance: Mapping[str, Any]) -> Path:
+    def export(
+        self, folder: Path, provenance: Mapping[str, Any], license: Mapping[str, Any] | None = None
+    ) -> Path:
         """The averaged generator with its latent statistics (10,000 mapped samples) as a hub bundle."""
         from anchor_hub.hub import Hub
 
         generator = Generator(self.config)
         generator.load_state_dict(self.average.module.state_dict())
         hub = Hub.from_generator(generator, self.hub_name)
-        return hub.save(
-            folder, provenance=provenance, card=_card(self.hub_name, self.config, provenance), overwrite=True
-        )
+        card = _card(self.hub_name, self.config, provenance)
+        return hub.save(folder, provenance=provenance, license=license, card=card, overwrite=True)
 
 
 def _adam(module: nn.Module, learning_rate: float, interval: int | None) -> torch.optim.Adam:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from anchor_hub import __version__
 from anchor_hub.devices import resolve_device
 from anchor_hub.errors import ConfigError, DataError, UsageError, did_you_mean
 from anchor_hub.networks.stylegan2 import StyleGAN2Config
 from anchor_hub.training.hub_recipe import HubOptions, HubRecipe
 from anchor_hub.training.processes import default_processes
+from anchor_hub.training.provenance import licenses, provenance, rendered_data_set
 from anchor_hub.training.recipe import resolve_precision
+from anchor_hub.training.targets import check_target_is_free, holds_run
 from anchor_hub.training.trainer import RunResult, Trainer
 
 # What a preset decides unless an option says otherwise.
@@ -45,7 +46,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 class HubTraining:
     """One hub training. None means: as the preset has it.
 
-    `data` is a folder of RGB images (or a glob, or a list of files); `output` the bundle's folder.
+    `data` is a folder of RGB images (or a glob); `output` the bundle's folder, which `overwrite` allows to replace
+    (and, without `resume`, the run folder's earlier run). `license` and `data_license` are of the weights and of the
+    images, as the bundle records them; by default "unknown", or what is known of a rendered data set.
     """
 
     name: str
@@ -65,6 +68,7 @@ class HubTraining:
     device: str = "auto"
     mirror: bool = False
     resume: bool = False
+    overwrite: bool = False
     new_data: bool = False
     learning_rate: float | None = None
     r1_gamma: float | None = None
@@ -79,7 +83,8 @@ class HubTraining:
     checkpoint_minutes: float = 5.0
     compile: bool = False
     quiet: bool = False
-    license: Mapping[str, Any] = field(default_factory=dict)
+    license: str | None = None
+    data_license: str | None = None
 
     @property
     def step_images(self) -> int:
@@ -131,12 +136,17 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
     """Train, and export the bundle when the run came to its end: (result, bundle or None).
 
     A run that was interrupted leaves a checkpoint; the same call with `resume` goes on and exports at its
-    end.
+    end, and may replace the bundle that it wrote before. Raises UsageError where another hub would be replaced.
     """
     from anchor_hub.data.image_folder import ImageFolder
     from anchor_hub.modality import build_modality
 
     config, options = training.config(), training.options()
+    own = training.resume and holds_run(training.run_dir)  # a bundle there is of the run that goes on
+    check_target_is_free(
+        "hub", training.name, training.output, training.run_dir,
+        resume=training.resume, overwrite=training.overwrite or own,
+    )  # fmt: skip
     device = resolve_device(training.device)
     modality = build_modality({"name": "rgb"})
     folder = ImageFolder(training.data, modality, training.size, where=training.where, limit=training.limit)
@@ -163,33 +173,20 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
         processes=training.processes or default_processes(device, training.step_images),
         new_data=training.new_data,
     )
+    if training.overwrite and not training.resume:
+        trainer.clear_run()
     result = trainer.run(training.resume)
     if not result.finished or not trainer.is_first:
         return result, None
-    return result, recipe.export(training.output, provenance_of(training, options, trainer, result))
-
-
-def provenance_of(training: HubTraining, options: HubOptions, trainer: Trainer, result: RunResult) -> dict[str, Any]:
-    """Where the weights come from, for the bundle: data, steps, seed, settings, versions."""
-    import torch
-
-    return {
-        "command": "anchor hubs train",
-        "data": str(training.data),
-        "data_images": len(trainer.data),
-        "images_seen": result.images,
-        "steps": result.steps,
-        "minutes": round(result.minutes, 1),
-        "batch": training.step_images,
-        "seed": training.seed,
-        "precision": trainer.precision,
-        "mirror": training.mirror,
-        "device": trainer.device.type,
-        "processes": trainer.processes,
-        "options": asdict(options),
-        "anchor_hub": __version__,
-        "torch": torch.__version__,
-    }
+    data_set = rendered_data_set(training.data)
+    record = provenance(
+        "anchor hubs train", data=Path(training.data).name, data_images=len(trainer.data), images_seen=result.images,
+        steps=result.steps, minutes=round(result.minutes, 1), batch=training.step_images, seed=training.seed,
+        precision=trainer.precision, mirror=training.mirror, device=trainer.device.type, processes=trainer.processes,
+        where=training.where, data_set=data_set, options=asdict(options),
+    )  # fmt: skip
+    license = licenses(training.license, training.data_license, data_set)
+    return result, recipe.export(training.output, record, license)
 
 
 def parse_channels(text: str) -> dict[int, int]:

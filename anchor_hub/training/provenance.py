@@ -1,9 +1,18 @@
-"""Where trained weights come from: what every bundle records."""
+"""Where trained weights come from and who may use them: what every bundle records."""
 
 from __future__ import annotations
 
+import os
 import platform
+from pathlib import Path
 from typing import Any
+
+from anchor_hub.config import load_yaml
+from anchor_hub.errors import ConfigError
+
+UNKNOWN_LICENSE = "unknown"
+# Renderers whose pictures are free of photographs, and the licence these pictures come under.
+RENDERED = {"anchor_faces": "Apache-2.0 (rendered, no photographs)"}
 
 
 def provenance(command: str, **facts: Any) -> dict[str, Any]:
@@ -17,3 +26,27 @@ def provenance(command: str, **facts: Any) -> dict[str, Any]:
         "command": command, **known,
         "anchor_hub": __version__, "torch": torch.__version__, "python": platform.python_version(),
     }  # fmt: skip
+
+
+def rendered_data_set(data: str | Path) -> dict[str, Any] | None:
+    """What ``dataset.yaml`` in a folder of rendered images, or in its parent, says about them; ``None`` elsewhere.
+
+    :param data: a folder, or a glob inside of one. Other tools' files of that name count as nothing.
+    """
+    folder = Path(os.path.abspath(data))
+    folder = folder if folder.is_dir() else folder.parent
+    for path in (folder / "dataset.yaml", folder.parent / "dataset.yaml"):
+        if path.is_file():
+            try:
+                content = load_yaml(path)
+            except ConfigError:
+                continue
+            if isinstance(content, dict) and content.get("renderer") in RENDERED:
+                return content
+    return None
+
+
+def licenses(weights: str | None, data: str | None, data_set: dict[str, Any] | None) -> dict[str, str]:
+    """The ``license`` table of a bundle: what the caller says, else what the data set says, else "unknown"."""
+    rendered = RENDERED[data_set["renderer"]] if data_set is not None else None
+    return {"weights": weights or UNKNOWN_LICENSE, "data": data or rendered or UNKNOWN_LICENSE}

@@ -94,8 +94,13 @@ class Recipe(ABC):
         """Take up a state that `state_dict` gave."""
 
     @abstractmethod
-    def export(self, folder: Path, provenance: Mapping[str, Any]) -> Path:
-        """Write what was learned as a bundle into `folder`; returns the bundle's path."""
+    def export(
+        self, folder: Path, provenance: Mapping[str, Any], license: Mapping[str, Any] | None = None
+    ) -> Path:
+        """Write what was learned as a bundle into `folder`; returns the bundle's path.
+
+        `license` names the licences of the `weights` and of the `data` they were trained on.
+        """
 
 
 def resolve_precision(name: str, device: torch.device) -> str:

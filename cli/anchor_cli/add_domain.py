@@ -52,6 +52,10 @@ def add_domain(
     output: Path | None = typer.Option(
         None, "--output", "-o", help="The bundle's folder [default: domains/NAME in the home]."
     ),
+    license: str | None = typer.Option(None, help="Licence of the weights [default: unknown]."),
+    data_license: str | None = typer.Option(
+        None, help="Licence of the images [default: unknown, or the rendered data set's]."
+    ),
     workers: int = typer.Option(2, min=1, help="Threads or processes that read images."),
     processes: int | None = typer.Option(
         None, min=1, help="Processes that share the batch, one CPU thread each [default: one per core]."
@@ -98,6 +102,8 @@ def add_domain(
         workers=workers,
         processes=processes,
         skip_bad=skip_bad,
+        license=license,
+        data_license=data_license,
         quiet=quiet,
         progress=lambda: step_progress("images of the domain", quiet=quiet),
     )

@@ -30,12 +30,19 @@ def train(
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
     mirror: bool = typer.Option(False, "--mirror/--no-mirror", help="Flip half of the images left to right."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in the run folder."),
+    overwrite: bool = typer.Option(
+        False, "--overwrite", help="Replace the hub if it exists, and (without --resume) its earlier run."
+    ),
     new_data: bool = typer.Option(False, "--new-data", help="Let --resume go on with other images than before."),
     run_dir: Path | None = typer.Option(
         None, help="Checkpoints, logs, samples [default: runs/NAME in the home]."
     ),
     output: Path | None = typer.Option(
         None, "--output", "-o", help="The bundle's folder [default: hubs/NAME in the home]."
+    ),
+    license: str | None = typer.Option(None, help="Licence of the weights [default: unknown]."),
+    data_license: str | None = typer.Option(
+        None, help="Licence of the images [default: unknown, or the rendered data set's]."
     ),
     learning_rate: float | None = typer.Option(None, help="Adam's learning rate (small: 0.003, published: 0.002)."),
     r1: float | None = typer.Option(None, help="Gamma of the R1 penalty (small: 2, published: 10)."),
@@ -80,7 +87,10 @@ def train(
             device=device,
             mirror=mirror,
             resume=resume,
+            overwrite=overwrite,
             new_data=new_data,
+            license=license,
+            data_license=data_license,
             learning_rate=learning_rate,
             r1_gamma=r1,
             path_length=path_length,

@@ -84,6 +84,7 @@ def test_a_new_domain_from_a_folder_is_listed_and_translates(home, grays):
         translated = anchor("translate", *arguments)
         assert translated.exit_code == 0, translated.output
         assert len(list(Path(f"{source}-{target}").glob("*.png"))) == len(list(files.iterdir()))
+    assert open_bundle(home / "domains" / "mine").manifest.license == {"weights": "unknown", "data": "unknown"}
     record = open_bundle(home / "domains" / "mine").manifest.provenance
     assert record["command"] == "anchor add-domain" and record["data"] == "sketch-files"
     assert (record["images_seen"], record["samples"], record["seed"], record["batch"]) == (64, 10, 0, 8)
@@ -274,8 +275,9 @@ def test_a_registered_domain_is_trained_from_its_data_set(home, monkeypatch):
 
     def render(argument, *, size, count, seed, home, progress):
         made.append((argument, size))
-        folder = Path("rendered")
-        folder.mkdir(exist_ok=True)
+        folder = Path("rendered") / argument
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder.parent / "dataset.yaml").write_text("renderer: anchor_faces\nseed: 0\n")
         for index in range(count):
             points = (np.random.default_rng(index).random((68, 2)) * size).tolist()
             (folder / f"{index}.json").write_text(json.dumps({"size": [size, size], "points": points}))
@@ -287,9 +289,12 @@ def test_a_registered_domain_is_trained_from_its_data_set(home, monkeypatch):
     monkeypatch.setattr(Registry, "load", lambda self, target, what="", load=Registry.load: render
                         if target == "anchor_faces.dataset:training_folder" else load(self, target, what))  # fmt: skip
     add("landmark", "--hub", "tiny", "--count", 3, *FAST)
-    add("landmark", "--hub", "tiny", "--count", 3, *FAST, "--overwrite")
+    add("landmark", "--hub", "tiny", "--count", 3, *FAST, "--overwrite", "--license", "CC0")
     assert made == [("landmark", SIZE)] * 2
-    assert open_bundle(home / "domains" / "landmark").manifest.provenance["data"] == "rendered-faces:landmark"
+    manifest = open_bundle(home / "domains" / "landmark").manifest
+    assert manifest.provenance["data"] == "rendered-faces:landmark"
+    assert manifest.provenance["data_set"] == {"renderer": "anchor_faces", "seed": 0}
+    assert manifest.license == {"weights": "CC0", "data": "Apache-2.0 (rendered, no photographs)"}
 
 
 AUDITED = """

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
+from anchor_hub.bundle import open_bundle
 from tests.cli.running import anchor, anchor_process
 
 TINY = [
@@ -56,6 +58,40 @@ def test_a_hub_is_trained_listed_and_resumed(images: Path, fresh_home: Path) -> 
     assert anchor(*command, "--images", "16", "--mirror", "--resume").exit_code == 0
     lines = (fresh_home / "runs/mine/options.json").read_text()
     assert json.loads(lines)["mirror"] is True
+
+
+def test_an_existing_hub_is_replaced_only_on_request(images: Path, fresh_home: Path) -> None:
+    command = ["hubs", "train", "mine", "--data", str(images), *TINY, "--processes", "1", "--images", "8"]
+    bundle, run = fresh_home / "hubs" / "mine", fresh_home / "runs" / "mine"
+    assert anchor(*command).exit_code == 0
+    first = open_bundle(bundle).manifest.hub_fingerprint
+    elsewhere = ["--run-dir", str(fresh_home / "runs" / "other")]
+    for extra in ([], elsewhere, ["--resume", *elsewhere]):
+        refused = anchor_process(*command, "--seed", "1", *extra, ANCHOR_HOME=str(fresh_home))
+        assert refused.returncode == 2 and "hub 'mine' exists already" in refused.stderr, refused.stderr
+        assert "--overwrite" in refused.stderr and "Traceback" not in refused.stderr
+    assert open_bundle(bundle).manifest.hub_fingerprint == first
+    (run / "notes.txt").write_text("mine")
+    assert anchor(*command, "--seed", "1", "--overwrite").exit_code == 0
+    assert open_bundle(bundle).manifest.hub_fingerprint != first and (run / "notes.txt").is_file()
+    assert json.loads((run / "options.json").read_text())["seed"] == 1
+
+
+def test_the_licences_are_the_users_or_the_rendered_data_sets(images: Path, fresh_home: Path) -> None:
+    command = ["hubs", "train", "--data", str(images), *TINY, "--processes", "1", "--images", "4"]
+
+    def shown(name: str, *more: str) -> dict[str, Any]:
+        assert anchor(*command, name, *more).exit_code == 0
+        return json.loads(anchor("hubs", "show", name, "--json").stdout)
+
+    plain = shown("plain")
+    assert plain["license"] == {"weights": "unknown", "data": "unknown"}
+    assert plain["provenance"]["data"] == "images" and "data_set" not in plain["provenance"]
+    (images.parent / "dataset.yaml").write_text("renderer: anchor_faces\nrenderer_version: 1\nseed: 5\n")
+    rendered = shown("rendered", "--license", "MIT")
+    assert rendered["license"] == {"weights": "MIT", "data": "Apache-2.0 (rendered, no photographs)"}
+    assert rendered["provenance"]["data_set"] == {"renderer": "anchor_faces", "renderer_version": 1, "seed": 5}
+    assert shown("own", "--data-license", "CC0")["license"] == {"weights": "unknown", "data": "CC0"}
 
 
 def test_ctrl_c_saves_and_exits_130(images: Path, fresh_home: Path) -> None:
