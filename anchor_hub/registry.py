@@ -211,8 +211,9 @@ def _from_home(kind: str, folder: Path, shadowed: Registered[Any] | None) -> Reg
     manifest = open_bundle(folder, "domain").manifest
     modality = manifest.modality or {}
     hub = manifest.hub or str(manifest.architecture.get("hub") or "")
-    # A trained modality says more than a registered one (the size of landmarks' images, say), never less.
-    if shadowed is not None and dict(shadowed.spec.modality).items() <= modality.items():
+    # A trained modality says more than a registered one, never less; the size of landmarks' images is its hub's.
+    known = {key: value for key, value in shadowed.spec.modality.items() if key != "size"} if shadowed else {}
+    if shadowed is not None and known.items() <= modality.items():
         spec = replace(shadowed.spec, bundle=str(folder), hub=hub or shadowed.spec.hub, modality=modality)
     else:
         spec = DomainSpec(folder.name, hub=hub, modality=modality, bundle=str(folder))
