@@ -19,11 +19,11 @@ COUNT, SIZE = 8, 32
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    names = [name for name, _, _ in DOMAINS]
+    names = [name for name, *_ in DOMAINS]
     return render_dataset(tmp_path_factory.mktemp("set"), count=COUNT, size=SIZE, modalities=names, workers=1)
 
 
-@pytest.mark.parametrize(("name", "modality"), [(name, modality) for name, modality, _ in DOMAINS])
+@pytest.mark.parametrize(("name", "modality"), [(name, modality) for name, modality, *_ in DOMAINS])
 def test_every_domain_reads_its_folder(folder: Path, name: str, modality: dict[str, object]) -> None:
     samples = ImageFolder(folder / name, build_modality(modality), SIZE)
     assert len(samples) == COUNT
