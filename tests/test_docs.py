@@ -330,7 +330,8 @@ def test_presets_of_hubs_are_the_codes() -> None:
     from anchor_hub.training.hub_training import PRESETS
 
     rows = table("hubs.md", "preset")
-    for words, key in (("latent length D", "latent_dim"), ("learning rate", "learning_rate"), ("R1 gamma", "r1_gamma"), ("batch", "batch")):
+    keys = {"latent length D": "latent_dim", "learning rate": "learning_rate", "R1 gamma": "r1_gamma", "batch": "batch"}
+    for words, key in keys.items():
         for preset in ("small", "published"):
             assert float(rows[words][preset]) == PRESETS[preset][key], (words, preset)
 

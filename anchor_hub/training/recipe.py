@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from anchor_hub.errors import UsageError
 from anchor_hub.training.distributed import ProcessGroup
 
-Placed = TypeVar("Placed", nn.Module, Tensor)
+Placed = TypeVar("Placed", bound="Tensor | nn.Module")
 PRECISIONS = ("fp32", "bf16")
 
 
@@ -43,10 +43,10 @@ class TrainingContext:
 
     def place(self, what: Placed) -> Placed:
         """A module or images [B, C, H, W] on the run's device, in channels-last layout if the run asked for it."""
-        what = what.to(self.device)
-        if self.channels_last and (isinstance(what, nn.Module) or what.ndim == 4):
-            what = what.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return what
+        placed: Any = what.to(self.device)
+        if self.channels_last and (isinstance(placed, nn.Module) or placed.ndim == 4):
+            placed = placed.to(memory_format=torch.channels_last)
+        return placed
 
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
         """Between `backward` and the optimiser's step: gradients become their mean over all processes."""
@@ -54,12 +54,10 @@ class TrainingContext:
 
 
 class Recipe(ABC):
-    """One way of training. The trainer owns the loop, batches, precision, checkpoints, logs, pictures and
-    signals.
+    """One way of training. The trainer owns the loop, batches, precision, checkpoints, logs, pictures and signals.
 
     Torch's default random generator is seeded from (seed, step, rank) before every step and before
-    `samples`, from the seed alone before `setup`: a recipe draws from it freely and an interrupted run
-    repeats exactly.
+    `samples`, from the seed alone before `setup`: a recipe draws from it freely and an interrupted run repeats exactly.
     """
 
     name: str = ""
@@ -70,16 +68,14 @@ class Recipe(ABC):
 
     @abstractmethod
     def step(self, batch: Tensor, index: int) -> Mapping[str, float | Tensor]:
-        """Train on one batch of samples (as the modality collates them, on the run's device). `index` counts
-        from 0.
+        """Train on one batch of samples (as the modality collates them, on the run's device). `index` counts from 0.
 
         Returns the step's losses by name, as numbers or 0-dimensional tensors.
         """
 
     @abstractmethod
     def samples(self, batch: Tensor) -> Mapping[str, Tensor | Sequence[Tensor]]:
-        """Pictures to judge the training by; `batch` holds the data set's first (up to 8) samples, always
-        the same.
+        """Pictures to judge the training by; `batch` holds the data set's first (up to 8) samples, always the same.
 
         name -> uint8 [3, H, W] (a ready picture), [N, 3, H, W] (a grid), or a list of [3, H, W]: all lists
         together make one sheet, a row each.
