@@ -128,8 +128,7 @@ def _exists(kind: str, name: str, folder: Path) -> UsageError:
 
 
 def remove_bundle(kind: Kind, name: str, target: Home | None = None) -> Path:
-    """Remove a hub, domain or translator from the home; returns the folder it was in. UsageError if it is not
-    there.
+    """Remove a hub, domain or translator from the home; returns the folder it was in. UsageError if it is not there.
     """
     target = target or home()
     folder = target.folder(kind) / check_name(name)

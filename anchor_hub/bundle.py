@@ -1,5 +1,4 @@
-"""Hubs, domains and translators on disk: `bundle.yaml` + `<part>.safetensors` + a `README.md` card. Data
-only, no code.
+"""Hubs, domains and translators on disk: `bundle.yaml` + `<part>.safetensors` + a `README.md` card. Data only, no code.
 
 `bundle.yaml` holds the SHA-256 of every other file; a file is hashed when it is read, so one flipped byte is
 found. Opening a bundle reads only the manifest; weights are read part by part.
@@ -39,8 +38,7 @@ MAX_FILES = 200
 
 
 class BundleManifest(BaseModel):
-    """What `bundle.yaml` says. `files` maps each file's name to its SHA-256; `hub` is the hub's name, for
-    messages.
+    """What `bundle.yaml` says. `files` maps each file's name to its SHA-256; `hub` is the hub's name, for messages.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -254,11 +252,9 @@ def write_bundle(
 
 
 def fingerprint(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> str:
-    """SHA-256 over the configuration (canonical JSON) and each tensor's name, dtype, shape and bytes, by
-    name.
+    """SHA-256 over the configuration (canonical JSON) and each tensor's name, dtype, shape and bytes, by name.
 
-    The same weights and configuration give the same fingerprint on every device and system (bytes
-    little-endian).
+    The same weights and configuration give the same fingerprint on every device and system (bytes little-endian).
     """
     digest = hashlib.sha256()
     digest.update(json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("utf-8"))

@@ -71,8 +71,7 @@ class AnchoredDomain(Domain):
     """A domain learned by latent-space anchoring: ``z = E(x)`` and ``x = R(f(z))`` (equations 1 and 2).
 
     :param encoder: offsets ``[B, L, D]`` from the mean latent, or None for a decode-only domain.
-    :param regressor: feature maps to raw output; ``"hub"`` for the hub's own images; None for an encode-only
-        domain.
+    :param regressor: feature maps to raw output; ``"hub"`` for the hub's own images; None for an encode-only domain.
     :param structure_layers: leading W+ layers the encoder drives; default all.
     :param architecture: what :meth:`save` writes, the tables of :meth:`build`, which fills it in.
     """
@@ -114,8 +113,7 @@ class AnchoredDomain(Domain):
         regressor: Mapping[str, Any] | str | None = None,
         structure_layers: int | None = None,
     ) -> AnchoredDomain:
-        """Fresh networks from ``{"name": ..., "options": {...}}`` tables (a regressor's options need
-        ``resolutions``).
+        """Fresh networks from ``{"name": ..., "options": {...}}`` tables (a regressor's options need ``resolutions``).
 
         Channels, latent size and number of layers come from the modality and the hub, so options name only
         what is a choice. Encoders start near the mean latent. The networks are in train mode.
@@ -234,8 +232,7 @@ class AnchoredDomain(Domain):
         extras: Mapping[str, bytes] | None = None,
         overwrite: bool = False,
     ) -> Path:
-        """Write the domain's bundle (parts ``encoder`` and ``regressor`` where they exist) and return its
-        folder."""
+        """Write the domain's bundle (parts ``encoder`` and ``regressor`` where they exist) and return its folder."""
         tensors: dict[str, dict[str, Tensor]] = {}
         for part, network in (("encoder", self.encoder), ("regressor", self.regressor)):
             if isinstance(network, nn.Module):

@@ -1,5 +1,4 @@
-"""Errors a user may see. Each also derives from the natural builtin, so ordinary `except ValueError` code
-works.
+"""Errors a user may see. Each also derives from the natural builtin, so ordinary `except ValueError` code works.
 
 A message says what failed, on which file or name, and what to do. The command line prints it without a
 traceback and exits with `exit_code`: 1 where data is wrong, 2 where the call is wrong.

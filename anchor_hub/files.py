@@ -55,8 +55,7 @@ def recover_folder(folder: Path) -> None:
 def new_folder(folder: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     """Fill a temporary folder that becomes `folder` when the block ends without an error.
 
-    Raises FileExistsError where `folder` exists and `overwrite` is false, HomeError where nothing can be
-    written.
+    Raises FileExistsError where `folder` exists and `overwrite` is false, HomeError where nothing can be written.
     """
     folder = Path(folder)
     recover_folder(folder)

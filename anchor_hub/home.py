@@ -1,5 +1,4 @@
-"""The user's home folder: `$ANCHOR_HOME`, else the platform's folder for user data. Made when first written
-to.
+"""The user's home folder: `$ANCHOR_HOME`, else the platform's folder for user data. Made when first written to.
 """
 
 from __future__ import annotations
@@ -16,8 +15,7 @@ from anchor_hub.specs import check_name
 
 @dataclass(frozen=True)
 class Home:
-    """Paths below the home folder; reading them creates nothing. Works wherever a path does (`os.fspath`,
-    `/`).
+    """Paths below the home folder; reading them creates nothing. Works wherever a path does (`os.fspath`, `/`).
     """
 
     path: Path
@@ -97,8 +95,7 @@ class Home:
 
 
 def home() -> Home:
-    """The home folder in force now: `$ANCHOR_HOME` if set and not empty, else the user data folder
-    "anchor-hub".
+    """The home folder in force now: `$ANCHOR_HOME` if set and not empty, else the user data folder "anchor-hub".
 
     Raises HomeError where the system has no home folder to offer and ANCHOR_HOME is not set.
     """

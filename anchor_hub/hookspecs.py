@@ -1,5 +1,4 @@
-"""The plugin contract. A plugin is a module named in the entry-point group `anchor_hub` that implements some
-of these:
+"""The plugin contract. A plugin is a module named in the entry-point group `anchor_hub` that implements some of these:
 
     from anchor_hub import hookimpl
     from anchor_hub.specs import DomainSpec
@@ -11,8 +10,7 @@ of these:
 Every hook gets `register`, to be called once per record (`anchor_hub.specs`); the record is checked there and
 then. Hooks are called once per process, when the registry is first asked for anything. They only *name*
 things: import no torch in the plugin module, give targets as `"module:attribute"`. A module may state the
-contract's version it was written for, `ANCHOR_API = 1`; another version is refused, by name, instead of
-failing later.
+contract's version it was written for, `ANCHOR_API = 1`; another version is refused, by name, instead of failing later.
 """
 
 from __future__ import annotations
@@ -73,6 +71,5 @@ def anchor_register_recipes(register: Callable[[RecipeSpec], None]) -> None:
 
 @hookspec
 def anchor_register_commands(register: Callable[[CommandSpec], None]) -> None:
-    """Register commands: `anchor NAME` runs a Typer app, imported when called. Built-in names cannot be
-    taken.
+    """Register commands: `anchor NAME` runs a Typer app, imported when called. Built-in names cannot be taken.
     """

@@ -1,5 +1,4 @@
-"""The hub: a frozen generator, its latent statistics, and only as much of its computation as somebody asks
-for."""
+"""The hub: a frozen generator, its latent statistics, and only as much of its computation as somebody asks for."""
 
 from __future__ import annotations
 
@@ -38,8 +37,7 @@ class Hub:
     :param name: what users call the hub.
     :param fingerprint: SHA-256 over weights and configuration; computed where absent.
 
-    Gradients flow through :meth:`image`, :meth:`features` and :meth:`synthesize` to the latents, never to the
-    weights.
+    Gradients flow through :meth:`image`, :meth:`features` and :meth:`synthesize` to the latents, never to the weights.
     """
 
     def __init__(
@@ -161,8 +159,7 @@ class Hub:
         return latents if psi == 1.0 else self.mean_latent + psi * (latents - self.mean_latent)
 
     def expand(self, latents: Tensor) -> Tensor:
-        """``[B, D]``, ``[B, 1, D]`` or ``[B, L, D]`` to W+ ``[B, L, D]``. :raises ValueError: any other
-        shape."""
+        """``[B, D]``, ``[B, 1, D]`` or ``[B, L, D]`` to W+ ``[B, L, D]``. :raises ValueError: any other shape."""
         if latents.ndim == 3 and latents.shape[1] == 1:
             latents = latents[:, 0]
         if latents.shape[-1] != self.latent_dim:
@@ -224,8 +221,7 @@ class Hub:
         """Feature maps and/or the image of latents, and nothing beyond what was asked for.
 
         :param latents: as :meth:`expand` takes them.
-        :param features: resolutions of the feature maps wanted (activations right before that resolution's
-            ToRGB).
+        :param features: resolutions of the feature maps wanted (activations right before that resolution's ToRGB).
         :param image: whether to compute the image; without it, no layer finer than the finest map runs.
         :param noise: ``const`` (the stored noise images), ``random``, ``none``, or one noise image per layer.
         :raises ValueError: a resolution the hub lacks.
@@ -294,8 +290,7 @@ class Hub:
 
     @classmethod
     def load(cls, name_or_path: str | Path, device: str | torch.device = "cpu") -> Hub:
-        """A fresh hub from a registered name or a bundle's folder; weights are checked against the
-        fingerprint.
+        """A fresh hub from a registered name or a bundle's folder; weights are checked against the fingerprint.
 
         :raises HubNotFoundError: neither a registered name nor a bundle.
         :raises BundleError: a damaged bundle, one of another kind, or weights that are not the fingerprint's.

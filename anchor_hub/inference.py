@@ -217,8 +217,9 @@ def translate_files(
     :param grid: a PNG of input previews beside their translations, at most ``GRID_INPUTS`` inputs.
     :param skip_bad: go on without inputs that cannot be read; otherwise the first one ends the run.
     :param progress: called with the number of inputs done and their total.
-    :raises DataError: no input could be read. :raises ImageError: a bad input. :raises UsageError: a bad
-    combination.
+    :raises DataError: no input could be read.
+    :raises ImageError: a bad input.
+    :raises UsageError: a bad combination.
     """
     if output is None and grid is None:
         raise UsageError("nothing to write: give -o FILE_OR_FOLDER, --grid SHEET.png, or both")
@@ -301,6 +302,5 @@ def _write_grid(rows: list[list[Tensor]], run: Run, path: Path) -> None:
 
 
 def sheet_scale(size: int) -> int:
-    """How much a contact sheet enlarges pictures of that size: to about 256 px, four times at least up to 128
-    px."""
+    """How much a contact sheet enlarges pictures of that size: to about 256 px, four times at least up to 128 px."""
     return max(256 // size, 4 if size <= 128 else 1)

@@ -13,8 +13,7 @@ from anchor_hub.errors import DataError, UsageError
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file to read. ``name``: what its outputs are called after, its path below the folder given, no
-    suffix."""
+    """A file to read. ``name``: what its outputs are called after, its path below the folder given, no suffix."""
 
     index: int
     path: Path
@@ -30,8 +29,7 @@ def list_inputs(given: Sequence[str | Path], extensions: Collection[str]) -> lis
     """The files meant by paths, folders and globs, in the order given; what a folder or glob holds is sorted.
 
     Folders are searched with their subfolders (links to folders are not followed, hidden names are skipped)
-    for files of the given ``extensions``; a file named outright may have any. A file that was named twice is
-    read once.
+    for files of the given ``extensions``; a file named outright may have any. A file that was named twice is read once.
 
     :raises DataError: nothing is there under a name, or a folder holds no file of these kinds.
     """
@@ -98,8 +96,7 @@ def plan_outputs(
     ``-style1``, ``-style2``, ... is appended to each name.
 
     :param suffix: suffix of the target's files; ``suffixes``: others that it can write, too.
-    :raises UsageError: several inputs for one file, a suffix that cannot be written, or an output that is an
-    input.
+    :raises UsageError: several inputs for one file, a suffix that cannot be written, or an output that is an input.
     """
     folder = Path(output)
     as_file = bool(folder.suffix) and not folder.is_dir() and not str(output).endswith(("/", os.sep))

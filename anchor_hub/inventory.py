@@ -1,5 +1,4 @@
-"""What `anchor hubs` and `anchor domains` say: rows about bundles, verification, removal. No torch until
-verifying.
+"""What `anchor hubs` and `anchor domains` say: rows about bundles, verification, removal. No torch until verifying.
 """
 
 from __future__ import annotations
@@ -57,8 +56,7 @@ def describe_all(kind: Kind) -> list[dict[str, Any]]:
 
 
 def locate(kind: Kind, name: str) -> Bundle:
-    """The bundle of a registered name (or of a folder given as a path); an error that says how to get it
-    otherwise.
+    """The bundle of a registered name (or of a folder given as a path); an error that says how to get it otherwise.
     """
     if "/" in name or "\\" in name:
         return open_bundle(name, kind)

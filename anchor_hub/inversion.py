@@ -1,5 +1,4 @@
-"""Optimisation-based inversion, an encoder for rgb images: the latents whose image is nearest to a given
-one."""
+"""Optimisation-based inversion, an encoder for rgb images: the latents whose image is nearest to a given one."""
 
 from __future__ import annotations
 
@@ -21,8 +20,7 @@ def invert(
     start: Tensor | None = None,
     space: str = "w+",
 ) -> Tensor:
-    """W+ latents ``[B, L, D]`` whose images come near ``images``, found with Adam in whitened latent
-    coordinates.
+    """W+ latents ``[B, L, D]`` whose images come near ``images``, found with Adam in whitened latent coordinates.
 
     Minimises, for every image on its own, the squared error summed over a pyramid of resolutions (full size
     down to 8 px), plus ``regulariser`` times the mean squared whitened coordinate, which is 1 for the hub's
@@ -30,8 +28,8 @@ def invert(
 
     :param images: ``[B, 3, size, size]`` in [-1, 1], at the hub's size.
     :param lr: first step size in whitened units; it falls to zero along a cosine.
-    :param start: latents ``[B, D]`` or ``[B, L, D]`` to begin from, e.g. an encoder's; default: the mean
-    latent. :param space: ``"w+"`` optimises a code per layer, ``"w"`` one for all of them.
+    :param start: latents ``[B, D]`` or ``[B, L, D]`` to begin from, e.g. an encoder's; default: the mean latent.
+    :param space: ``"w+"`` optimises a code per layer, ``"w"`` one for all of them.
     :returns: for each image the latents of the lowest error met, the start included.
     :raises UsageError: an unknown space, images of another size, fewer than 0 steps.
     """

@@ -43,8 +43,7 @@ def prepare(
     merge_classes: Path | None = None,
     device: str = "auto",
 ) -> Job:
-    """Load what a translation needs; options that contradict each other are refused before anything is
-    loaded.
+    """Load what a translation needs; options that contradict each other are refused before anything is loaded.
 
     :param style_from: exemplar images; each gives one output per input. ``style_domain`` encodes them.
     :param style_layers: as ``parse_layers`` reads them.

@@ -1,5 +1,4 @@
-"""Reading, computing and writing at the same time: threads with bounded queues around one computing
-thread."""
+"""Reading, computing and writing at the same time: threads with bounded queues around one computing thread."""
 
 from __future__ import annotations
 
@@ -18,8 +17,7 @@ Result = TypeVar("Result")
 class Pipeline(Generic[Item, Sample, Result]):
     """Read items in threads, compute batches in the calling thread, write results in a thread.
 
-    :param read: item to sample; runs in ``readers`` threads, at most ``ahead`` batches before they are
-        needed.
+    :param read: item to sample; runs in ``readers`` threads, at most ``ahead`` batches before they are needed.
     :param compute: items and their samples, in order, to one result each; runs in the calling thread.
     :param write: item and its result; runs in one thread, in order, at most ``ahead`` batches behind.
     :param skip: called with an item that could not be read and its error, which is then left out; without it

@@ -1,5 +1,4 @@
-"""Finds hubs, domains, modalities, backends, data sets, recipes and commands by name, from plugins and the
-home.
+"""Finds hubs, domains, modalities, backends, data sets, recipes and commands by name, from plugins and the home.
 
 Nothing is opened until it is asked for: plugins register names and paths, the home is listed, manifests are
 read one by one. Precedence of one name: the user's home, then this project, then others' plugins; two others
@@ -176,8 +175,7 @@ class Registry:
 
 
 def home_bundles(kind: str) -> dict[str, Path]:
-    """Name -> folder of the bundles of `kind` in the home; manifests are not read. Empty where there is no
-    home.
+    """Name -> folder of the bundles of `kind` in the home; manifests are not read. Empty where there is no home.
     """
     try:
         folder = home().folder(kind)

@@ -1,5 +1,4 @@
-"""What plugins register: small frozen records of names, paths and import targets. No torch, no file is
-opened.
+"""What plugins register: small frozen records of names, paths and import targets. No torch, no file is opened.
 
 A target is `"module:attribute"`, imported when it is first used. Names are lower-case ASCII, so that they are
 safe as file names on every system and never look like one another.
@@ -29,8 +28,7 @@ MAX_SUMMARY = 500
 
 
 def check_name(name: object, what: str = "name") -> str:
-    """`name`, if it is usable as a hub's, domain's or plugin's name; raises UsageError saying the rule
-    otherwise.
+    """`name`, if it is usable as a hub's, domain's or plugin's name; raises UsageError saying the rule otherwise.
     """
     if not isinstance(name, str):
         raise UsageError(f"{what} must be text, not {type(name).__name__}")
@@ -143,8 +141,7 @@ class BackendSpec(Spec):
 
 @dataclass(frozen=True)
 class DatasetSpec(Spec):
-    """A data set; `target(argument, *, size, count, seed, home, progress)` returns the folder its files lie
-    in.
+    """A data set; `target(argument, *, size, count, seed, home, progress)` returns the folder its files lie in.
     """
 
     target: str = ""
@@ -155,8 +152,7 @@ RECIPE_KINDS = ("hub", "domain", "translator")
 
 @dataclass(frozen=True)
 class RecipeSpec(Spec):
-    """A training recipe; `target` is a class deriving from `anchor_hub.training.Recipe`; `kind` is what it
-    exports.
+    """A training recipe; `target` is a class deriving from `anchor_hub.training.Recipe`; `kind` is what it exports.
     """
 
     target: str = ""

@@ -18,8 +18,7 @@ _RANGE = re.compile(r"(\d{1,3})(-(\d{1,3})?)?")
 
 
 def random_styles(hub: Hub, n: int, *, seed: int = 0, truncation: float = 1.0, start: int = 0) -> Tensor:
-    """Styles number ``start`` to ``start + n - 1`` of ``seed``: W+ ``[n, L, D]``, one mapped sample in all
-    layers.
+    """Styles number ``start`` to ``start + n - 1`` of ``seed``: W+ ``[n, L, D]``, one mapped sample in all layers.
 
     :param truncation: 1 leaves the samples alone, 0 makes each of them the mean latent.
     """
@@ -35,8 +34,7 @@ def check_truncation(truncation: float) -> float:
 
 
 def parse_layers(text: str, num_latents: int) -> tuple[int, ...]:
-    """``"6-9"``, ``"0,3-5"``, ``"6-"`` to ascending layer numbers; layers count from 0, ranges include both
-    ends.
+    """``"6-9"``, ``"0,3-5"``, ``"6-"`` to ascending layer numbers; layers count from 0, ranges include both ends.
 
     :raises UsageError: not of that form, or a layer the hub does not have.
     """
@@ -69,8 +67,7 @@ def default_style_layers(source: Domain) -> tuple[int, ...]:
 
 
 def check_exemplar_layers(domain: Domain, layers: tuple[int, ...]) -> None:
-    """:raises UsageError: the exemplar's domain has nothing but the mean latent in some of the style
-    layers."""
+    """:raises UsageError: the exemplar's domain has nothing but the mean latent in some of the style layers."""
     missing = [layer for layer in layers if layer >= domain.structure_layers]
     if missing:
         raise UsageError(

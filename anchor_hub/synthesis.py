@@ -74,8 +74,7 @@ def synthesize_set(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write a data set of ``count`` random latents seen by every domain, whole or not at all, and return its
-    folder.
+    """Write a data set of ``count`` random latents seen by every domain, whole or not at all, and return its folder.
 
     ``<output>/<domain>/000000.png`` and so on, with the same names in every domain; ``latents.safetensors``
     with ``w [count, D]`` (truncated already); ``dataset.yaml`` with the hub, the domains' modalities and the

@@ -32,8 +32,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def check_header(data: bytes, where: object) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Name -> (dtype, shape) of a .safetensors file's tensors; BundleError naming `where` for anything
-    unusual.
+    """Name -> (dtype, shape) of a .safetensors file's tensors; BundleError naming `where` for anything unusual.
     """
 
     def bad(reason: str) -> BundleError:
@@ -123,8 +122,7 @@ def _check_expected(tensors: Mapping[str, Tensor], expected: Mapping[str, Any], 
 def read(data: bytes, where: object, expected: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
     """Tensors of a .safetensors file given as bytes, on the CPU; floating ones become float32.
 
-    expected: see `Bundle.tensors`. Raises BundleError naming `where` (header, names, shapes, dtypes, NaN or
-    Inf).
+    expected: see `Bundle.tensors`. Raises BundleError naming `where` (header, names, shapes, dtypes, NaN or Inf).
     """
     check_header(data, where)
     import safetensors
@@ -151,8 +149,7 @@ def read(data: bytes, where: object, expected: Mapping[str, Any] | None = None) 
 
 
 def write(tensors: Mapping[str, Tensor], where: object) -> bytes:
-    """The bytes of a .safetensors file: tensors by name, no metadata. BundleError for what `read` would
-    refuse.
+    """The bytes of a .safetensors file: tensors by name, no metadata. BundleError for what `read` would refuse.
     """
     import safetensors.torch
     import torch

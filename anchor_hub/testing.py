@@ -1,5 +1,4 @@
-"""The contract suite: checks that a plugin's author runs on what the plugin brings, each raising
-ContractError.
+"""The contract suite: checks that a plugin's author runs on what the plugin brings, each raising ContractError.
 
 from anchor_hub import load_domain, testing
 
@@ -145,8 +144,7 @@ def check_modality(modality: Modality, samples: Tensor) -> None:
 
 
 def check_domain(domain: Domain, images: Tensor | None = None) -> None:
-    """A domain encodes and decodes as it says, and leaves the hub, the random state and torch's settings
-    alone.
+    """A domain encodes and decodes as it says, and leaves the hub, the random state and torch's settings alone.
 
     images: network input `[B, input_channels, H, W]`; two random ones of the hub's size by default.
     """
@@ -188,8 +186,7 @@ def _check_tensor(value: Any, shape: tuple[int, ...], hub: Any, where: str) -> N
 
 @contextmanager
 def unchanged(hub: Any) -> Iterator[None]:
-    """Raise ContractError if the block changes the hub, torch's global random state, threads or default
-    dtype.
+    """Raise ContractError if the block changes the hub, torch's global random state, threads or default dtype.
     """
     import torch
 

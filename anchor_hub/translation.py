@@ -85,8 +85,7 @@ class AnchorTranslator(Translator):
     def decode(
         self, latents: Tensor, *, style: Tensor | None = None, style_layers: Sequence[int] | None = None
     ) -> Tensor:
-        """W+ latents ``[B, L, D]``, with ``style`` (see :meth:`translate`) in its layers, to raw target
-        output."""
+        """W+ latents ``[B, L, D]``, with ``style`` (see :meth:`translate`) in its layers, to raw target output."""
         with torch.no_grad(), _memory_errors():
             if style is not None:
                 layers = default_style_layers(self.source) if style_layers is None else style_layers
@@ -120,11 +119,9 @@ class AnchorTranslator(Translator):
         :param style: ``[D]``, ``[B or 1, D]`` or ``[B or 1, L, D]``; None and no ``seed``: the mean latent's
             appearance.
         :param seed: without a ``style``, takes the random style number 0 of that seed for all images.
-        :param style_layers: W+ layers the style replaces; default: those that the source's encoder leaves
-            alone.
+        :param style_layers: W+ layers the style replaces; default: those that the source's encoder leaves alone.
         :param truncation: of the random style (1: none); the encoded structure is never truncated.
-        :raises UsageError: a style, but the source's encoder drives every layer and no ``style_layers`` are
-            given.
+        :raises UsageError: a style, but the source's encoder drives every layer and no ``style_layers`` are given.
         """
         if style is None and seed is not None:
             style = random_styles(self.hub, 1, seed=seed, truncation=truncation)
@@ -163,8 +160,7 @@ def translator(
     hub: Hub | None = None,
     device: str | torch.device = "auto",
 ) -> AnchorTranslator:
-    """The anchor translator between two domains, by name, bundle folder or object; loads these two and their
-    hub.
+    """The anchor translator between two domains, by name, bundle folder or object; loads these two and their hub.
 
     :raises DomainNotFoundError: no such domain, or one not trained on this machine yet.
     :raises HubMismatchError: the domains belong to different hubs (found out before any weight is read).
@@ -211,17 +207,17 @@ def translate(
 ) -> list[Translated]:
     """Translate files, folders, globs or samples and return the results, nothing being written.
 
-    :param inputs: paths, or samples as the source's modality has them (rgb: uint8 ``[3, H, W]``; label maps:
-    ids
+    :param inputs: paths, or samples as the source's modality has them (rgb: uint8 ``[3, H, W]``; label maps: ids
         ``[1, H, W]``) at the hub's size.
-    :param styles: random styles per input; with a ``seed`` at least one; 0 and no seed: the mean latent's
-    appearance. :param vary: random styles of its own for every input, instead of the same ones for all.
+    :param styles: random styles per input; with a ``seed`` at least one; 0 and no seed: the mean latent's appearance.
+    :param vary: random styles of its own for every input, instead of the same ones for all.
     :param truncation: of the random styles (1: none).
     :param style_layers: W+ layers that styles replace; default: those that the source's encoder leaves alone.
-    :param style_from: exemplar images whose style to take instead of random ones, encoded by
-    ``style_domain``. :param invert: steps of optimisation-based refinement (rgb sources).
-    :returns: one result per input and style, input by input; ``.image`` is a picture, ``.save(path)`` writes
-    it. :raises ImageError: an input cannot be read. :raises HubMismatchError: domains of different hubs.
+    :param style_from: exemplar images whose style to take instead of random ones, encoded by ``style_domain``.
+    :param invert: steps of optimisation-based refinement (rgb sources).
+    :returns: one result per input and style, input by input; ``.image`` is a picture, ``.save(path)`` writes it.
+    :raises ImageError: an input cannot be read.
+    :raises HubMismatchError: domains of different hubs.
     """
     from anchor_hub import inference, jobs
 

@@ -7,8 +7,7 @@ A case is a folder ``tests/golden/<name>`` holding
 * ``tensors.safetensors``: the inputs (``in/...``), the expected outputs (``out/...``, computed in float64,
   stored as float32) and the entries whose rule is ``given`` (``given/...``).
 
-Weights are not stored: each is rebuilt from its name, so a model of tens of millions of parameters costs
-kilobytes.
+Weights are not stored: each is rebuilt from its name, so a model of tens of millions of parameters costs kilobytes.
 
     case = load_case("stylegan2_rosinality_g", dtype=torch.float64)
     model.load_state_dict(converted(case.state))
@@ -113,8 +112,7 @@ def assert_parity(
     """Fail unless ``actual`` agrees with the stored numbers to the tolerance of its own dtype.
 
     float32: :func:`relative_error` at most 1e-4. float64: :func:`float64_error` at most 1e-8 (see there for
-    why the half spacing of the stored float32 is allowed on top). Shapes must be equal; everything must be
-    finite.
+    why the half spacing of the stored float32 is allowed on top). Shapes must be equal; everything must be finite.
     """
     assert tuple(actual.shape) == tuple(expected.shape), (
         f"{what}: shape {tuple(actual.shape)}, stored {tuple(expected.shape)}"

@@ -3,8 +3,7 @@
 A file is a ``torch.save`` of a dict: ``translator`` (or ``state_dict``) holds the whole model with the
 prefixes ``encoder.``, ``decoder.`` (a StyleGAN2 generator in the rosinality layout), ``regressor.`` and, in
 the variants with a fine-tuned generator, ``decoder2.`` (the frozen original); beside it ``latent_avg`` ``[L,
-D]`` (``[1, D]`` in W), ``opts`` and, from training, ``imageD`` and ``latentD``. Nothing of the file is
-executed.
+D]`` (``[1, D]`` in W), ``opts`` and, from training, ``imageD`` and ``latentD``. Nothing of the file is executed.
 
 To translate from domain A to B take encoder and mean latent of A's file, regressor and generator of B's.
 """

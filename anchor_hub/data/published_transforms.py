@@ -1,8 +1,7 @@
 """The published pre- and post-processing of latent-space anchoring, number for number.
 
 For reproducing published results only. It resizes label maps with bilinear interpolation, so false classes
-appear along boundaries, and flips them without exchanging left and right: the project's own modalities do
-neither.
+appear along boundaries, and flips them without exchanging left and right: the project's own modalities do neither.
 """
 
 from __future__ import annotations

@@ -250,8 +250,7 @@ def _from_floats(image: Image.Image, path: str | Path) -> Image.Image:
 
 
 def crop_box(width: float, height: float, fit: str) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) of what becomes the square: all of it (``stretch``), or its middle
-    (``crop``)."""
+    """(left, top, right, bottom) of what becomes the square: all of it (``stretch``), or its middle (``crop``)."""
     if fit == "stretch":
         return 0.0, 0.0, float(width), float(height)
     side = min(width, height)

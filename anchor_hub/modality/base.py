@@ -32,8 +32,7 @@ class Modality(ABC):
     A *sample* is one compact tensor on the CPU; a batch of them has one dimension more. What networks
     take and give is float32 ``[B, C, H, W]``. All methods are safe in threads.
 
-    :param fit: how files that are not square become square: ``stretch`` (the published way) or ``crop`` (the
-        middle).
+    :param fit: how files that are not square become square: ``stretch`` (the published way) or ``crop`` (the middle).
     """
 
     #: Its name in the registry.

@@ -48,14 +48,11 @@ class LatentDiscriminator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """A small patch discriminator: images ``[B, C, H, W] -> logits [B, 1, H/2**n, W/2**n]``; one verdict per
-    patch.
+    """A small patch discriminator: images ``[B, C, H, W] -> logits [B, 1, H/2**n, W/2**n]``; one verdict per patch.
 
-    :param in_channels: channels of the images; classes where it sees softmax probabilities against one-hot
-        maps.
+    :param in_channels: channels of the images; classes where it sees softmax probabilities against one-hot maps.
     :param width: channels after the first convolution; they double per layer up to ``8 * width``.
-    :param num_layers: strided 4x4 convolutions n; the receptive field is 10, 22, 46 px for n = 1, 2, 3 and so
-        on.
+    :param num_layers: strided 4x4 convolutions n; the receptive field is 10, 22, 46 px for n = 1, 2, 3 and so on.
 
     Without normalisation on purpose: R1 or lazy R1 keeps it smooth, and batches of two work.
     """

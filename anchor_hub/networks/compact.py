@@ -1,8 +1,7 @@
 """A compact encoder for small hubs (16 to 256 px), about two million parameters at the default width.
 
 Strided residual convolutions shrink the image to 4x4; every predicted code then pools the last two maps with
-its own learned attention, next to a dense summary of the 4x4 map, so that pose and layout are not averaged
-away.
+its own learned attention, next to a dense summary of the 4x4 map, so that pose and layout are not averaged away.
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ LARGEST_INPUT = 256
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm with groups of 16 (or 8) channels where they divide: independent of the batch and of its
-    mixture."""
+    """GroupNorm with groups of 16 (or 8) channels where they divide: independent of the batch and of its mixture."""
     size = next((size for size in (16, 8) if channels % size == 0), channels)
     return nn.GroupNorm(channels // size, channels)
 
@@ -64,8 +62,7 @@ class CodeAttention(nn.Module):
 class CompactEncoder(nn.Module):
     """Images to latent offsets for hubs of 16 to 256 px, light enough to train on two CPU cores.
 
-    :param in_channels: channels of the input: 3 RGB, 1 gray or drawn landmarks, the classes of a one-hot
-        label map.
+    :param in_channels: channels of the input: 3 RGB, 1 gray or drawn landmarks, the classes of a one-hot label map.
     :param num_latents: W+ layers L of the hub.
     :param latent_dim: D of the hub.
     :param space: ``w+`` (``num_codes`` codes) or ``w`` (one code, repeated for all layers).
@@ -153,8 +150,7 @@ class CompactEncoder(nn.Module):
             return torch.einsum("bkc,kcd->bkd", pooled.float(), self.weight.float()) + self.bias.float()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Offsets ``[B, L, D]``, float32, of images ``[B, C, S, S]``; rows past ``num_codes`` repeat the last
-        code."""
+        """Offsets ``[B, L, D]``, float32, of images ``[B, C, S, S]``; rows past ``num_codes`` repeat the last code."""
         codes = self.codes(images)
         missing = self.num_latents - self.num_codes
         if missing == 0:

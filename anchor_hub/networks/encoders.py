@@ -15,8 +15,7 @@ ENCODERS: dict[str, type[nn.Module]] = {"psp": PSPEncoder, "compact": CompactEnc
 
 
 def build_encoder(name: str, **options: Any) -> nn.Module:
-    """An encoder by name with its constructor's options; ``encoder(images [B, C, S, S]) -> offsets [B, L,
-    D]``.
+    """An encoder by name with its constructor's options; ``encoder(images [B, C, S, S]) -> offsets [B, L, D]``.
 
     :raises NotFoundError: no encoder of that name.
     """

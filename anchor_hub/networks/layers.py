@@ -1,5 +1,4 @@
-"""Building blocks shared by the networks: equalised linear and convolution layers, FIR resampling,
-activation.
+"""Building blocks shared by the networks: equalised linear and convolution layers, FIR resampling, activation.
 
 All layers are plain differentiable torch operations: second derivatives (R1, path lengths), autocast and
 channels-last memory format work as for torch's own layers.

@@ -44,8 +44,7 @@ class SqueezeExcite(nn.Module):
 
 
 class ResidualUnit(nn.Module):
-    """One IR-SE unit ``[B, in, H, W] -> [B, out, ceil(H/stride), ceil(W/stride)]``; no activation after the
-    sum."""
+    """One IR-SE unit ``[B, in, H, W] -> [B, out, ceil(H/stride), ceil(W/stride)]``; no activation after the sum."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -120,10 +119,8 @@ class Map2Style(nn.Module):
 class PSPEncoder(nn.Module):
     """Images to latent offsets with the published IR-SE-50 pSp encoder.
 
-    :param in_channels: 3 for RGB, the number of classes for one-hot label maps, 1 for sketches and drawn
-        landmarks.
-    :param num_latents: W+ layers L of the hub (``2 * log2(resolution) - 2``: 18 at 1024 px, 14 at 256, 10 at
-        64).
+    :param in_channels: 3 for RGB, the number of classes for one-hot label maps, 1 for sketches and drawn landmarks.
+    :param num_latents: W+ layers L of the hub (``2 * log2(resolution) - 2``: 18 at 1024 px, 14 at 256, 10 at 64).
     :param latent_dim: D, 512 in every published hub.
     :param space: ``w+`` predicts one offset per layer; ``w`` predicts one and repeats it.
     :param input_size: side of the square input in pixels, a power of two of at least 16. It fixes the number
@@ -132,8 +129,7 @@ class PSPEncoder(nn.Module):
     :param head: ``pyramid`` (default in W+), ``dense`` (W+) or ``pooled`` (default, and only choice, in W).
     :param label_dim: with ``pooled``, length of a class vector appended to the pooled features (BigGAN hubs).
     :param stride: stride of the first unit of every group of the body.
-    :raises ConfigError: on an unknown space or head, a head that does not fit the space, or a bad
-        ``input_size``.
+    :raises ConfigError: on an unknown space or head, a head that does not fit the space, or a bad ``input_size``.
 
     Equation 1 of the paper, z = E(x), up to the mean latent that the caller adds.
     """

@@ -37,8 +37,7 @@ def layer_activations(
 ) -> tuple[Tensor, list[Tensor]]:
     """A generator's image and all its activations: the 4x4 constant, then every styled convolution's output.
 
-    Entry ``2 k`` and ``2 k + 1`` (k > 0) are the maps of resolution ``4 * 2 ** k``; 256 px has entries 12 and
-    13.
+    Entry ``2 k`` and ``2 k + 1`` (k > 0) are the maps of resolution ``4 * 2 ** k``; 256 px has entries 12 and 13.
     """
     activations = [generator.synthesis.constant.expand(latents.shape[0], -1, -1, -1)]
     hooks = [
@@ -80,8 +79,7 @@ def aggregate(activations: Sequence[Tensor], how: Literal["single", "concat"] | 
 
 
 def mix_layers(codes: Tensor, other: Tensor, layers: Sequence[int], alpha: float = 1.0) -> Tensor:
-    """Codes ``[B, L, D]`` with the given layers replaced by (or, ``alpha`` < 1, blended with) those of
-    ``other``."""
+    """Codes ``[B, L, D]`` with the given layers replaced by (or, ``alpha`` < 1, blended with) those of ``other``."""
     mixed = codes.clone()
     index = list(layers)
     mixed[:, index] = alpha * other[:, index] + (1 - alpha) * codes[:, index]

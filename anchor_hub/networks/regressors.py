@@ -4,8 +4,7 @@ The published ones see one pixel at a time (1x1 convolutions), except ``residual
 regressor which is too strong corrupts the anchoring. ``compact`` is ours, for small hubs: coarse to fine over
 several resolutions.
 
-All return raw values: class logits for label maps, values nominally in [-1, 1] (unclamped, no tanh) for
-images.
+All return raw values: class logits for label maps, values nominally in [-1, 1] (unclamped, no tanh) for images.
 """
 
 from __future__ import annotations
@@ -40,14 +39,12 @@ class Regressor(nn.Module):
     """Base of all regressors: ``forward(features) -> raw output [B, out_channels, H, W]``.
 
     :param channels: channels of the hub's feature maps by resolution; only ``resolutions`` are looked at.
-    :param resolutions: the maps it reads. Several are resized to one size (bilinear) and concatenated, coarse
-        first.
+    :param resolutions: the maps it reads. Several are resized to one size (bilinear) and concatenated, coarse first.
     :param out_channels: classes of a label map, 3 for RGB, 1 for sketches and drawn landmarks.
     :param output_size: side of the output in pixels; ``None`` keeps the size of the largest map read.
     :raises ConfigError: no resolution, or one that ``channels`` lacks.
 
-    ``resolutions`` (ascending) tells a caller which maps to compute; ``in_channels`` is their sum of
-    channels.
+    ``resolutions`` (ascending) tells a caller which maps to compute; ``in_channels`` is their sum of channels.
     """
 
     resolutions: tuple[int, ...]
@@ -107,8 +104,7 @@ class PixelwiseBlock(nn.Module):
 
 
 class PixelwiseRegressor(Regressor):
-    """The published ``shallow``, ``shallow-wide``, ``deep``, ``deeper`` and ``deep14``: 1x1 convolutions
-    only.
+    """The published ``shallow``, ``shallow-wide``, ``deep``, ``deeper`` and ``deep14``: 1x1 convolutions only.
 
     :param widths: channels of the hidden layers, see :data:`PUBLISHED_WIDTHS`.
     """
@@ -233,11 +229,9 @@ class CompactRegressor(Regressor):
     the small face hub).
 
     :param width: channels at the finest map; they double per coarser map up to ``4 * width``.
-    :param convs: 3x3 convolutions per resolution, or one number for each, coarse first. 0 keeps a level
-        pixel-wise.
+    :param convs: 3x3 convolutions per resolution, or one number for each, coarse first. 0 keeps a level pixel-wise.
 
-    The output is raw (no tanh). Where ``output_size`` is not the finest map's, the output is resized at the
-    end.
+    The output is raw (no tanh). Where ``output_size`` is not the finest map's, the output is resized at the end.
     """
 
     def __init__(

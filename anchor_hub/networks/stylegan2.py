@@ -147,8 +147,7 @@ def mix_styles(w1: Tensor, w2: Tensor, crossover: int | Tensor, num_latents: int
 
     Args:
         w1, w2: ``[B, D]`` or ``[B, L, D]``.
-        crossover: 0 to L; an int, or an integer tensor ``[B]`` with one crossover per sample.
-        num_latents: L.
+        crossover: 0 to L; an int, or an integer tensor ``[B]`` with one crossover per sample. num_latents: L.
 
     Returns:
         ``[B, L, D]``.
@@ -198,8 +197,7 @@ class Mapping(nn.Module):
 
 
 class StyledConv(nn.Module):
-    """Modulated and demodulated 3x3 convolution, noise, bias, leaky ReLU times sqrt(2); optionally doubling
-    the size.
+    """Modulated and demodulated 3x3 convolution, noise, bias, leaky ReLU times sqrt(2); optionally doubling the size.
 
     ``y = sqrt(2) f( d * conv(s * x, w / sqrt(9 in)) + strength * noise + b )``, ``s = affine(latent)``.
     Doubling: transposed convolution of stride 2, then the FIR filter [1, 3, 3, 1] of gain 4.
@@ -251,8 +249,7 @@ class StyledConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """Modulated 1x1 convolution without demodulation, plus bias, plus the upsampled image of the resolution
-    below."""
+    """Modulated 1x1 convolution without demodulation, plus bias, plus the upsampled image of the resolution below."""
 
     def __init__(self, in_channels: int, image_channels: int, latent_dim: int) -> None:
         super().__init__()
@@ -265,8 +262,7 @@ class ToRGB(nn.Module):
     def forward(self, x: Tensor, latent: Tensor, image: Tensor | None) -> Tensor:
         """``[B, in, R, R]``, ``[B, D]`` and the image ``[B, C, R/2, R/2]`` so far to ``[B, C, R, R]``.
 
-        The image is summed up in the parameters' precision, also under autocast: bfloat16 has too few grey
-        levels.
+        The image is summed up in the parameters' precision, also under autocast: bfloat16 has too few grey levels.
         """
         style = self.affine(latent) * self.weight_scale
         # With three output channels, per-sample weights are cheaper than scaling the whole feature map.
@@ -297,8 +293,7 @@ class SynthesisBlock(nn.Module):
 class Synthesis(nn.Module):
     """The synthesis network g: W+ to images, with skip connections between the ToRGB outputs.
 
-    Layer codes: styled convolution i reads code i; each ToRGB reads the code of the styled convolution after
-    it.
+    Layer codes: styled convolution i reads code i; each ToRGB reads the code of the styled convolution after it.
     """
 
     def __init__(self, config: StyleGAN2Config) -> None:
@@ -452,8 +447,7 @@ class Generator(nn.Module):
             features: resolutions whose activations right before ToRGB to return; True for all.
             generator: source of the random noise.
             up_to: stop after this resolution; an image is then the one accumulated so far, ``[B, C, up_to,
-            up_to]``. image: whether to compute the image. Without it, only what the features need is
-            computed.
+            up_to]``. image: whether to compute the image. Without it, only what the features need is computed.
 
         Raises:
             ValueError: latents, noise, features or up_to do not fit the architecture.

@@ -102,8 +102,7 @@ def minibatch_stddev(x: Tensor, group: int, features: int = 1) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions, the second halving the resolution, plus a linear skip: ``(y + skip) /
-    sqrt(2)``."""
+    """Two 3x3 convolutions, the second halving the resolution, plus a linear skip: ``(y + skip) / sqrt(2)``."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()

@@ -1,10 +1,8 @@
 """Losses of latent-space anchoring: the published terms, and the additions that keep latents inside the hub.
 
 Latents are ``[B, L, D]`` W+ codes with the mean latent already added (or ``[B, D]``); every loss is a scalar
-with weight 1. The published objective is ``sum of weight * term`` (equation 5); its weights per modality are
-in
-:mod:`anchor_hub.training.anchor_presets`. Reductions follow the published code where the paper leaves them
-    open.
+with weight 1. The published objective is ``sum of weight * term`` (equation 5); its weights per modality are in
+:mod:`anchor_hub.training.anchor_presets`. Reductions follow the published code where the paper leaves them open.
 """
 
 from __future__ import annotations
@@ -37,8 +35,7 @@ def reconstruction_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 # --- latent terms ------------------------------------------------------------------------------------------
 def latent_norm(latents: Tensor, mean: Tensor | None = None) -> Tensor:
-    """Equation 3: mean over the batch of ``||latent - mean||_2``, not squared; for W+ the norm over all L x D
-    entries.
+    """Equation 3: mean over the batch of ``||latent - mean||_2``, not squared; for W+ the norm over all L x D entries.
 
     ``mean``: ``[D]``, ``[L, D]`` or ``None`` (no centring, as for the z of BigGAN).
     """
@@ -47,11 +44,9 @@ def latent_norm(latents: Tensor, mean: Tensor | None = None) -> Tensor:
 
 
 def latent_norm_over_layers(latents: Tensor) -> Tensor:
-    """The published code's latent norm for a network without a mean latent: ``sum(||latent||_2 over axis 1) /
-    B``.
+    """The published code's latent norm for a network without a mean latent: ``sum(||latent||_2 over axis 1) / B``.
 
-    For z ``[B, D]`` it equals :func:`latent_norm`; for W+ the norm runs over the layers and is summed over
-    channels.
+    For z ``[B, D]`` it equals :func:`latent_norm`; for W+ the norm runs over the layers and is summed over channels.
     """
     return latents.norm(dim=1).sum() / latents.shape[0]
 
@@ -64,8 +59,7 @@ def attention_norm(gates: Tensor) -> Tensor:
 
 # --- adversarial terms (equation 4, in the non-saturating logistic form of the published code) -------------
 def adversarial_generator(fake_logits: Tensor) -> Tensor:
-    """``mean softplus(-D(fake))``: of images G(E(x)) (image adversarial) or of latent rows (latent
-    adversarial)."""
+    """``mean softplus(-D(fake))``: of images G(E(x)) (image adversarial) or of latent rows (latent adversarial)."""
     return F.softplus(-fake_logits).mean()
 
 
@@ -88,8 +82,7 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
 
 
 def style_loss(features: Tensor, target: Tensor) -> Tensor:
-    """MSE of per-channel means plus MSE of per-channel standard deviations (unbiased, 1e-5 inside the
-    root)."""
+    """MSE of per-channel means plus MSE of per-channel standard deviations (unbiased, 1e-5 inside the root)."""
     mean, deviation = _channel_statistics(features)
     target_mean, target_deviation = _channel_statistics(target)
     return F.mse_loss(mean, target_mean) + F.mse_loss(deviation, target_deviation)
@@ -109,16 +102,13 @@ def _channel_statistics(features: Tensor) -> tuple[Tensor, Tensor]:
 
 # --- staying inside the hub: ours --------------------------------------------------------------------------
 def whitening_matrix(covariance: Tensor, *, floor: float = 1e-2) -> Tensor:
-    """``W = V diag(max(e, floor * mean(e)))^(-1/2)`` of a covariance ``[D, D] = V diag(e) V^T``; float32
-    ``[D, D]``.
+    """``W = V diag(max(e, floor * mean(e)))^(-1/2)`` of a covariance ``[D, D] = V diag(e) V^T``; float32 ``[D, D]``.
 
     ``(w - mean) @ W`` has unit covariance for mapped samples, except along directions whose variance is below
     ``floor`` times the average: W is nearly flat there, and without the floor a tiny step out of it would
-    outweigh everything else. Eigenvectors come in float64, so the result does not depend on the precision of
-    training.
+    outweigh everything else. Eigenvectors come in float64, so the result does not depend on the precision of training.
 
-    :raises ConfigError: not a square symmetric finite matrix, no variance at all, or a floor that is not
-        positive.
+    :raises ConfigError: not a square symmetric finite matrix, no variance at all, or a floor that is not positive.
     """
     if covariance.dim() != 2 or covariance.shape[0] != covariance.shape[1]:
         raise ConfigError(f"whitening: covariance must be [D, D], got {tuple(covariance.shape)}")
@@ -151,15 +141,13 @@ def mahalanobis(latents: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
     published norm it charges little along directions in which the hub varies, and much along those in which
     it never does.
 
-    ``latents`` ``[B, L, D]`` or ``[B, D]``; ``mean`` ``[D]``; ``whitening`` ``[D, D]`` from
-    :func:`whitening_matrix`.
+    ``latents`` ``[B, L, D]`` or ``[B, D]``; ``mean`` ``[D]``; ``whitening`` ``[D, D]`` from :func:`whitening_matrix`.
     """
     return whiten(latents, mean, whitening).square().mean()
 
 
 def latent_consistency(encoded: Tensor, sampled: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
-    """``mean ||(E(R(G(w))) - w) W||^2``: what a sampled latent w becomes after decoding to the domain and
-    encoding.
+    """``mean ||(E(R(G(w))) - w) W||^2``: what a sampled latent w becomes after decoding to the domain and encoding.
 
     ``encoded`` ``[B, L, D]``; ``sampled`` ``[B, L, D]`` or ``[B, D]`` (one code for all layers). Mean over
     all entries: about 2 for an encoder that returns unrelated samples, 0 for a perfect cycle.

@@ -1,7 +1,6 @@
 """Losses and small rules of StyleGAN2 training, one function per equation.
 
-Karras et al. (2019, arXiv:1812.04948; 2020, arXiv:1912.04958), Goodfellow et al. (2014), Mescheder et al.
-(2018).
+Karras et al. (2019, arXiv:1812.04948; 2020, arXiv:1912.04958), Goodfellow et al. (2014), Mescheder et al. (2018).
 """
 
 from __future__ import annotations
@@ -45,8 +44,7 @@ def path_lengths(
     noise: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Path lengths ``sqrt( mean_l sum_d (d sum(images * y) / d latents)_ld^2 )``, ``y ~ N(0, 1) / sqrt(H
-    W)``.
+    """Path lengths ``sqrt( mean_l sum_d (d sum(images * y) / d latents)_ld^2 )``, ``y ~ N(0, 1) / sqrt(H W)``.
 
     The paper's ``||J_w^T y||`` for W+ codes: each layer's copy of the code counts on its own.
 
@@ -98,8 +96,7 @@ def lazy_adam_settings(
 
 
 def ema_decay(batch_size: int, half_life_images: float = 10_000.0) -> float:
-    """Decay per step whose half-life is ``half_life_images`` images: ``0.5 ** (batch_size /
-    half_life_images)``.
+    """Decay per step whose half-life is ``half_life_images`` images: ``0.5 ** (batch_size / half_life_images)``.
 
     The published 0.99778 is this formula with a batch of 32.
     """

@@ -128,8 +128,7 @@ class HubRecipe(Recipe):
         )
         self.fast_discriminator = torch.compile(self.discriminator) if self.compile else self.discriminator
 
-    # -- one step
-    # --------------------------------------------------------------------------------------------------
+    # -- one step ------------------------------------------------------------------------------------------------------
 
     def step(self, batch: Tensor, index: int) -> Mapping[str, float | Tensor]:
         options = self.options
@@ -212,8 +211,7 @@ class HubRecipe(Recipe):
         self.context.average_gradients(module.parameters())
         optimizer.step()
 
-    # -- what the trainer asks for
-    # ---------------------------------------------------------------------------------
+    # -- what the trainer asks for -------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def samples(self, batch: Tensor) -> Mapping[str, Tensor]:

@@ -15,8 +15,7 @@ from anchor_hub.errors import ConfigError
 class Ranger(Optimizer):
     """Ranger as published with latent-space anchoring (version 20.4.11 defaults).
 
-    Step t of a parameter p with gradient g (tensors of more than one dimension: ``g -= mean of g per first
-    index``):
+    Step t of a parameter p with gradient g (tensors of more than one dimension: ``g -= mean of g per first index``):
 
     * ``v = b2 v + (1 - b2) g^2``, ``m = b1 m + (1 - b1) g``;
     * ``N_max = 2 / (1 - b2) - 1``, ``N = N_max - 2 t b2^t / (1 - b2^t)``;
@@ -24,8 +23,7 @@ class Ranger(Optimizer):
       ``r = sqrt((1 - b2^t) (N-4)/(N_max-4) (N-2)/N N_max/(N_max-2)) / (1 - b1^t)``;
       else ``p -= lr m / (1 - b1^t)`` (the first five steps with ``b2 = 0.999``: no division by the gradient's
       size);
-    * whenever ``t % k == 0``: ``slow += alpha (p - slow)``, ``p = slow``; slow starts as p before its first
-      update.
+    * whenever ``t % k == 0``: ``slow += alpha (p - slow)``, ``p = slow``; slow starts as p before its first update.
 
     All state (step, m, v, slow) is in ``state_dict``, so training resumes exactly.
 

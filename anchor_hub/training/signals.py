@@ -11,8 +11,7 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 class StopSignals:
-    """While active, the first SIGINT or SIGTERM only sets `.exit_code` (130 or 143); a second one acts as
-    usual.
+    """While active, the first SIGINT or SIGTERM only sets `.exit_code` (130 or 143); a second one acts as usual.
 
     Signals reach the main thread only; elsewhere this does nothing.
     """

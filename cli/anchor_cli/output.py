@@ -20,8 +20,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns padded with spaces, so that `cut`, `grep` and eyes can read them; the last column is not
-    padded.
+    """Columns padded with spaces, so that `cut`, `grep` and eyes can read them; the last column is not padded.
     """
     lines = [tuple(header), *(tuple(printable(cell) for cell in row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]

@@ -1,5 +1,4 @@
-"""The command-line reference, made from the commands themselves: `python -m anchor_cli.reference
-docs/cli.md`.
+"""The command-line reference, made from the commands themselves: `python -m anchor_cli.reference docs/cli.md`.
 
 Written from the parameters, not from the printed help, whose layout changes with Typer's version.
 """

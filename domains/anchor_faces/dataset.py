@@ -13,8 +13,7 @@
     DIR/dataset.yaml          how it was rendered
 
 The name is the sample's index. Sample i of a seed is always the same picture, so a data set can be grown,
-resumed after an interruption and given further modalities later; what is there already is never rendered
-again.
+resumed after an interruption and given further modalities later; what is there already is never rendered again.
 """
 
 from __future__ import annotations

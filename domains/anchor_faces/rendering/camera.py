@@ -1,8 +1,7 @@
 """The camera: where it stands, the rays it casts, and the way back from space to pixels.
 
 The world has x to the image's right, y up, z towards the camera, in head units; the head frame is the world
-turned by the pose. The camera looks along -z from ``DISTANCE`` and follows the face a little, as portrait
-crops do.
+turned by the pose. The camera looks along -z from ``DISTANCE`` and follows the face a little, as portrait crops do.
 """
 
 from __future__ import annotations

@@ -273,11 +273,9 @@ FACTOR_NAMES = tuple(factor.name for factor in FACTOR_TABLE)
 
 
 def sample_factors(seed: int, index: int) -> Factors:
-    """Draw the factors of sample ``index`` of data set ``seed``: ``{name: int | float | str}`` in the
-    table's order.
+    """Draw the factors of sample ``index`` of data set ``seed``: ``{name: int | float | str}`` in the table's order.
 
-    The same (seed, index) always gives the same factors. Both must be at least 0, otherwise ValueError is
-    raised.
+    The same (seed, index) always gives the same factors. Both must be at least 0, otherwise ValueError is raised.
     """
     if seed < 0 or index < 0:
         raise UsageError(f"seed and index must be at least 0, got seed {seed} and index {index}")

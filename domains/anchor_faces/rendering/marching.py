@@ -50,12 +50,10 @@ def march(
     relaxation: float,
     secant: bool,
 ) -> tuple[Tensor, Tensor]:
-    """March rays from ``start``; returns (distance along the ray, whether a surface was met), ``[samples,
-    rays]``.
+    """March rays from ``start``; returns (distance along the ray, whether a surface was met), ``[samples, rays]``.
 
     A ray stops when it is closer than ``tolerance`` to a surface or beyond ``far``. With ``secant`` the
-    step near a surface is divided by the slope seen in the step before, which ends the long crawl of
-    grazing rays.
+    step near a surface is divided by the slope seen in the step before, which ends the long crawl of grazing rays.
     """
     result, hit = start.clone(), torch.zeros_like(valid)
     enough = 6 + 0.0015 * valid.sum(1)  # so few rays left in a sample are not worth more steps

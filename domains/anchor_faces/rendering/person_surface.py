@@ -1,8 +1,7 @@
 """What a person's surfaces look like and which class they belong to.
 
 Every function here paints the hits of one body: x, y, z are 1-D tensors of positions in the head frame,
-``p`` the sample's parameters as floats. Labels come from the same coordinates as colours, so they agree to
-the pixel.
+``p`` the sample's parameters as floats. Labels come from the same coordinates as colours, so they agree to the pixel.
 """
 
 from __future__ import annotations

@@ -37,8 +37,7 @@ class Hits:
 def trace(scene: Scene, key_light: Tensor, sharpness: Tensor, size: int) -> list[Hits]:
     """Trace all samples of a scene at ``size`` pixels, ``SUPERSAMPLING`` squared rays per pixel.
 
-    ``key_light`` ``[3, samples, 1]`` points towards the main light in the head frame, ``sharpness``
-    ``[samples, 1]``.
+    ``key_light`` ``[3, samples, 1]`` points towards the main light in the head frame, ``sharpness`` ``[samples, 1]``.
     """
     p = scene.parameters
     rays_across = size * SUPERSAMPLING
