@@ -27,6 +27,14 @@ def test_statistics_are_those_of_mapped_samples():
     assert torch.allclose(mean + white @ hub.colouring()[1], w, atol=1e-4)
 
 
+def test_the_floor_of_whitening_bounds_flat_directions():
+    covariance = torch.diag(torch.tensor([1.0, 0.5, 0.0] + [1e-12] * (LATENT - 3)))
+    hub = Hub(tiny_generator(), torch.zeros(LATENT), covariance, name="flat")
+    whitening = hub.whitening(0.1)[1]
+    assert torch.allclose(whitening.diagonal(), torch.tensor([1.0, 0.5] + [0.1] * (LATENT - 2)).rsqrt())
+    assert torch.equal(whitening, whitening.diagonal().diag())
+
+
 def test_a_seeded_sample_depends_on_its_number_alone():
     hub = tiny_hub()
     many = hub.sample_z(7, seed=3)

@@ -57,19 +57,7 @@ def attention_norm(gates: Tensor) -> Tensor:
     return gates.abs().sum() / gates.shape[0]
 
 
-# --- adversarial terms (equation 4, in the non-saturating logistic form of the published code) -------------
-def adversarial_generator(fake_logits: Tensor) -> Tensor:
-    """``mean softplus(-D(fake))``: of images G(E(x)) (image adversarial) or of latent rows (latent adversarial)."""
-    return F.softplus(-fake_logits).mean()
-
-
-def adversarial_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """``mean softplus(-D(real)) + mean softplus(D(fake))``. Published training multiplies it by the generator
-    term's weight too, which matters: Ranger's first steps do not divide by the gradient's size.
-    """
-    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
-
-
+# --- adversarial terms (equation 4): d_logistic and g_nonsaturating of gan_losses, on images or on rows of latents ---
 def latent_rows(latents: Tensor) -> Tensor:
     """W+ codes ``[B, L, D]`` as rows ``[B * L, D]`` for the latent discriminator."""
     return latents.reshape(-1, latents.shape[-1])
@@ -101,32 +89,6 @@ def _channel_statistics(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 # --- staying inside the hub: ours --------------------------------------------------------------------------
-def whitening_matrix(covariance: Tensor, *, floor: float = 1e-2) -> Tensor:
-    """``W = V diag(max(e, floor * mean(e)))^(-1/2)`` of a covariance ``[D, D] = V diag(e) V^T``; float32 ``[D, D]``.
-
-    ``(w - mean) @ W`` has unit covariance for mapped samples, except along directions whose variance is below
-    ``floor`` times the average: W is nearly flat there, and without the floor a tiny step out of it would
-    outweigh everything else. Eigenvectors come in float64, so the result does not depend on the precision of training.
-
-    :raises ConfigError: not a square symmetric finite matrix, no variance at all, or a floor that is not positive.
-    """
-    if covariance.dim() != 2 or covariance.shape[0] != covariance.shape[1]:
-        raise ConfigError(f"whitening: covariance must be [D, D], got {tuple(covariance.shape)}")
-    if floor <= 0 or not torch.isfinite(covariance).all():
-        raise ConfigError(f"whitening: needs a positive floor (got {floor}) and a finite covariance")
-    matrix = covariance.detach().double()
-    if not torch.allclose(matrix, matrix.T, rtol=1e-4, atol=1e-6 * float(matrix.abs().max())):
-        raise ConfigError("whitening: covariance is not symmetric; pass the covariance of mapped samples")
-    eigenvalues, eigenvectors = torch.linalg.eigh((matrix + matrix.T) / 2)
-    average = eigenvalues.clamp_min(0).mean()
-    if average <= 0:
-        raise ConfigError(
-            "whitening: the covariance is zero; compute it from at least a few hundred mapped samples"
-        )
-    scales = eigenvalues.clamp_min(floor * float(average)).rsqrt()
-    return (eigenvectors * scales).float()
-
-
 def whiten(latents: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
     """``(latents - mean) @ whitening`` in float32, whatever the autocast; ``[..., D]`` in and out."""
     with torch.autocast(latents.device.type, enabled=False):
@@ -141,7 +103,8 @@ def mahalanobis(latents: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
     published norm it charges little along directions in which the hub varies, and much along those in which
     it never does.
 
-    ``latents`` ``[B, L, D]`` or ``[B, D]``; ``mean`` ``[D]``; ``whitening`` ``[D, D]`` from :func:`whitening_matrix`.
+    ``latents`` ``[B, L, D]`` or ``[B, D]``; ``mean`` ``[D]`` and ``whitening`` ``[D, D]`` from
+    :meth:`~anchor_hub.hub.Hub.whitening`.
     """
     return whiten(latents, mean, whitening).square().mean()
 

@@ -22,6 +22,7 @@ from anchor_hub.domain import HUB_DECODER, AnchoredDomain
 from anchor_hub.errors import ConfigError, UsageError
 from anchor_hub.hub import Hub
 from anchor_hub.modality import Modality
+from anchor_hub.modality.pictures import from_unit
 from anchor_hub.networks.anchor_discriminators import PatchDiscriminator
 from anchor_hub.networks.regressors import Regressor
 from anchor_hub.networks.stylegan2 import mix_styles
@@ -265,7 +266,7 @@ class AnchorRecipe(Recipe):
         sampled = hub.sample(len(batch), seed=self.context.seed)
 
         def pictures(images: Tensor) -> list[Tensor]:
-            return list(((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu())
+            return list(from_unit(images).cpu())
 
         def read(codes: Tensor) -> list[Tensor]:
             return [self.modality.preview(s) for s in self.modality.from_network(domain.decode(codes).float().cpu())]

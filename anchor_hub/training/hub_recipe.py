@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from anchor_hub.errors import UsageError
+from anchor_hub.modality.pictures import from_unit
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, mix_styles
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
 from anchor_hub.training.average import WeightAverage, average_decay
@@ -222,8 +223,8 @@ class HubRecipe(Recipe):
             for z in self.shown.split(self.context.batch):
                 latents = network.mapping(z.to(self.context.device))
                 rows.append(network.synthesis(latents, noise="const").image)
-        images = torch.cat([row for row in rows if row is not None]).float()
-        return {"hub": ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu()}
+        images = torch.cat([row for row in rows if row is not None])
+        return {"hub": from_unit(images).cpu()}
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -24,6 +24,7 @@ from anchor_hub.networks.stylegan2_discriminator import Discriminator, Discrimin
 from anchor_hub.training import anchor_losses as losses
 from anchor_hub.training.anchor_options import check_weights
 from anchor_hub.training.anchor_presets import published_preset
+from anchor_hub.training.gan_losses import d_logistic, g_nonsaturating
 from anchor_hub.training.ranger import Ranger
 
 if TYPE_CHECKING:
@@ -125,11 +126,11 @@ class PublishedObjective:
             terms["attention_norm"] = losses.attention_norm(gates.float())
         if "latent_discriminator" in self.discriminators:
             logits = self.discriminators["latent_discriminator"](losses.latent_rows(latents))
-            terms["latent_adversarial"] = losses.adversarial_generator(logits)
+            terms["latent_adversarial"] = g_nonsaturating(logits)
         if "image_discriminator" in self.discriminators:
             with context.autocast():
                 logits = self.discriminators["image_discriminator"](picture)
-            terms["image_adversarial"] = losses.adversarial_generator(logits.float())
+            terms["image_adversarial"] = g_nonsaturating(logits.float())
         optimizer = self.optimizers["networks"]
         optimizer.zero_grad(set_to_none=True)
         losses.weighted_total(terms, weights).backward()
@@ -147,7 +148,7 @@ class PublishedObjective:
         critic, optimizer = self.discriminators[f"{kind}_discriminator"], self.optimizers[f"{kind}_discriminator"]
         optimizer.zero_grad(set_to_none=True)
         with self.context.autocast():
-            loss = losses.adversarial_discriminator(critic(reals).float(), critic(fakes).float())
+            loss = d_logistic(critic(reals).float(), critic(fakes).float())
         (loss * self.weights[f"{kind}_adversarial"]).backward()
         self._update(optimizer)
         return loss.detach()
