@@ -22,7 +22,7 @@ def fsync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def write_file(path: Path | str, data: bytes) -> Path:
+def write_file(path: Path | str, data: bytes | memoryview) -> Path:
     """Write `data` to `path` atomically (temporary file beside it, fsync, rename). Raises OSError."""
     path = Path(path)
     temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.tmp")

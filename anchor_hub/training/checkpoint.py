@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from anchor_hub.errors import CheckpointError, TrainingError
+from anchor_hub.files import write_file
 
 PATTERN = "step-*.pt"
 
@@ -46,8 +46,8 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any], keep: int
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # The hash goes first: a checkpoint is there only once it can be checked.
-        _write_durably(_hash_path(path), f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode())
-        _write_durably(path, content)
+        write_file(_hash_path(path), f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode())
+        write_file(path, content)
         for old in _newest_first(folder)[keep:]:
             old.unlink(missing_ok=True)
             _hash_path(old).unlink(missing_ok=True)
@@ -93,19 +93,6 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or "step" not in state:
         raise CheckpointError(f"{path.name} is no training checkpoint (no step in it)")
     return state
-
-
-def _write_durably(path: Path, content: bytes | memoryview) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from anchor_hub.data.writing import encode_image, to_pillow
+from anchor_hub.files import write_file
 
 COLUMNS, PADDING = 8, 2
 
@@ -47,9 +49,4 @@ def tile(pictures: Tensor, columns: int = COLUMNS, padding: int = PADDING) -> Te
 
 
 def _write(picture: Tensor, path: Path) -> Path:
-    from PIL import Image
-
-    temporary = path.with_name(f".{path.name}.part")
-    Image.fromarray(picture.permute(1, 2, 0).contiguous().cpu().numpy()).save(temporary, format="PNG")
-    os.replace(temporary, path)
-    return path
+    return write_file(path, encode_image(to_pillow(picture)))  # not write_image: the trainer explains an OSError

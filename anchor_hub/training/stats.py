@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from anchor_hub.files import write_file
 
 
 class StatsLog:
@@ -42,9 +43,7 @@ class StatsLog:
     def cut_after(self, step: int) -> None:
         """Keep the lines up to `step`: the steps after it are about to be trained again."""
         kept = [line for line in self.read() if line.get("step", 0) <= step]
-        temporary = self.path.with_name(f".{self.path.name}.part")
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
-        os.replace(temporary, self.path)
+        write_file(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
 
 class LossMeter:

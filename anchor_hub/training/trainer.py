@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from anchor_hub.errors import CheckpointError, DeviceError, TrainingError, UsageError
+from anchor_hub.files import write_file
 from anchor_hub.training.batches import BatchLoader, BatchPlan
 from anchor_hub.training.checkpoint import load_newest_checkpoint, save_checkpoint
 from anchor_hub.training.distributed import ProcessGroup
@@ -248,7 +249,7 @@ class Trainer:
     def _record(self, group: ProcessGroup, options: dict[str, Any], step: int) -> None:
         if group.is_first:
             self.log.cut_after(step)
-            _write_text(self.run_dir / "options.json", json.dumps(options, indent=2) + "\n")
+            write_file(self.run_dir / "options.json", (json.dumps(options, indent=2) + "\n").encode())
 
     def _find_checkpoint(self, options: dict[str, Any], resume: bool) -> Any:
         recorded = self._recorded_options()
@@ -380,9 +381,3 @@ class Trainer:
             f"{names} became NaN or infinite in the {self.batch}-image step before step {step}; {good}. Go on with "
             f"--resume, or start afresh with a lower learning rate or --precision fp32"
         )
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, "utf-8")
-    temporary.replace(path)

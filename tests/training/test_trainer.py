@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from anchor_hub.errors import CheckpointError, TrainingError, UsageError
+from anchor_hub.files import write_file
 from anchor_hub.training import checkpoint as checkpoint_module
 from tests.training.tiny import final_state, pictures, same, train
 
@@ -160,7 +161,11 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_says_what_to_do(tmp_path: P
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(checkpoint_module.os, "fsync", full)
+    def write(path: Path, data: bytes) -> Path:  # the disk is full once the first checkpoint is due
+        monkeypatch.setattr(os, "fsync", full)
+        return write_file(path, data)
+
+    monkeypatch.setattr(checkpoint_module, "write_file", write)
     with pytest.raises(TrainingError, match=r"No space left.*--resume.*step-00000003\.pt"):
         train(tmp_path, images=48, resume=True)
     monkeypatch.undo()
