@@ -22,7 +22,7 @@ class AlignedWeights:
     reconstruction: float = 1.0  # R(F(E(x))) against x, with the modality's own loss
     mahalanobis: float = 0.1  # E(x) stays among the hub's latents (whitened squared distance to their mean)
     consistency: float = 0.3  # E(R(F(w))) finds w again (whitened)
-    adversarial: float = 0.1  # R(F(w)) looks like an image of the domain
+    adversarial: float = 0.3  # R(F(w)) looks like an image of the domain
     edges: float = 0.3  # edges of x and G(E(x)), of R(F(w)) and G(w), lie in the same places
     regions: float = 0.0  # label maps: one region of the map is of one colour in the picture
 
@@ -91,7 +91,7 @@ class AnchorOptions:
 
 # By modality: what the terms weigh unless told otherwise. Measured, see docs/results.md.
 ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
-    "segmentation": AlignedWeights(regions=0.5),
+    "segmentation": AlignedWeights(adversarial=0.5, regions=0.2),
     "landmarks": AlignedWeights(edges=0.2),
     "gray": AlignedWeights(reconstruction=10.0, edges=0.5),
     "rgb": AlignedWeights(reconstruction=10.0),

@@ -35,6 +35,7 @@ from anchor_hub.training.recipe import Recipe, TrainingContext
 from anchor_hub.training.structure import edge_agreement_loss, region_colour_loss
 
 WHITENING_FLOOR = 1e-3  # of the largest eigenvalue: what varies less than that cannot be seen in the picture
+TRUNCATIONS = (0.3, 1.0)  # of the sampled latents: from nearly the mean latent to the hub's full variety
 R1_EVERY = 8
 R1_GAMMA = 0.1
 LEARNING_RATE = 1e-3  # of the aligned objective
@@ -170,6 +171,20 @@ class AnchorRecipe(Recipe):
         with torch.no_grad():
             return self.hub.map(z)
 
+    def _sampled_latents(self, count: int) -> tuple[Tensor, Tensor]:
+        """Latents such as other domains' encoders give: ``(structure codes [C, L, D], latents [count, L, D])``.
+
+        The first C = half of them have one code in all structure layers and another one above, which is what this
+        domain's encoder can find again; the others change codes at any layer, since encoders may use every layer of W+.
+        All are pulled towards the mean latent by random amounts: encoders stay closer to it than samples do.
+        """
+        hub, pure = self.hub, (count + 1) // 2
+        pull = torch.empty(2, count, 1, device=self.context.device).uniform_(*TRUNCATIONS)
+        first, second = (self.mean + pull[k] * (self._random_latents(count) - self.mean) for k in range(2))
+        crossover = torch.randint(1, hub.num_latents + 1, (count,))
+        crossover[:pure] = self.domain.structure_layers
+        return hub.expand(first[:pure]), mix_styles(first, second, crossover, hub.num_latents)
+
     def _codes(self, inputs: Tensor) -> Tensor:
         """The encoder's final codes ``[B, L, D]``: offsets plus the hub's mean latent, float32."""
         with self.context.autocast():
@@ -194,15 +209,15 @@ class AnchorRecipe(Recipe):
         terms["mahalanobis"] = mahalanobis(codes, self.mean, self.whitening)
 
         # The hub's own latents: the regressor has never seen a true image for them, so it is told what one looks like.
-        sampled = hub.expand(self._random_latents(count))
-        latents = torch.cat([sampled[:, :structure], hub.expand(self._random_latents(count))[:, structure:]], dim=1)
+        sampled, latents = self._sampled_latents(count)
         with torch.no_grad(), self.context.autocast():
             drawn = hub.synthesize(latents, features=resolutions, image=needs_picture, noise="random")
         with self.context.autocast():
             output = self.regressor(drawn.features)  # type: ignore[misc]
         fakes = self.modality.as_input(output.float())
         if weights.consistency:
-            found = self._codes(fakes)[:, :structure]
+            pure = len(sampled)
+            found = self._codes(fakes[:pure])[:, :structure]
             terms["consistency"] = latent_consistency(found, sampled[:, :structure], self.mean, self.whitening)
         if weights.adversarial:
             with self.context.autocast():
