@@ -82,7 +82,7 @@ def parse_manifest(text: str, where: str) -> BundleManifest:
         check_name(manifest.name, "the bundle's name")
     except (ConfigError, UsageError) as error:
         message = str(error) if str(error).startswith(where) else f"{where}: {error}"
-        raise BundleError(f"{message}. Install the bundle again from where it came") from error
+        raise BundleError(f"{message.rstrip('.')}. Install the bundle again from where it came") from error
     if len(manifest.files) > MAX_FILES:
         raise BundleError(f"{where}: lists {len(manifest.files)} files, the limit is {MAX_FILES}")
     seen: dict[str, str] = {}

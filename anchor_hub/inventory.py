@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anchor_hub.archive import remove_bundle
-from anchor_hub.bundle import Bundle, Kind, open_bundle
+from anchor_hub.bundle import MANIFEST, Bundle, Kind, open_bundle
 from anchor_hub.errors import AnchorError, UsageError
 from anchor_hub.home import home
 from anchor_hub.registry import Registered, registry
@@ -58,9 +58,11 @@ def describe_all(kind: Kind) -> list[dict[str, Any]]:
 def locate(kind: Kind, name: str) -> Bundle:
     """The bundle of a registered name (or of a folder given as a path); an error that says how to get it otherwise.
     """
-    if "/" in name or "\\" in name:
+    found = names(kind)
+    # As for `--from` and `--hub`: a registered name wins over a bundle's folder of that name right here.
+    if "/" in name or "\\" in name or (name not in found and Path(name, MANIFEST).is_file()):
         return open_bundle(name, kind)
-    record = names(kind)[name]
+    record = found[name]
     if record.bundle is None:
         how = (
             f"`anchor add-domain {name}` trains it"

@@ -188,14 +188,18 @@ def collect(module: Any, name: str = "plugin") -> tuple[list[str], dict[str, lis
     for hook, (kind, wanted) in HOOKS.items():
         if hook not in hooks:
             continue
-        register = _Register(hook, wanted)
+        register, returned = _Register(hook, wanted), None
         try:
-            getattr(manager.hook, hook)(register=register)
+            returned = getattr(manager.hook, hook)(register=register)
         except Exception as error:
             if not register.problem:
                 raise PluginError(f"its hook {hook} raises {type(error).__name__}: {error}") from error
         if register.problem:
             raise PluginError(f"its hook {hook}: {register.problem}")
+        if returned:  # pluggy leaves None out
+            raise PluginError(
+                f"its hook {hook} returns a value, which nobody reads: let it call register({wanted.__name__}(...))"
+            )
         if register.specs:
             specs[kind] = register.specs
     return hooks, specs

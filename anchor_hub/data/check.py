@@ -168,7 +168,8 @@ def check_folder(
     if gray and len(gray) == report.readable:
         report.warnings.append("all pictures are gray: perhaps --modality gray (or segmentation) is meant")
     if 0 < report.readable < FEW_FILES:
-        report.warnings.append(f"there are only {report.readable} readable files")
+        how_many = "is only 1 readable file" if report.readable == 1 else f"are only {report.readable} readable files"
+        report.warnings.append(f"there {how_many}")
     if counts is not None:
         _describe_classes(report, counts, modality)
     return report

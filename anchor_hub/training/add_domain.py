@@ -204,6 +204,7 @@ def add_domain(
     check_target_is_free("domain", plan.name, target, run, resume=resume, overwrite=overwrite)
     options = AnchorOptions.from_dict(plan.options)
     where = resolve_device(device)
+    precision = resolve_precision(precision, where)
     hub = load_hub(plan.hub, where)
     recipe = plan_recipe(plan, hub, options)  # wrong options are told before an hour of reading
     with progress() if progress is not None else nullcontext() as update:
@@ -216,7 +217,7 @@ def add_domain(
     trainer = Trainer(
         recipe, samples, recipe.modality, run,
         batch=plan.batch, total_images=plan.images, max_minutes=plan.max_minutes, seed=plan.seed,
-        precision=resolve_precision(precision, where), device=where, mirror=plan.mirror, workers=workers,
+        precision=precision, device=where, mirror=plan.mirror, workers=workers,
         processes=processes or default_processes(where, plan.batch), options=recorded_options(plan, recipe),
         quiet=quiet,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -88,4 +89,9 @@ def main() -> Any:
     """The script `anchor`."""
     from typer.main import get_command
 
-    return get_command(app).main()
+    try:
+        command = get_command(app)  # loads the plugins, which can take a while
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+    return command.main()

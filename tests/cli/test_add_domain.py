@@ -183,9 +183,6 @@ def test_names_that_say_too_little(home, grays, arguments, message):
 def test_wrong_options_end_before_any_image_is_read(home, grays, monkeypatch, arguments, message):
     for file in grays.iterdir():
         file.write_text("would be an error if it were read")
-    if arguments[0] == "--precision":  # decided when the trainer is set up
-        shutil.rmtree(grays)
-        folder_of("sketch")
     before = fingerprints(home)
     assert message in add_gray(*arguments, code=2)
     assert fingerprints(home) == before

@@ -75,6 +75,22 @@ def test_errors_name_the_fix(fresh_home: Path, arguments: list[str], code: int, 
     assert result.exit_code == code and message in result.stderr and result.stderr.count("\n") == 1
 
 
+def test_a_bundle_folder_right_here_needs_no_slash(
+    fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_hub(fresh_home / "hubs" / "tiny")
+    tiny_hub(tmp_path / "here")
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "bundle.yaml").write_text("a registered name wins over a folder")
+    monkeypatch.chdir(tmp_path)
+    assert anchor("hubs", "verify", "here", "tiny").stdout == "here: ok\ntiny: ok\n"
+    with (tmp_path / "here" / "bundle.yaml").open("a") as file:
+        file.write("extra: 1\n")
+    damaged = anchor("hubs", "show", "here")
+    assert damaged.exit_code == 1 and "here/bundle.yaml: unknown key 'extra'" in damaged.stderr
+    assert ".." not in damaged.stderr
+
+
 def test_export_install_remove(fresh_home: Path, tmp_path: Path) -> None:
     tiny_domain(fresh_home / "domains" / "spot")
     assert anchor("domains", "export", "spot", "-o", str(tmp_path)).exit_code == 0

@@ -64,3 +64,18 @@ def test_load_plugins(tmp_path: Path) -> None:
     }
     assert "stranger" not in shown[""] and "stranger" in shown["stranger"]
     assert all("builtin" in text for text in shown.values())
+
+
+def test_an_interrupt_while_plugins_load(tmp_path: Path) -> None:
+    site = install_plugin(tmp_path / "site", "raise KeyboardInterrupt")
+    done = anchor_process("hubs", "list", PYTHONPATH=str(site))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
+
+
+def test_a_hook_that_returns_its_records_is_told_to_register_them(tmp_path: Path) -> None:
+    source = (
+        "from anchor_hub import hookimpl\nfrom anchor_hub.specs import DomainSpec\n"
+        "@hookimpl\ndef anchor_register_domains():\n    return [DomainSpec('dog', hub='faces-64')]\n"
+    )
+    done = anchor_process("plugins", PYTHONPATH=str(install_plugin(tmp_path / "site", source)))
+    assert "let it call register(DomainSpec(...))" in done.stdout
