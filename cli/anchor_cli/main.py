@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
+import signal
 import sys
 from collections.abc import Mapping
+from types import FrameType
 from typing import Any
 
 import typer
@@ -85,10 +88,25 @@ def anchor(
         print(context.get_help())
 
 
+def _end_on_sigterm() -> None:
+    """Let SIGTERM unwind as Ctrl-C does (exit 143), so that staging folders go; forked helpers just die of it."""
+    owner = os.getpid()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == owner:
+            sys.exit(143)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, end)
+
+
 def main() -> Any:
     """The script `anchor`."""
     from typer.main import get_command
 
+    _end_on_sigterm()
     try:
         command = get_command(app)  # loads the plugins, which can take a while
     except KeyboardInterrupt:

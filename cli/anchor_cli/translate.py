@@ -91,6 +91,8 @@ def translate(
         return
     written = sum(len(result.outputs) for result in results)
     if output is not None:
-        note(f"{written} file{'s' if written != 1 else ''} written to {output}")
+        # Several styles of one input are called after FILE, but none of them is FILE.
+        named = written == 1 or not Path(output).suffix or Path(output).is_dir()
+        note(f"{written} file{'s' if written != 1 else ''} written to {output if named else Path(output).parent}")
     if grid is not None:
         note(f"contact sheet: {grid}")

@@ -70,7 +70,7 @@ def test_the_same_command_twice_writes_the_same_bytes(home, masks, tmp_path):
 
 def test_one_file_to_one_file_and_to_styles(home, masks, tmp_path):
     translate(masks / "0.png", "-o", "face.png")
-    translate(masks / "0.png", "-o", "face.png", "--styles", 3)
+    assert "3 files written to .\n" in translate(masks / "0.png", "-o", "face.png", "--styles", 3)
     assert sorted(path.name for path in tmp_path.glob("face*")) == [
         "face-style1.png",
         "face-style2.png",
@@ -341,7 +341,8 @@ def test_as_a_process(home, masks, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_ctrl_c_leaves_no_partial_file_and_exits_130(home, tmp_path):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_leave_no_partial_file(home, tmp_path, sent, code):
     many = tmp_path / "many"
     for index in range(60):
         write_sample("face", many / f"{index}.png", seed=index)
@@ -363,8 +364,8 @@ def test_ctrl_c_leaves_no_partial_file_and_exits_130(home, tmp_path):
     while not list(tmp_path.glob(".anchor-*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".anchor-*"))
