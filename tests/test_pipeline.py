@@ -88,14 +88,14 @@ def test_reading_stays_within_bounds():
 
 def test_reading_overlaps_computing_and_writing():
     def slow(*_):
-        time.sleep(0.02)
+        time.sleep(0.06)
         return 0
 
     def compute(members, samples):
-        time.sleep(0.02 * len(members))
+        time.sleep(0.06 * len(members))
         return samples
 
     started = time.perf_counter()
     Pipeline(slow, compute, slow, batch=2, readers=1).run(range(16))
     elapsed = time.perf_counter() - started
-    assert elapsed < 0.75 * 3 * 16 * 0.02, "one after the other takes 0.96 s"
+    assert elapsed < 0.75 * 3 * 16 * 0.06, "one after the other takes 2.88 s"

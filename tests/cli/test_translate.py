@@ -329,7 +329,9 @@ def test_translating_changes_no_bundle(home, masks):
 
 
 def script(*arguments: object, **options) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from anchor_cli.main import main; main()", *map(str, arguments)]
+    # A shell's background job hands on an ignored SIGINT; a user's terminal does not.
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", start + "from anchor_cli.main import main; main()", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
