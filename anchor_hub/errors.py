@@ -104,10 +104,6 @@ class RecipeNotFoundError(NotFoundError):
     """No training recipe of that name."""
 
 
-class TranslatorNotFoundError(NotFoundError):
-    """No translator of that name."""
-
-
 class CommandNotFoundError(NotFoundError):
     """No command of that name."""
 

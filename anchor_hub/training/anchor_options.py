@@ -1,4 +1,4 @@
-"""What can be set when a domain is anchored, with the defaults that measured best (docs/results.md)."""
+"""What can be set when a domain is anchored, and the defaults (docs/results.md says what they achieve)."""
 
 from __future__ import annotations
 
@@ -80,16 +80,12 @@ class AnchorOptions:
             prepared["resolutions"] = tuple(prepared["resolutions"])
         return cls(**prepared)
 
-    def with_values(self, **values: Any) -> AnchorOptions:
-        """A copy with the given fields replaced; ``None`` leaves a field as it is."""
-        return replace(self, **{k: v for k, v in values.items() if v is not None})
-
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able copy, for the bundle's provenance and the run's options."""
         return {**asdict(self), "resolutions": list(self.resolutions)}
 
 
-# By modality: what the terms weigh unless told otherwise. Measured, see docs/results.md.
+# By modality: what the terms weigh unless told otherwise; docs/results.md says what they achieve.
 ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
     "segmentation": AlignedWeights(adversarial=0.5, regions=0.2),
     "landmarks": AlignedWeights(edges=0.2),

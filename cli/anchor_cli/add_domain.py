@@ -18,7 +18,7 @@ def add_domain(
     merge_classes: Path | None = typer.Option(None, help="Label maps: YAML file that merges classes."),
     hub: str | None = typer.Option(None, help="The hub to anchor to [default: the domain's, or the bundled one]."),
     objective: str | None = typer.Option(
-        None, help="aligned (the default, measures best) or published (the paper's equation 5)."
+        None, help="aligned (the default) or published (the paper's equation 5)."
     ),
     encoder: str | None = typer.Option(None, help="compact or psp."),
     regressor: str | None = typer.Option(

@@ -28,11 +28,6 @@ def test_a_table_round_trips_through_json():
     assert AnchorOptions.from_dict(AnchorOptions().to_dict()) == AnchorOptions()
 
 
-def test_with_values_replaces_what_is_given():
-    options = AnchorOptions(codes=2).with_values(structure_layers=4, codes=None)
-    assert (options.codes, options.structure_layers) == (2, 4)
-
-
 @pytest.mark.parametrize(
     ("table", "message"),
     [

@@ -25,12 +25,7 @@ WHISKER_BRIGHTNESS, WHISKER_STRENGTH = 0.92, 0.75
 def cat_surface(hits: Hits, p: Parameters, light: Lights) -> Surface:
     """Paint all hits of one cat. Changes ``hits.shadow`` and ``hits.occlusion`` inside the mouth."""
     surface = Surface.empty(hits.x.shape[0])
-    names = list(hits.bodies)
-    body = torch.stack([hits.bodies[name] for name in names]).argmin(0)
-    for number, name in enumerate(names):
-        where = (body == number).nonzero().squeeze(1)
-        if not where.numel():
-            continue
+    for name, where in hits.by_body():
         x, y, z = hits.x[where], hits.y[where], hits.z[where]
         if name == "skin":
             parts = {part: distance[where] for part, distance in hits.parts.items()}

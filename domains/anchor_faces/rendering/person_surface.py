@@ -25,12 +25,7 @@ CAVITY_LIGHT = {"occlusion": 0.72, "shadow": 0.55}  # teeth and tongue would dro
 def person_surface(hits: Hits, p: Parameters, light: Lights) -> Surface:
     """Paint all hits of one person. Changes ``hits.shadow`` and ``hits.occlusion`` inside the mouth."""
     surface = Surface.empty(hits.x.shape[0])
-    names = list(hits.bodies)
-    body = torch.stack([hits.bodies[name] for name in names]).argmin(0)
-    for number, name in enumerate(names):
-        where = (body == number).nonzero().squeeze(1)
-        if not where.numel():
-            continue
+    for name, where in hits.by_body():
         x, y, z = hits.x[where], hits.y[where], hits.z[where]
         if name == "skin":
             parts = {part: distance[where] for part, distance in hits.parts.items()}

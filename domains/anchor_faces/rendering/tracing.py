@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,6 +32,14 @@ class Hits:
     occlusion: Tensor  # 0 in crevices, 1 in the open
     bodies: Bodies
     parts: Bodies
+
+    def by_body(self) -> Iterator[tuple[str, Tensor]]:
+        """Each body that was hit, with the numbers of its hits: where it is the nearest of all bodies."""
+        body = torch.stack(list(self.bodies.values())).argmin(0)
+        for number, name in enumerate(self.bodies):
+            where = (body == number).nonzero().squeeze(1)
+            if where.numel():
+                yield name, where
 
 
 def trace(scene: Scene, key_light: Tensor, sharpness: Tensor, size: int) -> list[Hits]:
