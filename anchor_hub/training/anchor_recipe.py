@@ -166,7 +166,7 @@ class AnchorRecipe(Recipe):
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
     def _random_latents(self, count: int) -> Tensor:
-        """Mapped random latents ``[B, D]`` from torch's default generator, which the trainer seeds before every step."""
+        """Mapped random latents ``[B, D]`` from torch's default generator, seeded before every step."""
         z = torch.randn(count, self.hub.latent_dim, device=self.context.device)
         with torch.no_grad():
             return self.hub.map(z)
