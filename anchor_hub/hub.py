@@ -1,110 +1,141 @@
-"""The hub: a frozen generator, its latent statistics, and only as much of its computation as somebody asks for."""
+"""The hub: a frozen generator, its latent statistics, and only as much of its computation as somebody asks for.
+
+:class:`Hub` is what every hub has; :mod:`anchor_hub.hub_stylegan2` and :mod:`anchor_hub.hub_biggan` are the families.
+"""
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from anchor_hub.bundle import MANIFEST, Bundle, fingerprint, open_bundle, write_bundle
+from anchor_hub.bundle import Bundle, fingerprint, open_bundle, write_bundle
+from anchor_hub.classes import classes_file, find_class, read_classes
 from anchor_hub.devices import resolve_device
-from anchor_hub.errors import (
-    AnchorError,
-    BundleError,
-    DomainNotFoundError,
-    HubMismatchError,
-    HubNotFoundError,
-)
-from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, SynthesisOutput, expand_latents
+from anchor_hub.errors import BundleError, HubMismatchError, UsageError
+from anchor_hub.hub_loading import clear_cache, domain_bundle, hub_bundle, load_discriminator, load_domain, load_hub
+from anchor_hub.networks.discriminators import describe_discriminator
+from anchor_hub.networks.stylegan2 import SynthesisOutput, expand_latents
 
-if TYPE_CHECKING:
-    from anchor_hub.domain import Domain
+__all__ = [
+    "STATISTICS_SAMPLES", "Hub", "clear_cache", "derive_seed", "domain_bundle", "hub_bundle", "load_domain", "load_hub",
+]  # fmt: skip
 
 #: Mapped samples behind a hub's mean latent and covariance.
 STATISTICS_SAMPLES = 10_000
+#: architecture name in the bundle -> the class of the hub.
+FAMILIES = {
+    "stylegan2": "anchor_hub.hub_stylegan2:StyleGAN2Hub",
+    "biggan": "anchor_hub.hub_biggan:BigGANHub",
+    "biggan-deep": "anchor_hub.hub_biggan:BigGANHub",
+}
 
 
-class Hub:
-    """A frozen StyleGAN2 generator with its latent statistics.
+class Hub(ABC):
+    """A frozen generator with its latent statistics; :meth:`load` and :meth:`from_generator` give the right family.
 
     :param generator: the network; it is set to eval mode and its weights never get gradients.
-    :param mean_latent: ``[D]``, mean of mapped samples.
+    :param mean_latent: ``[D]``, mean of sampled latents.
     :param covariance: ``[D, D]``, their covariance.
     :param name: what users call the hub.
     :param fingerprint: SHA-256 over weights and configuration; computed where absent.
+    :param classes: names of the classes of a class-conditional generator, in the order of its labels.
 
     Gradients flow through :meth:`image`, :meth:`features` and :meth:`synthesize` to the latents, never to the weights.
+    A class-conditional hub makes pictures of the class that :meth:`of_class` fixes.
     """
+
+    #: Whether all layers of a latent take the same code unless styles are mixed (W+), or parts of one code (z chunks).
+    layers_share_code: ClassVar[bool] = True
+    #: What the field calls the latent.
+    latent_name: ClassVar[str] = "w"
 
     def __init__(
         self,
-        generator: Generator,
+        generator: nn.Module,
         mean_latent: Tensor,
         covariance: Tensor,
         *,
         name: str,
         fingerprint: str | None = None,
+        classes: Sequence[str] = (),
     ) -> None:
         self.name = name
-        self.generator = generator.eval().requires_grad_(False)
-        self.config: StyleGAN2Config = generator.config
+        self.generator: Any = generator.eval().requires_grad_(False)
+        self.config: Any = generator.config
         weight = next(generator.parameters())
         self.mean_latent = mean_latent.detach().to(weight)
         self.covariance = covariance.detach().to(weight)
-        expected = self.config.latent_dim
+        expected = self.latent_dim
         if self.mean_latent.shape != (expected,) or self.covariance.shape != (expected, expected):
             raise BundleError(
                 f"hub {name!r}: statistics of shapes {list(mean_latent.shape)} and {list(covariance.shape)} "
                 f"do not fit a latent size of {expected}"
             )
+        #: Names of the classes; empty for an unconditional hub.
+        self.classes: tuple[str, ...] = tuple(classes)
+        #: The class that this view of the hub fixes, or None.
+        self.class_index: int | None = None
+        self.path: Path | None = None
         self.fingerprint = fingerprint or self.current_fingerprint()
+        self._base: Hub = self
+        self._views: dict[int, Hub] = {}
         self._whitening: dict[float, tuple[Tensor, Tensor]] = {}
 
     # -- what it is ----------------------------------------------------------------------------------
 
     @property
+    @abstractmethod
     def size(self) -> int:
         """Height and width of its images in pixels."""
-        return self.config.size
 
     @property
+    @abstractmethod
     def latent_dim(self) -> int:
-        """D, the length of a z or w code."""
-        return self.config.latent_dim
+        """D, the length of a code of one layer."""
 
     @property
+    @abstractmethod
     def num_latents(self) -> int:
-        """L, the layers of W+."""
-        return self.config.num_latents
+        """L, the layers of a complete latent ``[L, D]``."""
 
     @property
+    @abstractmethod
     def feature_channels(self) -> dict[int, int]:
         """Channels of the feature map of each resolution, ascending."""
-        return dict(sorted(self.config.channels_of.items()))
+
+    @abstractmethod
+    def architecture(self) -> dict[str, Any]:
+        """``{"name", "config"}``, what the fingerprint counts beside the weights."""
 
     @property
     def device(self) -> torch.device:
         return self.mean_latent.device
 
     def __repr__(self) -> str:
-        return f"Hub({self.name!r}, {self.size} px, {self.fingerprint[:12]}, {self.device})"
+        kind = f", class {self.class_name!r}" if self.class_index is not None else ""
+        return f"Hub({self.name!r}, {self.size} px, {self.fingerprint[:12]}, {self.device}{kind})"
 
     def to(self, device: str | torch.device) -> Hub:
-        """Move the hub (in place) and return it."""
+        """Move the hub (in place, with all its classes' views) and return it."""
         target = resolve_device(device)
         self.generator.to(target)
-        self.mean_latent, self.covariance = self.mean_latent.to(target), self.covariance.to(target)
-        self._whitening.clear()
+        for hub in (self._base, *self._base._views.values()):
+            hub.mean_latent, hub.covariance = hub.mean_latent.to(target), hub.covariance.to(target)
+            hub._whitening.clear()
         return self
 
     def current_fingerprint(self) -> str:
         """The fingerprint of the weights as they are now; it equals :attr:`fingerprint` for as long as nobody
         tampered with the frozen generator."""
-        return fingerprint(_cpu_tensors(self.generator.state_dict()), _architecture(self.config))
+        return fingerprint(_cpu_tensors(self.generator.state_dict()), self.architecture())
 
     def require_same(self, other: str, *, what: str, other_name: str = "another hub") -> None:
         """:raises HubMismatchError: unless the fingerprint ``other`` is this hub's."""
@@ -114,31 +145,74 @@ class Hub:
                 f"({self.fingerprint[:12]}); domains translate only within one hub"
             )
 
+    # -- classes -------------------------------------------------------------------------------------
+
+    @property
+    def base(self) -> Hub:
+        """The hub without a fixed class."""
+        return self._base
+
+    @property
+    def class_name(self) -> str | None:
+        """The class that this view fixes, or None."""
+        return None if self.class_index is None else self.classes[self.class_index]
+
+    def class_number(self, which: str | int) -> int:
+        """Index of a class by name or index, see :func:`~anchor_hub.classes.find_class`."""
+        return find_class(self.classes, which, self.name)
+
+    def of_class(self, which: str | int) -> Hub:
+        """This hub with its class fixed: a view with the same weights and the same fingerprint.
+
+        :raises UsageError, NotFoundError: see :meth:`class_number`.
+        """
+        index, base = self.class_number(which), self._base
+        if index not in base._views:
+            view = copy.copy(base)
+            view.class_index, view._whitening = index, {}
+            base._views[index] = view
+        return base._views[index]
+
+    def labels(self, count: int) -> Tensor:
+        """``[count]`` labels of the fixed class. :raises UsageError: none is fixed."""
+        if self.class_index is None:
+            raise UsageError(
+                f"hub {self.name!r} makes pictures of {len(self.classes)} classes; say of which: "
+                f"--class {self.classes[0]!r}, or hub.of_class({self.classes[0]!r})"
+            )
+        return torch.full((count,), self.class_index, dtype=torch.long, device=self.device)
+
     # -- latents -------------------------------------------------------------------------------------
+
+    @property
+    def _code_shape(self) -> tuple[int, ...]:
+        """Shape of what one random draw fills."""
+        return (self.latent_dim,)
 
     def sample_z(
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None, start: int = 0
     ) -> Tensor:
-        """``n`` standard normal codes ``[n, D]`` on the hub's device.
+        """``n`` standard normal codes (``[n, D]``; chunks of z: ``[n, L, D]``) on the hub's device.
 
         With ``seed``, sample ``start + i`` is the same whatever ``n``, ``start`` and the device; with
         ``generator`` (or neither: torch's global one) the next ones of that stream.
         """
+        shape = self._code_shape
         if seed is None:
             source = generator.device if generator is not None else "cpu"
-            z = torch.randn(n, self.latent_dim, generator=generator, device=source)
+            z = torch.randn(n, *shape, generator=generator, device=source)
         else:
             stream = torch.Generator()
             rows = [
-                torch.randn(self.latent_dim, generator=stream.manual_seed(derive_seed(seed, start + index)))
+                torch.randn(shape, generator=stream.manual_seed(derive_seed(seed, start + index)))
                 for index in range(n)
             ]
-            z = torch.stack(rows) if rows else torch.empty(0, self.latent_dim)
+            z = torch.stack(rows) if rows else torch.empty(0, *shape)
         return z.to(self.mean_latent)
 
+    @abstractmethod
     def map(self, z: Tensor) -> Tensor:
-        """``z [n, D]`` to ``w [n, D]`` through the mapping network."""
-        return self.generator.mapping(z.to(self.mean_latent))
+        """What :meth:`sample_z` gives, to latents."""
 
     def sample(
         self,
@@ -149,7 +223,7 @@ class Hub:
         truncation: float = 1.0,
         start: int = 0,
     ) -> Tensor:
-        """``n`` mapped samples ``w [n, D]``, pulled towards the mean latent where ``truncation < 1``."""
+        """``n`` sampled latents, pulled towards the mean latent where ``truncation < 1``; see :meth:`sample_z`."""
         z = self.sample_z(n, seed=seed, generator=generator, start=start)
         with torch.no_grad():
             return self.truncate(self.map(z), truncation)
@@ -159,7 +233,7 @@ class Hub:
         return latents if psi == 1.0 else self.mean_latent + psi * (latents - self.mean_latent)
 
     def expand(self, latents: Tensor) -> Tensor:
-        """``[B, D]``, ``[B, 1, D]`` or ``[B, L, D]`` to W+ ``[B, L, D]``. :raises ValueError: any other shape."""
+        """``[B, D]``, ``[B, 1, D]`` or ``[B, L, D]`` to the complete ``[B, L, D]``. :raises ValueError: others."""
         if latents.ndim == 3 and latents.shape[1] == 1:
             latents = latents[:, 0]
         if latents.shape[-1] != self.latent_dim:
@@ -169,7 +243,7 @@ class Hub:
         return expand_latents(latents, self.num_latents)
 
     def merge(self, structure: Tensor, style: Tensor, layers: Iterable[int]) -> Tensor:
-        """W+ ``[B, L, D]`` with the rows ``layers`` of ``style`` and all others of ``structure``.
+        """Latents ``[B, L, D]`` with the rows ``layers`` of ``style`` and all others of ``structure``.
 
         Both may be ``[B or 1, D]``, ``[B or 1, 1, D]`` or ``[B or 1, L, D]``; a batch of 1 is repeated.
 
@@ -186,7 +260,7 @@ class Hub:
         return torch.where(mask, style, structure)
 
     def whitening(self, floor: float = 1e-6) -> tuple[Tensor, Tensor]:
-        """``(mean [D], matrix [D, D])``; ``(w - mean) @ matrix`` of mapped samples has covariance I.
+        """``(mean [D], matrix [D, D])``; ``(w - mean) @ matrix`` of sampled latents has covariance I.
 
         The matrix is symmetric (``covariance ** -1/2``); eigenvalues below ``floor`` times the largest are
         lifted to that, so that directions the mapping network hardly uses do not dominate a distance.
@@ -221,19 +295,24 @@ class Hub:
         """Feature maps and/or the image of latents, and nothing beyond what was asked for.
 
         :param latents: as :meth:`expand` takes them.
-        :param features: resolutions of the feature maps wanted (activations right before that resolution's ToRGB).
+        :param features: resolutions of the feature maps wanted.
         :param image: whether to compute the image; without it, no layer finer than the finest map runs.
-        :param noise: ``const`` (the stored noise images), ``random``, ``none``, or one noise image per layer.
-        :raises ValueError: a resolution the hub lacks.
+        :param noise: StyleGAN2: ``const`` (the stored noise images), ``random``, ``none``, or one noise image per
+            layer. BigGAN has no noise.
+        :raises ValueError: a resolution the hub lacks. :raises UsageError: no class where one is needed.
         """
         missing = sorted(set(features) - set(self.feature_channels))
         if missing:
             raise ValueError(
                 f"hub {self.name!r} has no feature maps of {missing} px; it has {list(self.feature_channels)}"
             )
-        return self.generator.synthesis(
-            self.expand(latents), noise=noise, features=tuple(features), image=image
-        )
+        return self._synthesize(self.expand(latents), tuple(features), image, noise)
+
+    @abstractmethod
+    def _synthesize(
+        self, latents: Tensor, features: tuple[int, ...], image: bool, noise: str | Sequence[Tensor]
+    ) -> SynthesisOutput:
+        """Complete latents ``[B, L, D]`` through the generator."""
 
     def image(self, latents: Tensor, *, noise: str | Sequence[Tensor] = "const") -> Tensor:
         """RGB ``[B, 3, H, W]``, nominally in [-1, 1] and not clamped."""
@@ -251,11 +330,44 @@ class Hub:
 
     @classmethod
     def from_generator(
-        cls, generator: Generator, name: str, *, seed: int = 0, samples: int = STATISTICS_SAMPLES
+        cls,
+        generator: nn.Module,
+        name: str,
+        *,
+        seed: int = 0,
+        samples: int = STATISTICS_SAMPLES,
+        classes: Sequence[str] = (),
     ) -> Hub:
-        """A hub around a trained generator; the statistics come from ``samples`` mapped codes of ``seed``."""
-        mean, covariance = latent_statistics(generator, seed=seed, samples=samples)
-        return cls(generator, mean, covariance, name=name)
+        """A hub around a trained generator; statistics that must be measured come from ``samples`` codes of ``seed``.
+
+        :param classes: names of a class-conditional generator's classes; default: their numbers.
+        """
+        for family in dict.fromkeys(FAMILIES.values()):
+            hub_class = _resolve(family)
+            if isinstance(generator, hub_class.generator_types()):
+                return hub_class._around(generator, name, seed=seed, samples=samples, classes=classes)
+        raise TypeError(f"{type(generator).__name__} is no generator of a known family: {', '.join(FAMILIES)}")
+
+    @classmethod
+    @abstractmethod
+    def generator_types(cls) -> tuple[type[nn.Module], ...]:
+        """The generators of this family."""
+
+    @classmethod
+    @abstractmethod
+    def _around(
+        cls, generator: nn.Module, name: str, *, seed: int, samples: int, classes: Sequence[str]
+    ) -> Hub:
+        """See :meth:`from_generator`."""
+
+    @classmethod
+    @abstractmethod
+    def _read(cls, bundle: Bundle, classes: Sequence[str]) -> Hub:
+        """The hub of an opened bundle, fingerprint computed."""
+
+    def _statistics(self) -> dict[str, Tensor]:
+        """The bundle's part ``statistics``; empty where the statistics are known without measuring."""
+        return {"mean_latent": self.mean_latent, "covariance": self.covariance}
 
     def save(
         self,
@@ -266,25 +378,38 @@ class Hub:
         metrics: Mapping[str, Any] | None = None,
         card: str | None = None,
         extras: Mapping[str, bytes] | None = None,
+        discriminator: nn.Module | None = None,
         overwrite: bool = False,
     ) -> Path:
-        """Write the hub's bundle (parts ``generator`` and ``statistics``) and return its folder."""
+        """Write the hub's bundle and return its folder.
+
+        Parts: ``generator``, ``statistics`` (where measured), and ``discriminator`` where one is given, from which
+        other trainings start: in half precision, since nothing is ever computed from it exactly.
+        """
+        architecture = self.architecture()
+        tensors = {
+            "generator": _cpu_tensors(self.generator.state_dict()),
+            "statistics": _cpu_tensors(self._statistics()),
+        }
+        if discriminator is not None:
+            architecture["discriminator"] = describe_discriminator(discriminator)
+            tensors["discriminator"] = {
+                key: value.half() if value.is_floating_point() else value
+                for key, value in _cpu_tensors(discriminator.state_dict()).items()
+            }
         return write_bundle(
             folder,
             kind="hub",
             name=self.name,
-            tensors={
-                "generator": _cpu_tensors(self.generator.state_dict()),
-                "statistics": _cpu_tensors({"mean_latent": self.mean_latent, "covariance": self.covariance}),
-            },
-            architecture=_architecture(self.config),
+            tensors=tensors,
+            architecture=architecture,
             hub=self.name,
             hub_fingerprint=self.fingerprint,
             provenance=dict(provenance or {}),
             license=dict(license or {}),
             metrics=dict(metrics or {}),
-            extras=extras,
-            card=card or f"# {self.name}\n\nA StyleGAN2 hub, {self.size} px.\n",
+            extras={**(extras or {}), **classes_file(self.classes)},
+            card=card or f"# {self.name}\n\nA {architecture['name']} hub, {self.size} px.\n",
             overwrite=overwrite,
         )
 
@@ -296,17 +421,26 @@ class Hub:
         :raises BundleError: a damaged bundle, one of another kind, or weights that are not the fingerprint's.
         """
         bundle = open_bundle(hub_bundle(name_or_path), "hub")
-        generator = Generator(_read_config(bundle))
-        generator.load_state_dict(bundle.tensors("generator", generator.state_dict()))
-        size = generator.config.latent_dim
-        statistics = bundle.tensors("statistics", {"mean_latent": (size,), "covariance": (size, size)})
-        hub = cls(generator, statistics["mean_latent"], statistics["covariance"], name=bundle.manifest.name)
+        family = bundle.manifest.architecture.get("name")
+        if family not in FAMILIES:
+            raise BundleError(
+                f"{bundle.path}: hub architecture {family!r} is unknown; known: {', '.join(map(repr, FAMILIES))}"
+            )
+        hub: Hub = _resolve(FAMILIES[family])._read(bundle, read_classes(bundle))
         if bundle.manifest.hub_fingerprint != hub.fingerprint:
             raise BundleError(
                 f"{bundle.path}: the weights are not those of fingerprint "
                 f"{str(bundle.manifest.hub_fingerprint)[:12]}; install the bundle again"
             )
+        hub.path = bundle.path
         return hub.to(device)
+
+    def discriminator(self) -> nn.Module:
+        """The discriminator that the bundle keeps, freshly loaded, in train mode, on the hub's device.
+
+        :raises MissingPartError: the bundle has none.
+        """
+        return load_discriminator(self)
 
 
 def derive_seed(seed: int, *parts: int | str) -> int:
@@ -315,141 +449,9 @@ def derive_seed(seed: int, *parts: int | str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 
-@torch.no_grad()
-def latent_statistics(
-    generator: Generator, *, seed: int = 0, samples: int = STATISTICS_SAMPLES, chunk: int = 1000
-) -> tuple[Tensor, Tensor]:
-    """Mean ``[D]`` and covariance ``[D, D]`` of ``samples`` mapped codes, accumulated in float64."""
-    stream = torch.Generator().manual_seed(seed)
-    weight = next(generator.parameters())
-    mapped = []
-    for begin in range(0, samples, chunk):
-        z = torch.randn(min(chunk, samples - begin), generator.config.latent_dim, generator=stream)
-        mapped.append(generator.mapping(z.to(weight)).double().cpu())
-    w = torch.cat(mapped)
-    centred = w - w.mean(dim=0)
-    return w.mean(dim=0).float(), (centred.T @ centred / max(len(w) - 1, 1)).float()
-
-
-def hub_bundle(name_or_path: str | Path) -> Path:
-    """Folder of the hub's bundle, by registered name or path. :raises HubNotFoundError: neither."""
-    return _bundle_path(name_or_path, "hub")
-
-
-def domain_bundle(name_or_path: str | Path) -> Path:
-    """Folder of the domain's bundle, by registered name or path.
-
-    :raises DomainNotFoundError: neither, or a domain that is known but has not been trained on this machine.
-    """
-    return _bundle_path(name_or_path, "domain")
-
-
-def load_hub(name: str | Path, device: str | torch.device = "auto") -> Hub:
-    """The hub of that name (or bundle folder), loaded once per process and device."""
-    target = resolve_device(device)
-    path = hub_bundle(name)
-    key = (*_identity(path), str(target))
-    if key not in _hubs:
-        _hubs[key] = Hub.load(path, target)
-    return _hubs[key]
-
-
-def load_domain(name: str | Path, hub: Hub | None = None, device: str | torch.device = "auto") -> Domain:
-    """The domain of that name (or bundle folder) with its hub, loaded once per process and device.
-
-    :param hub: the hub to use; by default the installed one with the domain's fingerprint.
-    :raises DomainNotFoundError: no such domain, or not trained yet (the message says how).
-    :raises HubMismatchError: the domain belongs to another hub.
-    :raises BundleError: a damaged bundle, or its hub is not installed.
-    """
-    from anchor_hub.domain import AnchoredDomain
-
-    bundle = open_bundle(domain_bundle(name), "domain")
-    if hub is None:
-        hub = _hub_of(bundle, name, device)
-    key = (*_identity(bundle.path), id(hub))
-    if key not in _domains or _domains[key].hub is not hub:
-        _domains[key] = AnchoredDomain.load(bundle, hub)
-    return _domains[key]
-
-
-_hubs: dict[tuple[str, int, str], Hub] = {}
-_domains: dict[tuple[str, int, int], Any] = {}
-
-
-def clear_cache() -> None:
-    """Forget the hubs and domains loaded so far (frees their memory)."""
-    _hubs.clear()
-    _domains.clear()
-
-
-def _hub_of(bundle: Bundle, name: str | Path, device: str | torch.device) -> Hub:
-    """The installed hub with a domain's fingerprint: the one its manifest names, else any that has it."""
-    wanted, declared = bundle.manifest.hub_fingerprint, bundle.manifest.hub
-    found = []
-    for candidate in sorted(_registered("hub"), key=lambda other: other != declared):
-        try:
-            manifest = open_bundle(hub_bundle(candidate)).manifest
-        except AnchorError:
-            continue
-        if manifest.hub_fingerprint == wanted:
-            return load_hub(candidate, device)
-        found.append(f"{candidate} ({str(manifest.hub_fingerprint)[:12]})")
-    raise HubMismatchError(
-        f"domain {str(name)!r} was trained on hub {declared or 'unknown'} ({str(wanted)[:12]}), which is not "
-        f"installed; installed: {', '.join(found) or 'none'}. Install that hub (anchor hubs install), or "
-        f"train the domain on an installed one: anchor add-domain {Path(name).name}"
-    )
-
-
-def _bundle_path(name_or_path: str | Path, kind: str) -> Path:
-    text = str(name_or_path)
-    names = _registered(kind)
-    # A registered name wins over a folder of that name in the current directory.
-    if isinstance(name_or_path, Path) or text not in names:
-        if isinstance(name_or_path, Path) or "/" in text or "\\" in text or (Path(text) / MANIFEST).is_file():
-            return Path(name_or_path)
-    record = names[text]
-    if record.bundle is not None:
-        return record.bundle
-    if kind == "hub":
-        raise HubNotFoundError(
-            f"hub {text!r} is registered by {record.label}, but its bundle {record.spec.bundle} is not "
-            f"there; install it (anchor hubs install) or train it (anchor hubs train {text})"
-        )
-    raise DomainNotFoundError(
-        f"domain {text!r} is known, but not trained on this machine yet; train it: anchor add-domain {text}"
-    )
-
-
-def _registered(kind: str) -> Mapping[str, Any]:
-    from anchor_hub.registry import registry
-
-    return registry().hubs if kind == "hub" else registry().domains
-
-
-def _identity(path: Path) -> tuple[str, int]:
-    """Path and time of change: a bundle that was replaced is loaded again."""
-    try:
-        return str(path.resolve()), (path / MANIFEST).stat().st_mtime_ns
-    except OSError:
-        return str(path), 0
-
-
-def _architecture(config: StyleGAN2Config) -> dict[str, Any]:
-    return {"name": "stylegan2", "config": config.to_dict()}
-
-
-def _read_config(bundle: Bundle) -> StyleGAN2Config:
-    architecture = bundle.manifest.architecture
-    if architecture.get("name") != "stylegan2":
-        raise BundleError(
-            f"{bundle.path}: hub architecture {architecture.get('name')!r} is unknown; known: 'stylegan2'"
-        )
-    try:
-        return StyleGAN2Config.from_dict(architecture["config"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BundleError(f"{bundle.path}: bad hub architecture: {error}") from None
+def _resolve(target: str) -> Any:
+    module, name = target.split(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _cpu_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import torch
 
 from anchor_hub.errors import BundleError, DomainNotFoundError, HubMismatchError, HubNotFoundError
 from anchor_hub.hub import Hub, derive_seed, load_domain, load_hub
+from anchor_hub.hub_stylegan2 import StyleGAN2Hub
 from tests.tiny import LATENT, SIZE, tiny_domain, tiny_generator, tiny_home, tiny_hub
 
 
@@ -29,7 +30,7 @@ def test_statistics_are_those_of_mapped_samples():
 
 def test_the_floor_of_whitening_bounds_flat_directions():
     covariance = torch.diag(torch.tensor([1.0, 0.5, 0.0] + [1e-12] * (LATENT - 3)))
-    hub = Hub(tiny_generator(), torch.zeros(LATENT), covariance, name="flat")
+    hub = StyleGAN2Hub(tiny_generator(), torch.zeros(LATENT), covariance, name="flat")
     whitening = hub.whitening(0.1)[1]
     assert torch.allclose(whitening.diagonal(), torch.tensor([1.0, 0.5] + [0.1] * (LATENT - 2)).rsqrt())
     assert torch.equal(whitening, whitening.diagonal().diag())
@@ -141,7 +142,7 @@ def test_fingerprint_tells_hubs_apart_and_notices_tampering():
 
 
 def test_weights_that_are_not_the_fingerprints_are_refused(tmp_path):
-    hub = Hub(tiny_generator(), torch.zeros(LATENT), torch.eye(LATENT), name="fake", fingerprint="0" * 64)
+    hub = StyleGAN2Hub(tiny_generator(), torch.zeros(LATENT), torch.eye(LATENT), name="fake", fingerprint="0" * 64)
     hub.save(tmp_path / "hub")
     with pytest.raises(BundleError, match="not those of fingerprint 000000000000"):
         Hub.load(tmp_path / "hub")
