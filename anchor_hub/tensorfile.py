@@ -31,7 +31,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def check_header(data: bytes, where: object) -> dict[str, tuple[str, tuple[int, ...]]]:
+def check_header(data: bytes | memoryview, where: object) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Name -> (dtype, shape) of a .safetensors file's tensors; BundleError naming `where` for anything unusual.
     """
 
@@ -44,7 +44,7 @@ def check_header(data: bytes, where: object) -> dict[str, tuple[str, tuple[int, 
     if length > MAX_HEADER or 8 + length > len(data):
         raise bad("its header is longer than the file or than 10 MB (truncated, or another format?)")
     try:
-        header = json.loads(data[8 : 8 + length].decode("utf-8"), object_pairs_hook=_unique)
+        header = json.loads(bytes(data[8 : 8 + length]).decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise bad(f"its header is not JSON ({str(error)[:100]})") from error
     if not isinstance(header, dict):

@@ -1,0 +1,199 @@
+"""Reading any foreign checkpoint file as plain data. Nothing in a file is ever executed.
+
+:func:`load_raw` knows the containers (torch zip, torch legacy, NVIDIA pickle, safetensors, a folder with
+``config.json`` and weights), not what the weights mean: that is for the families in this package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor
+
+from anchor_hub.checkpoints.pickles import Record, check_tree
+from anchor_hub.checkpoints.sniffing import foreign_kind
+from anchor_hub.errors import AnchorError, CheckpointError
+
+__all__ = ["RawCheckpoint", "Record", "load_raw", "state_dict", "walk"]
+
+Kind = Literal["torch", "torch-legacy", "pickle", "safetensors"]
+#: Weights in a folder with ``config.json``, the first that exists.
+FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.safetensors")
+MAX_CONFIG_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class RawCheckpoint:
+    """A file's content as plain data.
+
+    Attributes:
+        path: the file with the weights (of a folder: the one in it).
+        kind: the container: ``torch`` (zip), ``torch-legacy``, ``pickle`` (NVIDIA's), ``safetensors``.
+        content: dicts, lists, tuples, texts, numbers, tensors (CPU, dense, views of the file: do not write to
+            them) and :class:`Record` for ``argparse.Namespace`` and for NVIDIA's network objects. It neither
+            refers to itself nor unfolds into more than 5 million values.
+        config: the ``config.json`` beside the weights, or None.
+        size: bytes of ``path``.
+    """
+
+    path: Path
+    kind: Kind
+    content: Any
+    config: dict[str, Any] | None
+    size: int
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of ``path``, hexadecimal; read from disk when first asked for."""
+        digest = hashlib.sha256()
+        with open(self.path, "rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def error(self, message: str) -> CheckpointError:
+        """A CheckpointError that names the file."""
+        return CheckpointError(f"{self.path}: {message}")
+
+
+def load_raw(path: Path | str) -> RawCheckpoint:
+    """Read a checkpoint file, or a folder with ``config.json`` and weights; no code of it runs.
+
+    :raises CheckpointError: missing, damaged, of another kind (said which), or holding more than plain data
+        (named what). The message begins with the path.
+    """
+    path = Path(path)
+    try:
+        weights, config = _locate(path)
+        mode = weights.stat().st_mode
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not stat.S_ISREG(mode):
+        raise CheckpointError(f"{weights}: is not a regular file")
+    try:
+        kind, content, size = _read(weights)
+        check_tree(content)
+    except OSError as error:
+        if isinstance(error, AnchorError):
+            raise
+        raise CheckpointError(f"{weights}: cannot be read ({error.strerror or error})") from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{weights}: {error}") from error
+    except MemoryError as error:
+        raise CheckpointError(f"{weights}: does not fit into memory") from error
+    return RawCheckpoint(weights, kind, content, config, size)
+
+
+def _locate(path: Path) -> tuple[Path, dict[str, Any] | None]:
+    """The file with the weights, and the ``config.json`` beside it."""
+    if path.is_dir():
+        if (path / "bundle.yaml").is_file():
+            raise CheckpointError(
+                f"{path}: is a bundle of Anchor Hub already: use `anchor hubs install` or `anchor domains install`"
+            )
+        found = [path / name for name in FOLDER_WEIGHTS if (path / name).is_file()]
+        if not found or not (path / "config.json").is_file():
+            held = ", ".join(sorted(ascii(item.name)[1:-1] for item in path.iterdir())[:6]) or "nothing"
+            raise CheckpointError(
+                f"{path}: a folder needs config.json and one of {', '.join(FOLDER_WEIGHTS)}; it holds {held}"
+            )
+        return found[0], _config(path / "config.json")
+    beside = path.parent / "config.json"
+    return path, _config(beside) if path.name in FOLDER_WEIGHTS and beside.is_file() else None
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()[: MAX_CONFIG_BYTES + 1]
+        if len(data) > MAX_CONFIG_BYTES:
+            raise CheckpointError(f"{path}: is larger than {MAX_CONFIG_BYTES:,} bytes: no model's configuration is")
+        found = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path}: is not JSON ({str(error)[:100]})") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path}: is not a JSON object")
+    return found
+
+
+def _read(path: Path) -> tuple[Kind, Any, int]:
+    from anchor_hub.checkpoints import torch_files
+    from anchor_hub.checkpoints.storages import LEGACY_MAGIC
+
+    with open(path, "rb") as stream:
+        head = stream.read(1024)
+        size = stream.seek(0, 2)
+        if reason := foreign_kind(head, size):
+            raise CheckpointError(reason)
+        # A private mapping: pages are read when they are used and never written back.
+        view = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY))
+        if head[:4] == b"PK\x03\x04":
+            return "torch", torch_files.read_zip(view, stream), size
+        if _is_safetensors(head, size):
+            return "safetensors", _safetensors(view, path), size
+        if head[:1] == b"\x80" and LEGACY_MAGIC.to_bytes(10, "little") in head[:20]:
+            return "torch-legacy", torch_files.read_legacy(view), size
+        return "pickle", torch_files.read_pickle(view), size
+
+
+def _is_safetensors(head: bytes, size: int) -> bool:
+    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size - 8
+
+
+def _safetensors(view: memoryview, path: Path) -> dict[str, Tensor]:
+    import torch
+
+    from anchor_hub import tensorfile
+    from anchor_hub.checkpoints.storages import aligned
+    from anchor_hub.errors import BundleError
+
+    names = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "U8": "uint8", "BOOL": "bool"}
+    names |= {f"I{bits}": f"int{bits}" for bits in (8, 16, 32, 64)}
+    try:
+        entries = tensorfile.check_header(view, path)
+    except BundleError as error:
+        reason = str(error).removeprefix(f"{path}: ").replace("; install the bundle again", "")
+        raise CheckpointError(f"{reason}: download or copy it again") from error
+    length = int.from_bytes(view[:8], "little")
+    header = json.loads(bytes(view[8 : 8 + length]))
+    result = {}
+    for name, (dtype, shape) in entries.items():
+        begin, end = header[name]["data_offsets"]
+        data = view[8 + length + begin : 8 + length + end]
+        result[name] = aligned(data, getattr(torch, names[dtype])).reshape(shape)
+    return result
+
+
+def state_dict(content: Any) -> dict[str, Tensor] | None:
+    """``content`` as a state dict, if it is one: a dict of at least one tensor, and of nothing but tensors."""
+    if not isinstance(content, Mapping) or not content:
+        return None
+    fits = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items())
+    return dict(content) if fits else None
+
+
+def walk(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value in the tree that is no container, with its dotted name; records give their class's name first."""
+    if isinstance(content, Record):
+        yield f"{prefix}", content
+        content = content.state
+    if isinstance(content, Mapping):
+        items: Any = content.items()
+    elif isinstance(content, (list, tuple)):
+        items = enumerate(content)
+    else:
+        yield prefix, content
+        return
+    for name, value in items:
+        yield from walk(value, f"{prefix}.{name}" if prefix else str(name))
