@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 MANIFEST = "bundle.yaml"
 CARD = "README.md"
-Kind = Literal["hub", "domain", "translator"]
-KINDS: tuple[Kind, ...] = ("hub", "domain", "translator")
+Kind = Literal["hub", "domain", "translator", "judges"]
+KINDS: tuple[Kind, ...] = ("hub", "domain", "translator", "judges")
 # What a bundle may hold. Nothing in it is ever executed, so nothing executable is let in.
 SUFFIXES = (".safetensors", ".md", ".txt", ".yaml", ".json", ".jsonl", ".csv", ".png")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\.[A-Za-z0-9_-]{1,20})+")

@@ -1,0 +1,1 @@
+"""The benchmark `rendered-faces`: translations against the truth that only a renderer knows."""

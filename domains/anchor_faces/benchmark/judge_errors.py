@@ -1,0 +1,30 @@
+"""The judges' own errors on true renders: the floor of everything that is measured with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anchor_faces.benchmark.agreement import factor_scores
+from anchor_faces.benchmark.judges import Judges, Reading
+from anchor_faces.benchmark.renders import Renders
+from anchor_faces.rendering import CLASS_NAMES
+from anchor_hub.metrics.landmarks import LandmarkErrors
+from anchor_hub.metrics.segmentation import ConfusionMatrix
+
+
+def reading_errors(reading: Reading, truth: Renders) -> dict[str, Any]:
+    """``structure``, ``landmarks`` and ``factors`` of what was read off pictures, against the truth of ``truth``."""
+    matrix = ConfusionMatrix(len(CLASS_NAMES))
+    matrix.update(reading.labels, truth.labels[:, None])
+    errors = LandmarkErrors()
+    errors.update(reading.points, truth.points)
+    return {
+        "structure": matrix.as_dict(CLASS_NAMES),
+        "landmarks": errors.as_dict(),
+        "factors": factor_scores(reading.factors, truth.factors),
+    }
+
+
+def judge_errors(judges: Judges, truth: Renders) -> dict[str, Any]:
+    """What the judges get wrong on true pictures that they were not trained on."""
+    return {"samples": len(truth), **reading_errors(judges.read(truth.pictures), truth)}

@@ -1,0 +1,115 @@
+"""The judges: one network that parses a face, finds its landmarks and reads its factors off the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from anchor_faces.benchmark.factor_groups import FACTOR_WIDTH, JUDGED
+
+CLASSES, POINTS, SIZE = 19, 68, 64
+
+
+class ConvNorm(nn.Sequential):
+    """3x3 convolution, batch norm, ReLU; ``stride`` 2 halves the sides."""
+
+    def __init__(self, inside: int, outside: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside the identity, ``[B, C, H, W]`` to the same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ConvNorm(channels, channels)
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.second(self.first(x)))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """``labels``: logits ``[B, 19, 64, 64]``; ``points``: pixels ``[B, 68, 2]`` (x, y; edges are 0 and 64);
+    ``factors``: raw outputs ``[B, FACTOR_WIDTH]``, see ``JudgeNetwork.split``."""
+
+    labels: Tensor
+    points: Tensor
+    factors: Tensor
+
+
+class JudgeNetwork(nn.Module):
+    """RGB ``[B, 3, 64, 64]`` in [-1, 1] to a :class:`Judgement`; 2.2 million parameters at the default ``width``.
+
+    A residual trunk from 32 to 4 px, and back up to 32 px with lateral connections. Labels come from there at two
+    by two per position; landmarks are the centres of mass of 68 heat maps; factors are read from the trunk's 4 and
+    8 px maps and from the landmarks. All heads share the trunk, whose pooled maps are the benchmark's features.
+    """
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.width = width
+        c32, c16, c8, c4, up = width, 2 * width, 4 * width, 6 * width, width * 3 // 2
+        self.stem = ConvNorm(12, c32)  # each 2 x 2 pixels are one position's channels: the costliest map is not made
+        self.block32 = ResidualBlock(c32)
+        self.stage16 = nn.Sequential(ConvNorm(c32, c16, 2), ResidualBlock(c16))
+        self.stage8 = nn.Sequential(ConvNorm(c16, c8, 2), ResidualBlock(c8))
+        self.stage4 = nn.Sequential(ConvNorm(c8, c4, 2), ResidualBlock(c4))
+        self.lateral4 = nn.Conv2d(c4, c8, 1)
+        self.merge8 = ConvNorm(c8, c16)
+        self.merge16 = ConvNorm(c16, up)
+        self.lateral32 = nn.Conv2d(c32, up, 1)
+        self.merge32 = ConvNorm(up, up)
+        self.to_labels = nn.Conv2d(up, 4 * CLASSES, 1)
+        self.to_heat = nn.Conv2d(up, POINTS, 1)
+        self.squeeze4 = nn.Conv2d(c4, 48, 1)
+        self.squeeze8 = nn.Conv2d(c8, 24, 1)
+        inputs = 48 * 16 + 24 * 64 + 2 * POINTS
+        self.read = nn.Sequential(nn.Linear(inputs, 256), nn.ReLU(inplace=True), nn.Linear(256, FACTOR_WIDTH))
+        # Of the training set: what a value's output is a multiple of, and is added to.
+        self.factor_mean: Tensor
+        self.factor_scale: Tensor
+        self.register_buffer("factor_mean", torch.zeros(len(JUDGED)))
+        self.register_buffer("factor_scale", torch.ones(len(JUDGED)))
+        grid = (torch.arange(32.0) + 0.5) * 2
+        self.register_buffer("grid", grid, persistent=False)
+
+    def maps(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The trunk's maps at 32, 16, 8 and 4 px."""
+        at32 = self.block32(self.stem(F.pixel_unshuffle(images, 2)))
+        at16 = self.stage16(at32)
+        at8 = self.stage8(at16)
+        return at32, at16, at8, self.stage4(at8)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Pooled maps of the trunk ``[B, 12 * width]``, float32: what ``fd_rendered`` compares."""
+        _, at16, at8, at4 = self.maps(images)
+        return torch.cat([item.float().mean((2, 3)) for item in (at16, at8, at4)], 1)
+
+    def forward(self, images: Tensor) -> Judgement:
+        at32, at16, at8, at4 = self.maps(images)
+        up = self.merge8(at8 + _twice(self.lateral4(at4)))
+        up = self.merge16(at16 + _twice(up))
+        up = self.merge32(self.lateral32(at32) + _twice(up))
+        labels = F.pixel_shuffle(self.to_labels(up), 2)
+        heat = self.to_heat(up).float().flatten(2).softmax(2).unflatten(2, up.shape[-2:])
+        points = torch.stack([heat.sum(2) @ self.grid, heat.sum(3) @ self.grid], 2)
+        seen = [self.squeeze4(at4).flatten(1), self.squeeze8(at8).flatten(1)]
+        near = (points.detach() / SIZE * 4 - 2).flatten(1)  # of the order of 1, as the others are
+        factors = self.read(torch.cat([*seen, near.to(seen[0].dtype)], 1))
+        return Judgement(labels.float(), points, factors.float())
+
+    @staticmethod
+    def split(factors: Tensor) -> list[Tensor]:
+        """Raw outputs ``[B, FACTOR_WIDTH]`` by factor of ``JUDGED``: each ``[B, width]``."""
+        return list(factors.split([factor.width for factor in JUDGED], 1))
+
+
+def _twice(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="nearest")

@@ -1,0 +1,139 @@
+"""The judges as the benchmark uses them: a bundle of weights, and what they say of pictures."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from anchor_faces.benchmark.factor_groups import FLAG, JUDGED, STYLE
+from anchor_faces.benchmark.judge_network import SIZE, JudgeNetwork
+from anchor_hub.bundle import open_bundle, write_bundle
+from anchor_hub.errors import BundleError, DataError
+
+NAME = "rendered-faces-r1"
+BUNDLE = Path(__file__).parents[1] / "bundles" / "judges"
+BATCH = 50
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the judges read off pictures.
+
+    ``labels``: class ids, uint8 ``[N, 1, 64, 64]``; ``points``: float32 ``[N, 68, 2]`` in pixels; ``factors``: float32
+    ``[N, len(JUDGED)]``: values in the renderer's units, probabilities of flags, places in ``HAIR_STYLES``;
+    ``features``: float32 ``[N, D]``, pooled maps of the shared trunk.
+    """
+
+    labels: Tensor
+    points: Tensor
+    factors: Tensor
+    features: Tensor
+
+
+class Judges:
+    """Face parser, landmark and factor regressor; also the extractor ``rendered-faces-r1``.
+
+    :param sha256: of the weights' file, to be recorded beside every number.
+    """
+
+    name = NAME
+    preprocessing = "resized to 64x64 (bilinear, antialiased, float), x / 127.5 - 1; pooled maps of the judges' trunk"
+
+    def __init__(self, network: JudgeNetwork, sha256: str = "", device: torch.device | str = "cpu") -> None:
+        self.device, self.sha256 = torch.device(device), sha256
+        self.network = network.eval().requires_grad_(False).to(self.device)
+
+    def _values(self, pictures: Tensor) -> Tensor:
+        if pictures.dtype != torch.uint8 or pictures.ndim != 4 or pictures.shape[1] != 3:
+            raise DataError(
+                f"the judges look at uint8 [B, 3, H, W], not {pictures.dtype} {list(pictures.shape)}"
+            )
+        values = pictures.to(self.device).float()
+        if tuple(values.shape[-2:]) != (SIZE, SIZE):
+            values = F.interpolate(values, size=(SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False)
+        return values / 127.5 - 1
+
+    @torch.no_grad()
+    def __call__(self, pictures: Tensor) -> Tensor:
+        """Features float32 ``[B, D]`` on the CPU, of uint8 ``[B, 3, H, W]``. :raises DataError: other pictures."""
+        return self.network.features(self._values(pictures)).cpu()
+
+    @torch.no_grad()
+    def read(self, pictures: Tensor, batch: int = BATCH) -> Reading:
+        """What the judges say of uint8 ``[N, 3, H, W]``; the same for every ``batch``."""
+        parts: list[tuple[Tensor, ...]] = []
+        for part in pictures.split(batch):
+            values = self._values(part)
+            found = self.network(values)
+            labels = found.labels.argmax(1, keepdim=True).byte()
+            decoded = self._decoded(found.factors)
+            features = self.network.features(values)
+            parts.append((labels.cpu(), found.points.cpu(), decoded.cpu(), features.cpu()))
+        return Reading(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+    def _decoded(self, raw: Tensor) -> Tensor:
+        columns = []
+        for place, (factor, output) in enumerate(zip(JUDGED, self.network.split(raw), strict=True)):
+            if factor.kind == STYLE:
+                columns.append(output.argmax(1).float())
+            elif factor.kind == FLAG:
+                columns.append(output[:, 0].sigmoid())
+            else:
+                columns.append(output[:, 0] * self.network.factor_scale[place] + self.network.factor_mean[place])
+        return torch.stack(columns, 1)
+
+    def describe(self) -> dict[str, Any]:
+        """What has to stand beside a number measured with them."""
+        return {"name": self.name, "sha256": self.sha256, "preprocessing": self.preprocessing}
+
+
+def save_judges(
+    network: JudgeNetwork,
+    folder: Path,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    license: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the judges' bundle, weights as float16 but for their statistics; returns its folder."""
+    tensors = {}
+    for name, value in network.state_dict().items():
+        half = value.dtype.is_floating_point and value.ndim > 1
+        tensors[name] = value.detach().cpu().to(torch.float16 if half else value.dtype).contiguous()
+    card = (
+        f"# {NAME}\n\nThe judges of the benchmark `rendered-faces`: a face parser (19 classes), a landmark regressor "
+        "(68 points) and a factor regressor that share one trunk, trained with full supervision on rendered faces of "
+        "64 px by `anchor benchmark train-judges`. No photographs. They read rendered faces and pictures of a hub "
+        "trained on them, and say nothing about photographs. `metrics` in bundle.yaml holds their own error.\n"
+    )
+    return write_bundle(
+        folder, kind="judges", name=NAME, tensors={"network": tensors}, architecture={"width": network.width},
+        provenance=dict(provenance or {}), license=dict(license or {}), metrics=dict(metrics or {}), card=card,
+        overwrite=True,
+    )  # fmt: skip
+
+
+def load_judges(folder: str | Path | None = None, device: torch.device | str = "cpu") -> Judges:
+    """The judges of a bundle; without a ``folder``, those that come with the package.
+
+    :raises BundleError: a damaged bundle, or one of another kind.
+    """
+    return _load(str(folder or BUNDLE), str(device))
+
+
+@functools.lru_cache(maxsize=4)
+def _load(folder: str, device: str) -> Judges:
+    bundle = open_bundle(folder, "judges")
+    width = bundle.manifest.architecture.get("width")
+    if not isinstance(width, int) or not 1 <= width <= 512:
+        raise BundleError(f"{folder}: bad architecture: width is {width!r}; install the bundle again")
+    network = JudgeNetwork(width)
+    network.load_state_dict(bundle.tensors("network", network.state_dict()))
+    return Judges(network, bundle.manifest.files["network.safetensors"], device)
