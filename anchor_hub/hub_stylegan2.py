@@ -41,8 +41,9 @@ class StyleGAN2Hub(Hub):
         return {"name": ARCHITECTURE, "config": self.config.to_dict()}
 
     def map(self, z: Tensor) -> Tensor:
-        """``z [n, D]`` to ``w [n, D]`` through the mapping network."""
-        return self.generator.mapping(z.to(self.mean_latent))
+        """``z [n, D]`` to ``w [n, D]`` through the mapping network, of the fixed class where there are classes."""
+        z = z.to(self.mean_latent)
+        return self.generator.mapping(z, self.labels(len(z))) if self.classes else self.generator.mapping(z)
 
     def _synthesize(
         self, latents: Tensor, features: tuple[int, ...], image: bool, noise: str | Sequence[Tensor]
@@ -59,6 +60,7 @@ class StyleGAN2Hub(Hub):
     ) -> StyleGAN2Hub:
         assert isinstance(generator, Generator)
         mean, covariance = latent_statistics(generator, seed=seed, samples=samples)
+        classes = classes or tuple(map(str, range(getattr(generator.config, "classes", 0))))
         return cls(generator, mean, covariance, name=name, classes=classes)
 
     @classmethod
@@ -79,13 +81,18 @@ class StyleGAN2Hub(Hub):
 def latent_statistics(
     generator: Generator, *, seed: int = 0, samples: int = 10_000, chunk: int = 1000
 ) -> tuple[Tensor, Tensor]:
-    """Mean ``[D]`` and covariance ``[D, D]`` of ``samples`` mapped codes, accumulated in float64."""
+    """Mean ``[D]`` and covariance ``[D, D]`` of ``samples`` mapped codes, accumulated in float64.
+
+    The codes of a class-conditional generator are of all its classes, drawn uniformly.
+    """
+    classes = getattr(generator.config, "classes", 0)
     stream = torch.Generator().manual_seed(seed)
     weight = next(generator.parameters())
     mapped = []
     for begin in range(0, samples, chunk):
         z = torch.randn(min(chunk, samples - begin), generator.config.latent_dim, generator=stream)
-        mapped.append(generator.mapping(z.to(weight)).double().cpu())
+        labels = (torch.randint(classes, (len(z),), generator=stream).to(weight.device),) if classes else ()
+        mapped.append(generator.mapping(z.to(weight), *labels).double().cpu())
     w = torch.cat(mapped)
     centred = w - w.mean(dim=0)
     return w.mean(dim=0).float(), (centred.T @ centred / max(len(w) - 1, 1)).float()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from anchor_hub.data.where import parse_where
 from anchor_hub.errors import DataError
@@ -72,6 +72,11 @@ def _key(name: str) -> str:
     ).as_posix()
 
 
+def row_of(rows: dict[str, dict[str, str]], name: PurePath) -> dict[str, str] | None:
+    """The row of a file: by its path below the folder (without suffix), or by its name."""
+    return rows.get(name.as_posix()) or rows.get(name.name)
+
+
 def select(files: Sequence[InputFile], folder: Path, expression: str) -> list[InputFile]:
     """The files whose rows satisfy ``expression``; rows are found by path below the folder, or by name.
 
@@ -82,7 +87,7 @@ def select(files: Sequence[InputFile], folder: Path, expression: str) -> list[In
     test = parse_where(expression, columns)
     chosen = []
     for item in files:
-        row = rows.get(item.name.as_posix()) or rows.get(item.name.name)
+        row = row_of(rows, item.name)
         if row is None:
             raise DataError(f"{shown(item.path)}: has no row in {shown(table)}; add one, or drop --where")
         if test(row):

@@ -67,8 +67,10 @@ class Recipe(ABC):
         """Build networks and optimisers. All processes start alike: the generator is seeded with the run's seed."""
 
     @abstractmethod
-    def step(self, batch: Tensor, index: int) -> Mapping[str, float | Tensor]:
+    def step(self, batch: Any, index: int) -> Mapping[str, float | Tensor]:
         """Train on one batch of samples (as the modality collates them, on the run's device). `index` counts from 0.
+
+        Where the run's samples have classes, the batch is a :class:`~anchor_hub.training.batches.LabelledBatch`.
 
         Returns the step's losses by name, as numbers or 0-dimensional tensors.
         """

@@ -61,7 +61,8 @@ class Trainer:
     `data`: a tensor [N, ...] of samples or a sequence of samples. `batch` counts the samples of a step over all
     `processes`, which this one starts (one thread each; under torchrun, those that torchrun started). `options` (plain
     JSON values) are the recipe's own settings, kept and compared on resume together with the trainer's. `new_data` lets
-    a resumed run go on with other samples. Cadences are in steps, checkpoints in minutes as well.
+    a resumed run go on with other samples. With `labels` (int64 [N]), steps receive a LabelledBatch. Cadences are in
+    steps, checkpoints in minutes as well.
 
     Raises TrainingError, UsageError, CheckpointError, DeviceError.
     """
@@ -89,6 +90,7 @@ class Trainer:
         processes: int = 1,
         options: Mapping[str, Any] | None = None,
         new_data: bool = False,
+        labels: Tensor | None = None,
         quiet: bool = False,
     ) -> None:
         if total_images is None and max_minutes is None:
@@ -100,7 +102,7 @@ class Trainer:
         self.tick_every, self.sample_every = tick_every, sample_every
         self.checkpoint_minutes, self.checkpoint_every = checkpoint_minutes, checkpoint_every
         self.own_options, self.new_data, self.quiet = dict(options or {}), new_data, quiet
-        self.processes = processes
+        self.processes, self.labels = processes, labels
         self.checkpoints = self.run_dir / "checkpoints"
         self.log = StatsLog(self.run_dir / "stats.jsonl")
         self.is_first = True  # whether this process is the one that writes
@@ -138,6 +140,7 @@ class Trainer:
                 modality=self.modality,
                 mirror=self.mirror,
                 workers=self.workers,
+                labels=self.labels,
             )
             cleanup.callback(loader.close)
             try:

@@ -1,0 +1,67 @@
+"""Which class an image is of: the folder it lies in, or a column of the table beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from anchor_hub.data.tables import find_table, read_table, row_of
+from anchor_hub.errors import DataError, UsageError, did_you_mean
+from anchor_hub.inputs import shown
+
+
+def folder_labels(paths: Sequence[Path], root: str | Path) -> tuple[tuple[str, ...], Tensor]:
+    """Class names (sorted, numbers by value) and labels ``[N]`` of files in class folders: ``root/<class>/...``.
+
+    :raises UsageError: root is no folder. :raises DataError: a file beside the class folders, fewer than two classes.
+    """
+    folder = Path(root)
+    if not folder.is_dir():
+        raise UsageError(f"--data {shown(root)}: give the folder that holds one folder per class, not files or a glob")
+    names = []
+    for path in paths:
+        inside = path.relative_to(folder).parts
+        if len(inside) < 2:
+            raise DataError(
+                f"{shown(path)}: lies beside the class folders; move it into one of them, or name the column of a "
+                "table that holds the classes (--class-column)"
+            )
+        names.append(inside[0])
+    return _numbered(names, f"{shown(folder)}: a class-conditional hub needs a folder per class")
+
+
+def column_labels(paths: Sequence[Path], root: str | Path, column: str) -> tuple[tuple[str, ...], Tensor]:
+    """Class names and labels ``[N]`` from a column of the ``manifest.csv`` (or ``factors.csv``) in or beside ``root``.
+
+    :raises UsageError: no such column. :raises DataError: no table, a file without a row, fewer than two classes.
+    """
+    folder = Path(root) if Path(root).is_dir() else Path(root).absolute().parent
+    table = find_table(folder)
+    columns, rows = read_table(table)
+    if column not in columns:
+        raise UsageError(f"--class-column: {shown(table)} has no column {column!r}.{did_you_mean(column, columns)}")
+    names = []
+    for path in paths:
+        name = path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
+        row = row_of(rows, name.with_suffix(""))
+        if row is None or not row[column].strip():
+            raise DataError(f"{shown(path)}: has no class in {shown(table)}, column {column!r}; add it")
+        names.append(row[column].strip())
+    return _numbered(names, f"{shown(table)}: a class-conditional hub needs several classes in column {column!r}")
+
+
+def _numbered(names: Sequence[str], complaint: str) -> tuple[tuple[str, ...], Tensor]:
+    classes = tuple(sorted(set(names), key=_natural))
+    if len(classes) < 2:
+        raise DataError(f"{complaint}, and at least two classes; found {', '.join(classes) or 'none'}")
+    index = {name: number for number, name in enumerate(classes)}
+    return classes, torch.tensor([index[name] for name in names], dtype=torch.long)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts digits by value: 2 before 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
