@@ -104,6 +104,14 @@ class RecipeNotFoundError(NotFoundError):
     """No training recipe of that name."""
 
 
+class ExtractorNotFoundError(NotFoundError):
+    """No feature extractor of that name."""
+
+
+class BenchmarkNotFoundError(NotFoundError):
+    """No benchmark of that name."""
+
+
 class CommandNotFoundError(NotFoundError):
     """No command of that name."""
 

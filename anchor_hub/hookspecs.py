@@ -22,9 +22,11 @@ import pluggy
 
 from anchor_hub.specs import (
     BackendSpec,
+    BenchmarkSpec,
     CommandSpec,
     DatasetSpec,
     DomainSpec,
+    ExtractorSpec,
     HubSpec,
     ModalitySpec,
     RecipeSpec,
@@ -67,6 +69,16 @@ def anchor_register_datasets(register: Callable[[DatasetSpec], None]) -> None:
 @hookspec
 def anchor_register_recipes(register: Callable[[RecipeSpec], None]) -> None:
     """Register training recipes (`anchor_hub.training.Recipe`)."""
+
+
+@hookspec
+def anchor_register_extractors(register: Callable[[ExtractorSpec], None]) -> None:
+    """Register extractors: networks whose features Fréchet distances compare."""
+
+
+@hookspec
+def anchor_register_benchmarks(register: Callable[[BenchmarkSpec], None]) -> None:
+    """Register benchmarks: measurements with samples and truths of their own."""
 
 
 @hookspec

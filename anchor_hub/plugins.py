@@ -17,9 +17,11 @@ from anchor_hub import hookspecs
 from anchor_hub.errors import PluginError, UsageError, did_you_mean
 from anchor_hub.specs import (
     BackendSpec,
+    BenchmarkSpec,
     CommandSpec,
     DatasetSpec,
     DomainSpec,
+    ExtractorSpec,
     HubSpec,
     ModalitySpec,
     RecipeSpec,
@@ -36,6 +38,8 @@ HOOKS: dict[str, tuple[str, type[Spec]]] = {
     "anchor_register_backends": ("backends", BackendSpec),
     "anchor_register_datasets": ("datasets", DatasetSpec),
     "anchor_register_recipes": ("recipes", RecipeSpec),
+    "anchor_register_extractors": ("extractors", ExtractorSpec),
+    "anchor_register_benchmarks": ("benchmarks", BenchmarkSpec),
     "anchor_register_commands": ("commands", CommandSpec),
 }
 SLOW_SECONDS = 1.0

@@ -20,9 +20,11 @@ from anchor_hub.home import home
 from anchor_hub.plugins import Plugin, load_plugins, reasons
 from anchor_hub.specs import (
     BackendSpec,
+    BenchmarkSpec,
     CommandSpec,
     DatasetSpec,
     DomainSpec,
+    ExtractorSpec,
     HubSpec,
     ModalitySpec,
     RecipeSpec,
@@ -39,6 +41,8 @@ _NOT_FOUND: dict[str, type[errors.NotFoundError]] = {
     "backend": errors.BackendNotFoundError,
     "dataset": errors.DatasetNotFoundError,
     "recipe": errors.RecipeNotFoundError,
+    "extractor": errors.ExtractorNotFoundError,
+    "benchmark": errors.BenchmarkNotFoundError,
     "command": errors.CommandNotFoundError,
 }
 
@@ -148,6 +152,14 @@ class Registry:
     @functools.cached_property
     def recipes(self) -> Names[RecipeSpec]:
         return self._from_plugins("recipe", "recipes")
+
+    @functools.cached_property
+    def extractors(self) -> Names[ExtractorSpec]:
+        return self._from_plugins("extractor", "extractors")
+
+    @functools.cached_property
+    def benchmarks(self) -> Names[BenchmarkSpec]:
+        return self._from_plugins("benchmark", "benchmarks")
 
     @functools.cached_property
     def commands(self) -> Names[CommandSpec]:

@@ -147,7 +147,7 @@ class DatasetSpec(Spec):
     target: str = ""
 
 
-RECIPE_KINDS = ("hub", "domain", "translator")
+RECIPE_KINDS = ("hub", "domain", "translator", "judges")
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,29 @@ class RecipeSpec(Spec):
             raise UsageError(
                 f"RecipeSpec {self.name!r}: kind must be one of {', '.join(RECIPE_KINDS)}, got {self.kind!r}"
             )
+
+
+@dataclass(frozen=True)
+class ExtractorSpec(Spec):
+    """Features of pictures for `anchor evaluate --extractor NAME`; `target(device)` returns a callable.
+
+    It takes uint8 [B, 3, H, W] to float32 [B, D] on the CPU, and has the texts `name`, `sha256` (of its weights),
+    `resize` and `preprocessing`, and perhaps `short`, for the names of metrics (`fd_<short>`).
+    """
+
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class BenchmarkSpec(Spec):
+    """A benchmark for `anchor evaluate --benchmark NAME`.
+
+    `target(source, to, *, report, count, seed, batch, workers, device, resume, progress)` measures the translation
+    between two domains given by name (None: between all), may write pictures below the folder `report`, and returns an
+    `anchor_hub.evaluation.result.RunResult`.
+    """
+
+    target: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anchor_hub.hookspecs import hookimpl
-from anchor_hub.specs import DatasetSpec, DomainSpec, HubSpec
+from anchor_hub.specs import BenchmarkSpec, DatasetSpec, DomainSpec, ExtractorSpec, HubSpec, RecipeSpec
 
 HERE = Path(__file__).resolve().parent
 HUB = "faces-64"
@@ -64,5 +64,39 @@ def anchor_register_datasets(register: Callable[[DatasetSpec], None]) -> None:
             "rendered-faces",
             target="anchor_faces.dataset:training_folder",
             summary="procedural faces, cartoons and cats, aligned across modalities by construction",
+        )
+    )
+
+
+@hookimpl
+def anchor_register_recipes(register: Callable[[RecipeSpec], None]) -> None:
+    register(
+        RecipeSpec(
+            "face-judges",
+            target="anchor_faces.benchmark.judge_recipe:JudgeRecipe",
+            kind="judges",
+            summary="train the parser, landmark and factor judges of the benchmark rendered-faces",
+        )
+    )
+
+
+@hookimpl
+def anchor_register_extractors(register: Callable[[ExtractorSpec], None]) -> None:
+    register(
+        ExtractorSpec(
+            "rendered-faces-r1",
+            target="anchor_faces.benchmark.judges:extractor",
+            summary="features of the face judges, for fd_rendered; made for rendered faces of 64 px",
+        )
+    )
+
+
+@hookimpl
+def anchor_register_benchmarks(register: Callable[[BenchmarkSpec], None]) -> None:
+    register(
+        BenchmarkSpec(
+            "rendered-faces",
+            target="anchor_faces.benchmark.run:evaluate",
+            summary="translations between rendered faces' domains against the renderer's truth",
         )
     )

@@ -43,7 +43,8 @@ class Judges:
     :param sha256: of the weights' file, to be recorded beside every number.
     """
 
-    name = NAME
+    name, short = NAME, "rendered"
+    resize = "bilinear-antialiased 64x64"
     preprocessing = "resized to 64x64 (bilinear, antialiased, float), x / 127.5 - 1; pooled maps of the judges' trunk"
 
     def __init__(self, network: JudgeNetwork, sha256: str = "", device: torch.device | str = "cpu") -> None:
@@ -126,6 +127,11 @@ def load_judges(folder: str | Path | None = None, device: torch.device | str = "
     :raises BundleError: a damaged bundle, or one of another kind.
     """
     return _load(str(folder or BUNDLE), str(device))
+
+
+def extractor(device: torch.device | str = "cpu") -> Judges:
+    """The bundled judges as the extractor ``rendered-faces-r1``."""
+    return load_judges(device=device)
 
 
 @functools.lru_cache(maxsize=4)
