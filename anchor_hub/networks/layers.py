@@ -146,6 +146,7 @@ class EqualConv2d(nn.Module):
         activate: whether leaky ReLU (slope 0.2) and a gain of sqrt(2) follow.
         down: halve the resolution.
         gain: an extra factor on the output.
+        clamp: bound of the output without ``gain`` (it is scaled with it); None for none.
     """
 
     def __init__(
@@ -158,8 +159,10 @@ class EqualConv2d(nn.Module):
         activate: bool = False,
         down: bool = False,
         gain: float = 1.0,
+        clamp: float | None = None,
     ) -> None:
         super().__init__()
+        self.clamp = None if clamp is None else clamp * gain
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.resample = Resample() if down else None
@@ -178,7 +181,8 @@ class EqualConv2d(nn.Module):
         else:
             # For k = 1 a filter of stride 2 would do less, but its backward pass is 20 times slower on CPU.
             y = F.conv2d(self.resample.blur(x, 1 + kernel_size // 2), weight, bias, stride=2)
-        return leaky_relu_(y) if self.activate else y
+        y = leaky_relu_(y) if self.activate else y
+        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
 
     def extra_repr(self) -> str:
         out_channels, in_channels, kernel_size, _ = self.weight.shape

@@ -55,6 +55,35 @@ def channel_table(
     return {r: given[r] for r in resolutions}
 
 
+def check_conditions(classes: Any, clamp: Any) -> None:
+    """Raise ValueError unless ``classes`` is a number from 0 and ``clamp`` None or a positive, finite bound."""
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 0:
+        raise ValueError(f"StyleGAN2 classes must be a number from 0, got {classes!r}")
+    if clamp is not None and not (isinstance(clamp, (int, float)) and 0 < clamp < math.inf):
+        raise ValueError(f"StyleGAN2 clamp must be a positive bound or None, got {clamp!r}")
+
+
+def conditions_dict(classes: int, clamp: float | None) -> dict[str, Any]:
+    """The settings as far as they differ from the default: configurations without them keep their fingerprints."""
+    return ({"classes": classes} if classes else {}) | ({} if clamp is None else {"clamp": float(clamp)})
+
+
+def label_rows(labels: Tensor | None, classes: int, batch: int) -> Tensor:
+    """Labels as rows ``[B, classes]``: numbers ``[B]`` become one-hot rows, (soft) rows are passed on.
+
+    Raises ValueError where labels are missing, of another shape, or not below ``classes``.
+    """
+    if labels is None:
+        raise ValueError(f"this network is class-conditional: it needs labels below {classes}")
+    if labels.ndim == 1 and not labels.is_floating_point() and len(labels) == batch:
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+            raise ValueError(f"labels must lie in 0..{classes - 1}")
+        return F.one_hot(labels.long(), classes).float()
+    if tuple(labels.shape) != (batch, classes):
+        raise ValueError(f"labels must be [{batch}] numbers or [{batch}, {classes}] rows, got {list(labels.shape)}")
+    return labels
+
+
 @dataclass(frozen=True)
 class StyleGAN2Config:
     """Architecture of a generator.
@@ -67,6 +96,8 @@ class StyleGAN2Config:
         channel_multiplier: scales the published table from 64 px on (2 is "config F").
         image_channels: channels of the image.
         mapping_lr_multiplier: learning-rate multiplier of the mapping network.
+        classes: number of classes of a class-conditional generator (StyleGAN2-ADA); 0 for none.
+        clamp: bound of the activations, which half precision needs (StyleGAN2-ADA: 256); None for none.
     """
 
     size: int
@@ -76,6 +107,8 @@ class StyleGAN2Config:
     channel_multiplier: float = 2.0
     image_channels: int = 3
     mapping_lr_multiplier: float = 0.01
+    classes: int = 0
+    clamp: float | None = None
 
     def __post_init__(self) -> None:
         table = channel_table(self.size, self.channels, self.channel_multiplier)
@@ -83,6 +116,7 @@ class StyleGAN2Config:
         for name in ("latent_dim", "mapping_layers", "image_channels"):
             if getattr(self, name) < 1:
                 raise ValueError(f"StyleGAN2 {name} must be at least 1, got {getattr(self, name)}")
+        check_conditions(self.classes, self.clamp)
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -114,6 +148,7 @@ class StyleGAN2Config:
             "channel_multiplier": self.channel_multiplier,
             "image_channels": self.image_channels,
             "mapping_lr_multiplier": self.mapping_lr_multiplier,
+            **conditions_dict(self.classes, self.clamp),
         }
 
     @classmethod
@@ -176,21 +211,37 @@ def truncate(w: Tensor, mean_latent: Tensor, truncation: float) -> Tensor:
 
 
 class Mapping(nn.Module):
-    """The mapping network f: Z to W: pixel norm, then ``mapping_layers`` linear layers with leaky ReLU."""
+    """The mapping network f: Z to W: pixel norm, then ``mapping_layers`` linear layers with leaky ReLU.
+
+    With classes (StyleGAN2-ADA), a linear embedding of the label, normalised by itself, follows z in the input of
+    the first layer.
+    """
 
     def __init__(self, config: StyleGAN2Config) -> None:
         super().__init__()
         size = config.latent_dim
+        self.classes = config.classes
+        self.embed = EqualLinear(config.classes, size) if config.classes else None
+        widths = [2 * size if config.classes else size] + [size] * config.mapping_layers
         self.layers = nn.ModuleList(
-            EqualLinear(size, size, lr_multiplier=config.mapping_lr_multiplier, activate=True)
-            for _ in range(config.mapping_layers)
+            EqualLinear(width, size, lr_multiplier=config.mapping_lr_multiplier, activate=True)
+            for width in widths[:-1]
         )
 
-    def forward(self, z: Tensor) -> Tensor:
-        """``[B, D]`` standard normal to ``[B, D]``; raises ValueError for another number of axes."""
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """``[B, D]`` standard normal, and labels where there are classes, to ``[B, D]``.
+
+        ``labels``: numbers ``[B]``, or one-hot or soft rows ``[B, classes]``. Raises ValueError for z of another
+        number of axes, and for labels that are missing, not wanted or do not fit.
+        """
         if z.ndim != 2:
             raise ValueError(f"the mapping network takes z of shape [B, D], got {list(z.shape)}")
         w = pixel_norm(z)
+        if self.embed is not None:
+            rows = label_rows(labels, self.classes, len(z)).to(z.device)
+            w = torch.cat([w, pixel_norm(self.embed(rows)).to(w.dtype)], dim=1)
+        elif labels is not None:
+            raise ValueError("this generator has no classes: it takes no labels")
         for layer in self.layers:
             w = layer(w)
         return w
@@ -204,10 +255,17 @@ class StyledConv(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, latent_dim: int, resolution: int, *, up: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        latent_dim: int,
+        resolution: int,
+        *,
+        up: bool,
+        clamp: float | None = None,
     ) -> None:
         super().__init__()
-        self.resolution = resolution
+        self.resolution, self.clamp = resolution, clamp
         self.affine = EqualLinear(latent_dim, in_channels, bias_init=1.0)
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
         self.bias = nn.Parameter(torch.zeros(out_channels))
@@ -230,9 +288,11 @@ class StyledConv(nn.Module):
         scale = (coefficient * SQRT2)[:, :, None, None].to(y.dtype)
         shift = (self.bias * SQRT2)[None, :, None, None].to(y.dtype)
         if noise is None:
-            return leaky_relu_(torch.addcmul(shift, y, scale))
-        scaled_noise = (noise * (self.noise_strength * SQRT2)).to(y.dtype)
-        return leaky_relu_(torch.addcmul(scaled_noise, y, scale).add_(shift))
+            y = leaky_relu_(torch.addcmul(shift, y, scale))
+        else:
+            scaled_noise = (noise * (self.noise_strength * SQRT2)).to(y.dtype)
+            y = leaky_relu_(torch.addcmul(scaled_noise, y, scale).add_(shift))
+        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
 
     def _coefficients(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Style ``[B, in]``, the weight scale folded in, and demodulation coefficients ``[B, out]``."""
@@ -251,8 +311,11 @@ class StyledConv(nn.Module):
 class ToRGB(nn.Module):
     """Modulated 1x1 convolution without demodulation, plus bias, plus the upsampled image of the resolution below."""
 
-    def __init__(self, in_channels: int, image_channels: int, latent_dim: int) -> None:
+    def __init__(
+        self, in_channels: int, image_channels: int, latent_dim: int, clamp: float | None = None
+    ) -> None:
         super().__init__()
+        self.clamp = clamp
         self.affine = EqualLinear(latent_dim, in_channels, bias_init=1.0)
         self.weight = nn.Parameter(torch.randn(image_channels, in_channels))
         self.bias = nn.Parameter(torch.zeros(image_channels))
@@ -269,6 +332,8 @@ class ToRGB(nn.Module):
         y = torch.bmm((self.weight * style[:, None, :]).to(x.dtype), x.flatten(2)).unflatten(2, x.shape[2:])
         with torch.autocast(x.device.type, enabled=False):
             y = y.to(self.bias.dtype) + self.bias[None, :, None, None]
+            if self.clamp is not None:
+                y = y.clamp(-self.clamp, self.clamp)
             return y if image is None else y + self.resample.up(image)
 
 
@@ -278,12 +343,13 @@ class SynthesisBlock(nn.Module):
     def __init__(self, config: StyleGAN2Config, resolution: int) -> None:
         super().__init__()
         channels = config.channels_of
-        out_channels, latent_dim = channels[resolution], config.latent_dim
+        out_channels, latent_dim, clamp = channels[resolution], config.latent_dim, config.clamp
         self.up: StyledConv | None = None
         if resolution > 4:
-            self.up = StyledConv(channels[resolution // 2], out_channels, latent_dim, resolution, up=True)
-        self.conv = StyledConv(out_channels, out_channels, latent_dim, resolution, up=False)
-        self.to_rgb = ToRGB(out_channels, config.image_channels, latent_dim)
+            below = channels[resolution // 2]
+            self.up = StyledConv(below, out_channels, latent_dim, resolution, up=True, clamp=clamp)
+        self.conv = StyledConv(out_channels, out_channels, latent_dim, resolution, up=False, clamp=clamp)
+        self.to_rgb = ToRGB(out_channels, config.image_channels, latent_dim, clamp)
 
     def styled_convs(self) -> list[StyledConv]:
         """One (at 4 px) or two styled convolutions, in order."""
@@ -404,12 +470,19 @@ class Generator(nn.Module):
         self.mapping = Mapping(config)
         self.synthesis = Synthesis(config)
 
-    def map(self, z: Tensor, *, truncation: float = 1.0, mean_latent: Tensor | None = None) -> Tensor:
+    def map(
+        self,
+        z: Tensor,
+        *,
+        labels: Tensor | None = None,
+        truncation: float = 1.0,
+        mean_latent: Tensor | None = None,
+    ) -> Tensor:
         """Map ``z [B, D]``, standard normal, to ``w [B, D]``; ``w' = mean + truncation (w - mean)``.
 
-        Raises ValueError when ``truncation`` is not 1 and ``mean_latent`` (``[D]`` or ``[1, D]``) is missing.
+        ``labels`` as :meth:`Mapping.forward` takes them. Raises ValueError when ``truncation`` is not 1 and ``mean_latent`` (``[D]`` or ``[1, D]``) is missing.
         """
-        w: Tensor = self.mapping(z)
+        w: Tensor = self.mapping(z, labels)
         if truncation == 1.0:
             return w
         if mean_latent is None:
@@ -417,7 +490,7 @@ class Generator(nn.Module):
         return truncate(w, mean_latent, truncation)
 
     def mean_latent(self, samples: int = 10_000, *, generator: torch.Generator | None = None) -> Tensor:
-        """The mean of w over ``samples`` random z: ``[1, D]``, without gradient."""
+        """The mean of w over ``samples`` random z (and random classes): ``[1, D]``, without gradient."""
         parameter = self.synthesis.constant
         device = parameter.device if generator is None else generator.device
         total = torch.zeros(1, self.config.latent_dim, dtype=torch.float64, device="cpu")
@@ -425,7 +498,11 @@ class Generator(nn.Module):
             for start in range(0, samples, 4096):
                 count = min(4096, samples - start)
                 z = torch.randn(count, self.config.latent_dim, generator=generator, device=device)
-                total += self.mapping(z.to(parameter)).sum(dim=0, keepdim=True).cpu().double()
+                labels = None
+                if self.config.classes:
+                    labels = torch.randint(self.config.classes, (count,), generator=generator, device=device)
+                w = self.mapping(z.to(parameter), labels)
+                total += w.sum(dim=0, keepdim=True).cpu().double()
         return (total / samples).to(parameter)
 
     def synthesize(
@@ -461,13 +538,14 @@ class Generator(nn.Module):
         self,
         z: Tensor,
         *,
+        labels: Tensor | None = None,
         truncation: float = 1.0,
         mean_latent: Tensor | None = None,
         noise: Noise = "const",
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Images ``[B, C, size, size]``, nominally in [-1, 1], of ``z [B, D]``."""
-        w = self.map(z, truncation=truncation, mean_latent=mean_latent)
+        """Images ``[B, C, size, size]``, nominally in [-1, 1], of ``z [B, D]`` (and labels, with classes)."""
+        w = self.map(z, labels=labels, truncation=truncation, mean_latent=mean_latent)
         image = self.synthesize(w, noise=noise, generator=generator).image
         assert image is not None
         return image

@@ -1,6 +1,8 @@
 """The StyleGAN2 residual discriminator with minibatch standard deviation.
 
-Karras et al. (2020, arXiv:1912.04958), appendix B and figure 7. Plain torch, twice differentiable.
+Karras et al. (2020, arXiv:1912.04958), appendix B and figure 7; class-conditional by projection as in Karras et
+al., "Training Generative Adversarial Networks with Limited Data" (2020, arXiv:2006.06676). Plain torch, twice
+differentiable.
 """
 
 from __future__ import annotations
@@ -13,8 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anchor_hub.networks.layers import EqualConv2d, EqualLinear
-from anchor_hub.networks.stylegan2 import channel_table, resolutions_of
+from anchor_hub.networks.layers import EqualConv2d, EqualLinear, pixel_norm
+from anchor_hub.networks.stylegan2 import (
+    channel_table,
+    check_conditions,
+    conditions_dict,
+    label_rows,
+    resolutions_of,
+)
 
 STDDEV_EPSILON = 1e-8
 
@@ -30,6 +38,9 @@ class DiscriminatorConfig:
         image_channels: channels of the image.
         stddev_group: samples per group of the minibatch standard deviation.
         stddev_features: number of appended statistics channels.
+        classes: number of classes of a class-conditional discriminator; 0 for none.
+        mapping_layers: layers of its label mapping.
+        clamp: bound of the activations, which half precision needs; None for none.
     """
 
     size: int
@@ -38,6 +49,9 @@ class DiscriminatorConfig:
     image_channels: int = 3
     stddev_group: int = 4
     stddev_features: int = 1
+    classes: int = 0
+    mapping_layers: int = 8
+    clamp: float | None = None
 
     def __post_init__(self) -> None:
         table = channel_table(self.size, self.channels, self.channel_multiplier)
@@ -45,6 +59,9 @@ class DiscriminatorConfig:
         for name in ("image_channels", "stddev_group", "stddev_features"):
             if getattr(self, name) < 1:
                 raise ValueError(f"discriminator {name} must be at least 1, got {getattr(self, name)}")
+        check_conditions(self.classes, self.clamp)
+        if self.mapping_layers < 0:
+            raise ValueError(f"discriminator mapping_layers must be at least 0, got {self.mapping_layers}")
         if table[4] % self.stddev_features:
             raise ValueError(f"stddev_features must divide the {table[4]} channels at 4 px")
 
@@ -67,6 +84,8 @@ class DiscriminatorConfig:
             "image_channels": self.image_channels,
             "stddev_group": self.stddev_group,
             "stddev_features": self.stddev_features,
+            **conditions_dict(self.classes, self.clamp),
+            **({"mapping_layers": self.mapping_layers} if self.classes else {}),
         }
 
     @classmethod
@@ -104,12 +123,12 @@ def minibatch_stddev(x: Tensor, group: int, features: int = 1) -> Tensor:
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions, the second halving the resolution, plus a linear skip: ``(y + skip) / sqrt(2)``."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, clamp: float | None = None) -> None:
         super().__init__()
         # The division by sqrt(2) is folded into both branches: leaky ReLU is positively homogeneous.
         half = math.sqrt(0.5)
-        self.conv1 = EqualConv2d(in_channels, in_channels, 3, activate=True)
-        self.conv2 = EqualConv2d(in_channels, out_channels, 3, activate=True, down=True, gain=half)
+        self.conv1 = EqualConv2d(in_channels, in_channels, 3, activate=True, clamp=clamp)
+        self.conv2 = EqualConv2d(in_channels, out_channels, 3, activate=True, down=True, gain=half, clamp=clamp)
         self.skip = EqualConv2d(in_channels, out_channels, 1, bias=False, down=True, gain=half)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -118,8 +137,28 @@ class ResidualBlock(nn.Module):
         return result
 
 
+class LabelMapping(nn.Module):
+    """Labels to the vectors that images' features are projected on: embedding, pixel norm, mapping layers."""
+
+    def __init__(self, classes: int, size: int, layers: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.embed = EqualLinear(classes, size)
+        self.layers = nn.ModuleList(
+            EqualLinear(size, size, lr_multiplier=0.01, activate=True) for _ in range(layers)
+        )
+
+    def forward(self, labels: Tensor | None, batch: int) -> Tensor:
+        """Numbers ``[B]`` or rows ``[B, classes]`` to ``[B, size]``."""
+        rows = label_rows(labels, self.classes, batch).to(self.embed.weight.device)
+        y = pixel_norm(self.embed(rows))
+        for layer in self.layers:
+            y = layer(y)
+        return y
+
+
 class Discriminator(nn.Module):
-    """Images to one logit each; positive means real.
+    """Images (and labels, with classes) to one logit each; positive means real.
 
     Args:
         config: the architecture. Weights are drawn from torch's global random state.
@@ -128,24 +167,32 @@ class Discriminator(nn.Module):
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.config = config
-        channels = config.channels_of
-        self.from_rgb = EqualConv2d(config.image_channels, channels[config.size], 1, activate=True)
+        channels, clamp = config.channels_of, config.clamp
+        self.from_rgb = EqualConv2d(config.image_channels, channels[config.size], 1, activate=True, clamp=clamp)
         self.blocks = nn.ModuleDict(
             {
-                str(r): ResidualBlock(channels[r], channels[r // 2])
+                str(r): ResidualBlock(channels[r], channels[r // 2], clamp)
                 for r in reversed(config.resolutions)
                 if r > 4
             }
         )
-        self.final_conv = EqualConv2d(channels[4] + config.stddev_features, channels[4], 3, activate=True)
+        self.final_conv = EqualConv2d(
+            channels[4] + config.stddev_features, channels[4], 3, activate=True, clamp=clamp
+        )
         self.final_dense = EqualLinear(channels[4] * 16, channels[4], activate=True)
-        self.final_logit = EqualLinear(channels[4], 1)
+        self.final_logit = EqualLinear(channels[4], channels[4] if config.classes else 1)
+        self.label_mapping: LabelMapping | None = None
+        if config.classes:
+            self.label_mapping = LabelMapping(config.classes, channels[4], config.mapping_layers)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """``[B, C, size, size]`` in [-1, 1] to logits ``[B, 1]``.
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """``[B, C, size, size]`` in [-1, 1] to logits ``[B, 1]``; labels as the generator's mapping takes them.
+
+        With classes the logit is the projection ``out(x) . map(label) / sqrt(size)``.
 
         Raises:
-            ValueError: the images' shape does not fit, or the batch is no multiple of the stddev group.
+            ValueError: the images' shape does not fit, the batch is no multiple of the stddev group, or labels are
+                missing, not wanted or do not fit.
         """
         expected = (self.config.image_channels, self.config.size, self.config.size)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected:
@@ -160,4 +207,9 @@ class Discriminator(nn.Module):
             x = torch.cat([x, statistic], dim=1)
         x = self.final_conv(x)
         logits: Tensor = self.final_logit(self.final_dense(x.flatten(1)))
-        return logits
+        if self.label_mapping is None:
+            if labels is not None:
+                raise ValueError("this discriminator has no classes: it takes no labels")
+            return logits
+        target = self.label_mapping(labels, len(images))
+        return (logits * target).sum(dim=1, keepdim=True) / math.sqrt(target.shape[1])
