@@ -1,117 +1,62 @@
-"""Feature extractors for the Fréchet distance, from weight files that the user gives.
+"""Feature extractors for distances between sets of pictures, from weight files that the user has.
 
-A distance is named after its extractor: ``fd_mobilenetv2`` is not, and must not be called, the FID.
+A distance is named after its extractor: only the Inception network of Heusel et al. 2017 gives a FID; with any
+other the number is called ``fd_<name>``, and nothing ever takes another's place silently.
 """
 
 from __future__ import annotations
 
+import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from anchor_hub import tensorfile
-from anchor_hub.errors import BundleError, DataError
+from anchor_hub.errors import BundleError, DataError, UsageError, did_you_mean
 from anchor_hub.inputs import shown
 from anchor_hub.metrics.frechet import FeatureStatistics
+from anchor_hub.metrics.mobilenet import MobileNetV2
 
-# (expansion, output channels, repetitions, stride of the first), Sandler et al. 2018, table 2.
-_BLOCKS = (
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)
-_STEM, _HEAD, _CLASSES = 32, 1280, 1001
+#: What `--extractor` may also be, beside a path: the FID's own network, found in the libraries' caches.
+INCEPTION = "inception"
 
 
-class SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow's SAME: at stride 2, even sides are padded below and right."""
+class Extractor(ABC):
+    """Features of pictures.
 
-    def forward(self, input: Tensor) -> Tensor:
-        (kernel, _), (stride, _) = self.kernel_size, self.stride
-        height, width = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in input.shape[-2:])
-        padded = F.pad(input, (width // 2, width - width // 2, height // 2, height - height // 2))
-        return F.conv2d(padded, self.weight, self.bias, stride, 0, 1, self.groups)
-
-
-class MobileNetV2(nn.Module):
-    """MobileNetV2 1.0 with batch norm folded into its 53 convolutions (Sandler et al. 2018).
-
-    Parameters are called ``layer00.weight`` to ``layer52.bias`` in order of execution.
+    ``short`` names the distance (``fd_<short>``), ``name`` the network; ``sha256`` is that of the weight file; ``resize`` and
+    ``preprocessing`` say how pictures reach the network, to be recorded beside every number; ``dimensions`` is
+    the length of a feature vector.
     """
 
-    size = 224
+    name: str
+    sha256: str
+    resize: str
+    preprocessing: str
+    dimensions: int
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-        self._plan: list[tuple[list[tuple[int, bool]], bool]] = []
-        self._plan.append(([self._add(3, _STEM, 3, 2)], False))
-        channels = _STEM
-        for expansion, wide, repetitions, stride in _BLOCKS:
-            for number in range(repetitions):
-                step, inner = stride if number == 0 else 1, channels * expansion
-                convs = [self._add(channels, inner, 1)] if expansion > 1 else []
-                convs.append(self._add(inner, inner, 3, step, groups=inner))
-                convs.append(self._add(inner, wide, 1, relu=False))
-                self._plan.append((convs, step == 1 and channels == wide))
-                channels = wide
-        self._plan.append(([self._add(channels, _HEAD, 1)], False))
-        self._add(_HEAD, _CLASSES, 1)
-
-    def _add(
-        self, inside: int, outside: int, kernel: int, stride: int = 1, *, groups: int = 1, relu: bool = True
-    ) -> tuple[int, bool]:
-        self.add_module(f"layer{self.count:02d}", SameConv(inside, outside, kernel, stride, groups=groups))
-        self.count += 1
-        return self.count - 1, relu
-
-    def features(self, images: Tensor) -> Tensor:
-        """Pooled features ``[B, 1280]`` of float32 ``[B, 3, 224, 224]`` in [-1, 1]."""
-        for convs, residual in self._plan:
-            before = images
-            for number, relu in convs:
-                images = self.get_submodule(f"layer{number:02d}")(images)
-                images = F.relu6(images) if relu else images
-            images = before + images if residual else images
-        return images.mean((2, 3))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """ImageNet logits ``[B, 1001]``, background first, of float32 ``[B, 3, 224, 224]`` in [-1, 1]."""
-        return self.get_submodule("layer52")(self.features(images)[..., None, None]).flatten(1)
-
-
-class Extractor:
-    """Features of pictures, for :func:`anchor_hub.metrics.frechet.frechet_distance`.
-
-    ``name`` names the distance (``fd_<name>``); ``preprocessing`` says how pictures reach the network, to be
-    recorded beside every number.
-    """
-
-    name = "mobilenetv2"
-    preprocessing = "resized to 224x224 (bilinear, antialiased, float), x / 127.5 - 1; 1280 pooled features"
-
-    def __init__(self, network: MobileNetV2, device: torch.device | str = "cpu") -> None:
+    def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        self.network = network.eval().requires_grad_(False).to(self.device)
+
+    @property
+    def short(self) -> str:
+        return self.name
+
+    @abstractmethod
+    def features(self, pictures: Tensor) -> Tensor:
+        """Feature vectors ``[B, D]`` of uint8 ``[B, 3, H, W]`` on the extractor's device."""
 
     @torch.no_grad()
     def __call__(self, pictures: Tensor) -> Tensor:
-        """float32 ``[B, 1280]`` on the CPU, of uint8 ``[B, 3, H, W]``. :raises DataError: other pictures."""
+        """float32 ``[B, D]`` on the CPU, of uint8 ``[B, 3, H, W]``. :raises DataError: other pictures."""
         if pictures.dtype != torch.uint8 or pictures.ndim != 4 or pictures.shape[1] != 3:
             raise DataError(f"features are taken of uint8 [B, 3, H, W], not {pictures.dtype} {list(pictures.shape)}")
-        values = pictures.to(self.device).float()
-        side = self.network.size
-        if tuple(values.shape[-2:]) != (side, side):
-            values = F.interpolate(values, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
-        return self.network.features(values / 127.5 - 1).float().cpu()
+        return self.features(pictures.to(self.device)).float().cpu()
 
     def statistics(self, pictures: Tensor | Iterable[Tensor], batch: int = 32) -> FeatureStatistics:
         """Statistics of uint8 ``[N, 3, H, W]``, or of an iterable of such batches."""
@@ -122,25 +67,84 @@ class Extractor:
 
     def describe(self) -> dict[str, Any]:
         """What has to stand beside a distance measured with it."""
-        return {"metric": f"fd_{self.name}", "preprocessing": self.preprocessing}
+        return {"metric": f"fd_{self.short}", "preprocessing": self.preprocessing, "sha256": self.sha256}
 
 
-def load_extractor(path: str | Path, device: torch.device | str = "cpu") -> Extractor:
+class MobileNetExtractor(Extractor):
+    """The pooled features of MobileNetV2, ``fd_mobilenetv2``."""
+
+    name = "mobilenetv2"
+    resize = "bilinear, antialiased, to 224x224"
+    preprocessing = "resized to 224x224 (bilinear, antialiased, float), x / 127.5 - 1; 1280 pooled features"
+    dimensions = 1280
+
+    def __init__(self, network: MobileNetV2, device: torch.device | str = "cpu", *, sha256: str) -> None:
+        super().__init__(device)
+        self.sha256 = sha256
+        self.network = network.eval().requires_grad_(False).to(self.device)
+
+    def features(self, pictures: Tensor) -> Tensor:
+        values, side = pictures.float(), self.network.size
+        if tuple(values.shape[-2:]) != (side, side):
+            values = F.interpolate(values, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+        return self.network.features(values / 127.5 - 1)
+
+
+def read_weights(path: Path, wanted: str) -> tuple[bytes, str]:
+    """A weight file's bytes and their SHA-256. :raises DataError: saying what is ``wanted`` and where it was
+    looked for."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{shown(path)}: the extractor's weights cannot be read ({error.strerror or error}); "
+            f"give --extractor the path of {wanted}"
+        ) from None
+    return data, hashlib.sha256(data).hexdigest()
+
+
+def load_mobilenet(path: str | Path, device: torch.device | str = "cpu") -> MobileNetExtractor:
     """The extractor whose weights lie in ``path``: MobileNetV2 1.0 as .safetensors, 53 convolutions
     ``layer00.weight`` ... with batch norm folded in.
 
     :raises DataError: no such file. :raises BundleError: other weights, or damaged ones.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{shown(path)}: the extractor's weights cannot be read ({error.strerror or error}); "
-            "give --extractor the path of a MobileNetV2 .safetensors file"
-        ) from None
+    data, digest = read_weights(Path(path), "a MobileNetV2 .safetensors file")
     network = MobileNetV2()
     try:
         network.load_state_dict(tensorfile.read(data, shown(path), network.state_dict()))
     except BundleError as error:
         raise BundleError(f"{error} (wanted: MobileNetV2 1.0, batch norm folded in)") from None
-    return Extractor(network, device)
+    return MobileNetExtractor(network, device, sha256=digest)
+
+
+def load_extractor(
+    given: str | Path | None = None, device: torch.device | str = "cpu", *, resize: str = "tensorflow"
+) -> Any:
+    """The extractor meant by ``given``: a name that a plugin registered (``anchor plugins``), ``inception`` or
+    None (the FID's network in the libraries' caches), or the path of a weight file: ``.safetensors`` of
+    MobileNetV2, ``.pth`` of the FID's Inception.
+
+    :param resize: of the Inception: ``tensorflow`` (as the FID was published) or ``antialias``.
+    :raises DataError: the file is not there; the message says which one is wanted and where it was looked for.
+    :raises BundleError: other weights, or damaged ones. :raises UsageError: neither a name nor a weight file.
+    """
+    from anchor_hub.metrics.inception import load_inception
+    from anchor_hub.registry import registry
+
+    if given is None or str(given) == INCEPTION:
+        return load_inception(None, device, resize=resize)
+    registered = getattr(registry(), "extractors", {})
+    if str(given) in registered:
+        record = registered[str(given)]
+        return registry().load(record.spec.target, f"extractor {record.name!r}")(device)
+    suffix = Path(given).suffix.lower()
+    if suffix in (".pth", ".pt"):
+        return load_inception(given, device, resize=resize)
+    if suffix == ".safetensors" or Path(given).exists():
+        return load_mobilenet(given, device)
+    raise UsageError(
+        f"--extractor {shown(given)}: is no file, and no extractor has that name."
+        f"{did_you_mean(str(given), [INCEPTION, *registered])} Give a path (.safetensors of MobileNetV2, .pth of "
+        "the FID's Inception) or a name"
+    )

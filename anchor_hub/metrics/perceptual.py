@@ -28,7 +28,7 @@ MIN_SIDE = 32
 
 
 class Perceptual:
-    """LPIPS version 0.1 with trained linear layers.
+    """LPIPS version 0.1 with trained linear layers; ``sha256`` is that of the network's file.
 
     :param net: ``alex`` (for measuring), ``vgg`` or ``squeeze``.
     :param weights: torchvision's file of that network; by default ``checkpoints/<name>`` in torch's hub
@@ -42,7 +42,7 @@ class Perceptual:
         if net not in TRUNK_FILES:
             raise DataError(f"LPIPS has no network {net!r}.{did_you_mean(net, TRUNK_FILES)}")
         self.net, self.device = net, torch.device(device)
-        trunk = _trunk_weights(net, weights)
+        trunk, self.sha256 = _trunk_weights(net, weights)
         lpips = _import_lpips()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # lpips calls torchvision by an old parameter name
@@ -79,7 +79,7 @@ def _import_lpips() -> Any:
     return lpips
 
 
-def _trunk_weights(net: str, weights: str | Path | None) -> dict[str, Tensor]:
+def _trunk_weights(net: str, weights: str | Path | None) -> tuple[dict[str, Tensor], str]:
     name = TRUNK_FILES[net]
     path = Path(weights) if weights is not None else Path(torch.hub.get_dir()) / "checkpoints" / name
     try:
@@ -90,12 +90,13 @@ def _trunk_weights(net: str, weights: str | Path | None) -> dict[str, Tensor]:
             f"({error.strerror or error}): put the file there, or name it"
         ) from None
     wanted = name.rpartition("-")[2].removesuffix(".pth")
-    if not hashlib.sha256(data).hexdigest().startswith(wanted):
+    digest = hashlib.sha256(data).hexdigest()
+    if not digest.startswith(wanted):
         raise DataError(
             f"{shown(path)}: is not torchvision's {name} (its SHA-256 does not begin with {wanted}): "
             "copy that file again"
         )
-    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True), digest
 
 
 def _load_trunk(trunk: torch.nn.Module, weights: dict[str, Tensor], net: str) -> None:

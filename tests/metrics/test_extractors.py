@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from anchor_hub import tensorfile
 from anchor_hub.errors import BundleError, DataError
-from anchor_hub.metrics.extractors import Extractor, MobileNetV2, SameConv, load_extractor
+from anchor_hub.metrics.extractors import MobileNetExtractor, load_extractor
+from anchor_hub.metrics.mobilenet import MobileNetV2, SameConv
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_an_extractor_from_a_file(weights: Path, network: MobileNetV2) -> None:
 
 
 def test_small_pictures_are_enlarged_and_batches_change_nothing(network: MobileNetV2) -> None:
-    extractor = Extractor(network)
+    extractor = MobileNetExtractor(network, sha256="0" * 64)
     pictures = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8)
     whole, parts = extractor.statistics(pictures), extractor.statistics(pictures, batch=2)
     assert whole.count == parts.count == 3
@@ -74,9 +75,9 @@ def test_small_pictures_are_enlarged_and_batches_change_nothing(network: MobileN
 
 def test_wrong_pictures(network: MobileNetV2) -> None:
     with pytest.raises(DataError, match="uint8"):
-        Extractor(network)(torch.zeros(1, 3, 8, 8))
+        MobileNetExtractor(network, sha256="0" * 64)(torch.zeros(1, 3, 8, 8))
     with pytest.raises(DataError, match=r"\[1, 1, 8, 8\]"):
-        Extractor(network)(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
+        MobileNetExtractor(network, sha256="0" * 64)(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
 
 
 def test_wrong_files(weights: Path, network: MobileNetV2, tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""The Inception network of the FID, through torch-fidelity (and torchmetrics for its other resize filter)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anchor_hub.errors import DataError, UsageError, did_you_mean
+from anchor_hub.inputs import shown
+from anchor_hub.metrics.extractors import Extractor, read_weights
+
+#: Names under which torch-fidelity and pytorch-fid keep one and the same file; its SHA-256 begins with DIGEST.
+FILES = ("weights-inception-2015-12-05-6726825d.pth", "pt_inception-2015-12-05-6726825d.pth")
+DIGEST = "6726825d"
+#: How pictures are brought to 299 px: name -> what is recorded.
+RESIZES = {
+    "tensorflow": "TensorFlow 1 bilinear, no antialias, to 299x299",  # the published FID, torch-fidelity's
+    "antialias": "bilinear, antialiased, to 299x299",  # torchmetrics' default
+}
+
+
+class InceptionExtractor(Extractor):
+    """2,048 pooled features of Inception-v3 (2015-12-05): the network that a distance must come from to be a FID.
+
+    :param network: takes uint8 ``[B, 3, H, W]`` of any size and resizes itself.
+    """
+
+    name = "inception"
+    dimensions = 2048
+
+    def __init__(self, network: Any, device: torch.device | str, *, sha256: str, resize: str) -> None:
+        super().__init__(device)
+        self.network = network.to(self.device)
+        self.sha256, self.resize = sha256, RESIZES[resize]
+        self.preprocessing = f"{self.resize}, (x - 128) / 128; 2048 pooled features"
+
+    def features(self, pictures: Tensor) -> Tensor:
+        found = self.network(pictures)
+        return found[0] if isinstance(found, tuple) else found
+
+
+def find_inception() -> Path:
+    """The Inception's file in the libraries' caches. :raises DataError: naming the file and where it was looked for."""
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    for name in FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise DataError(
+        f"FID and KID need the Inception weights {FILES[0]} (or {FILES[1]}, the same file); looked in "
+        f"{shown(folder)}: put it there, or name it with --extractor PATH. Another network's distance is asked "
+        "for as fd or kd"
+    )
+
+
+def load_inception(
+    path: str | Path | None = None, device: torch.device | str = "cpu", *, resize: str = "tensorflow"
+) -> InceptionExtractor:
+    """The FID's network, from ``path`` or from the libraries' caches.
+
+    :raises DataError: no such file, another one, or torch-fidelity cannot be imported.
+    """
+    if resize not in RESIZES:
+        raise UsageError(f"the Inception knows no resize {resize!r}.{did_you_mean(resize, RESIZES)}")
+    file = find_inception() if path is None else Path(path)
+    data, digest = read_weights(file, FILES[0])
+    if not digest.startswith(DIGEST):
+        raise DataError(
+            f"{shown(file)}: is not the FID's {FILES[0]} (its SHA-256 does not begin with {DIGEST}): "
+            "copy that file again"
+        )
+    # The libraries unpickle whatever lies in the file: give them a copy that holds tensors only.
+    plain = io.BytesIO()
+    torch.save(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True), plain)
+    plain.seek(0)
+    with contextlib.redirect_stdout(sys.stderr):
+        network = _network(resize)("inception-v3-compat", ["2048"], plain)
+    return InceptionExtractor(network.eval().requires_grad_(False), device, sha256=digest, resize=resize)
+
+
+def _network(resize: str) -> Any:
+    try:
+        if resize == "antialias":
+            from torchmetrics.image.fid import NoTrainInceptionV3
+
+            return NoTrainInceptionV3
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+        return FeatureExtractorInceptionV3
+    except Exception as error:  # a torchvision built for another torch fails with RuntimeError, too
+        raise DataError(missing_library("torch-fidelity", error)) from error
+
+
+def missing_library(name: str, error: Exception) -> str:
+    """A sentence for a metric library that cannot be imported."""
+    return (
+        f"{name} cannot be used, importing it failed ({type(error).__name__}: {str(error)[:150]}); install "
+        f"anchor-hub[metrics], and a torchvision that fits torch {torch.__version__}"
+    )
