@@ -117,10 +117,18 @@ class Resample(nn.Module):
 
     def __init__(self, gain: float = 1.0) -> None:
         super().__init__()
+        self.gain = gain
+        self.kernel: Tensor
+        self.register_buffer("kernel", self._kernel(), persistent=False)
+
+    def _kernel(self) -> Tensor:
         taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
         # All entries are multiples of 1/64 with few digits: exact in bfloat16, float32 and float64 alike.
-        self.kernel: Tensor
-        self.register_buffer("kernel", torch.outer(taps, taps)[None, None] * (gain / 64), persistent=False)
+        return torch.outer(taps, taps)[None, None] * (self.gain / 64)
+
+    def reset_constants(self) -> None:
+        """Make the kernel anew, on the CPU: for networks that were built on the meta device."""
+        self.kernel = self._kernel()
 
     def blur(self, x: Tensor, padding: int) -> Tensor:
         """Filter with p zeros on every side: ``[B, C, H, W]`` to ``[B, C, H + 2p - 3, W + 2p - 3]``."""

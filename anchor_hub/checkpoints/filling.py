@@ -1,0 +1,48 @@
+"""Networks around a file's tensors: nothing is initialised, nothing is copied that need not be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from anchor_hub.errors import CheckpointError
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def filled(build: Callable[[Any], Network], config: Any, state: Mapping[str, Tensor], what: str) -> Network:
+    """``build(config)`` with exactly the weights ``state`` (our names), in eval mode, without gradients, as float32.
+
+    Made on the meta device, so that no random number is drawn; float32 tensors are taken as they are (views of the
+    file), others are converted. Buffers that are not part of the state dict are made anew.
+
+    :raises CheckpointError: entries or shapes that do not fit, or values that are not finite.
+    """
+    ready = {}
+    for name, value in state.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"its {what} has NaN or infinity in {name}: the weights are damaged")
+        ready[name] = value.detach().float().contiguous() if value.is_floating_point() else value.detach()
+    try:
+        with torch.device("meta"):
+            network = build(config)
+        network.load_state_dict(ready, assign=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"its {what} does not fit its own architecture: {reason[:300]}") from error
+    _remake_constants(network)
+    return network.eval().requires_grad_(False)
+
+
+def _remake_constants(network: nn.Module) -> None:
+    """Constants that are no part of the state dict, such as FIR kernels: their modules know how to make them."""
+    for module in network.modules():
+        remake = getattr(module, "reset_constants", None)
+        if callable(remake):
+            remake()
+    left = [name for name, value in network.named_buffers() if value.is_meta]
+    if left:
+        raise CheckpointError(f"cannot be imported: its network has constants that are not stored ({left[0]})")
