@@ -1,4 +1,4 @@
-"""What a report folder holds, read with suspicion: it may come from somebody else."""
+"""What a report folder holds: the run, its samples by pair, and training logs."""
 
 from __future__ import annotations
 
@@ -6,71 +6,68 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from anchor_hub.config import read_text
 from anchor_hub.errors import DataError
+from anchor_hub.evaluation.result import PairResult, RunResult, SampleResult, read_run, read_samples
+from anchor_hub.inputs import shown
 
-METRICS, SAMPLES, STATS = "metrics.json", "samples.jsonl", "stats"
-MAX_BYTES = 200_000_000
-# The columns of a sample's row, in their order; "outputs" holds several translations of one input.
-ROLES = ("input", "output", "outputs", "truth")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One evaluated sample: per-sample scores, and ``(column, file)`` of the pictures that were kept."""
-
-    name: str
-    scores: Mapping[str, float] = field(default_factory=dict)
-    pictures: tuple[tuple[str, Path], ...] = ()
+MAX_LOG_BYTES = 200_000_000
+LOG = "stats.jsonl"
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A report folder: ``run`` is ``metrics.json`` less its metrics, ``logs`` the lines of training logs by name."""
+    """A report folder. ``samples``: by place of their pair in ``run.pairs``; ``logs``: lines of training logs by name;
+    ``problems``: what could not be read, for people."""
 
     folder: Path
-    run: Mapping[str, Any]
-    metrics: tuple[Mapping[str, Any], ...]
-    samples: tuple[Sample, ...] = ()
+    run: RunResult
+    samples: tuple[tuple[SampleResult, ...], ...]
     logs: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
 
 
 def read_contents(folder: str | Path, stats: Mapping[str, str | Path] | None = None) -> Contents:
-    """The report folder's contents. ``stats``: further training logs (``stats.jsonl`` or run folders) by name.
+    """The report folder's contents. ``stats``: further training logs by name, each a ``stats.jsonl`` or a run folder.
 
-    :raises DataError: no ``metrics.json`` there, or one that cannot be used; the message names file and fix.
+    :raises DataError: no ``metrics.json`` there, or one that cannot be used; a given log that is not there.
     """
     folder = Path(folder)
-    path = folder / METRICS
-    if not path.is_file():
-        raise DataError(f"{folder}: there is no {METRICS}; `anchor evaluate ... --report {folder}` writes one")
-    try:
-        run = json.loads(read_text(path, MAX_BYTES))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: is not JSON ({error}); evaluate again") from None
-    if not isinstance(run, dict) or not isinstance(run.get("metrics"), list):
-        raise DataError(f"{path}: has no list of metrics; evaluate again")
-    metrics = tuple(item for item in run.pop("metrics") if isinstance(item, dict))
-    logs = {item.stem: item for item in sorted((folder / STATS).glob("*.jsonl"))}
-    logs.update({name: _log_of(Path(given)) for name, given in (stats or {}).items()})
-    lines = {name: read_lines(log) for name, log in logs.items()}
-    return Contents(folder, run, metrics, _samples(folder), {name: found for name, found in lines.items() if found})
+    run = read_run(folder)
+    problems: list[str] = []
+    samples = tuple(_samples(folder, pair, problems) for pair in run.pairs)
+    logs = {}
+    for role, name in run.files.items():
+        path = inside(folder, name)
+        if role.split(":")[0].split("/")[0] != "stats" or path is None:
+            continue
+        if path.is_file():
+            logs[role.partition(":")[2] or Path(name).stem] = read_log(path)
+        else:
+            problems.append(f"{name}: the training log is not there any more")
+    for role, given in (stats or {}).items():
+        path = Path(given, LOG) if Path(given).is_dir() else Path(given)
+        if not path.is_file():
+            raise DataError(f"{shown(given)}: holds no training log; give a run's folder or its {LOG}")
+        logs[role] = read_log(path)
+    return Contents(folder, run, samples, {name: lines for name, lines in logs.items() if lines}, tuple(problems))
 
 
-def _log_of(given: Path) -> Path:
-    path = given / "stats.jsonl" if given.is_dir() else given
-    if not path.is_file():
-        raise DataError(f"{given}: there is no training log (stats.jsonl)")
-    return path
+def inside(folder: Path, name: str) -> Path | None:
+    """A file that the run names, inside its folder; None where the name leads out of it."""
+    if not name or "\0" in name:
+        return None
+    path = folder / name
+    return path if path.resolve().is_relative_to(folder.resolve()) else None
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Every complete JSON object of a file of lines; a line torn by a kill is left out."""
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Every complete line of a ``stats.jsonl``; a line torn by a kill is left out."""
     found = []
-    for text in read_text(path, MAX_BYTES).splitlines():
+    for text in read_text(path, MAX_LOG_BYTES).splitlines():
         try:
             line = json.loads(text)
         except (ValueError, RecursionError):
@@ -91,30 +88,15 @@ def number(value: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _samples(folder: Path) -> tuple[Sample, ...]:
-    path = folder / SAMPLES
-    if not path.is_file():
+def _samples(folder: Path, pair: PairResult, problems: list[str]) -> tuple[SampleResult, ...]:
+    if pair.samples is None:
         return ()
-    samples = []
-    for place, line in enumerate(read_lines(path)):
-        given = line.get("scores")
-        scores = {str(name): number(value) for name, value in given.items()} if isinstance(given, dict) else {}
-        kept = {name: value for name, value in scores.items() if value is not None}
-        samples.append(Sample(str(line.get("name", place)), kept, tuple(_pictures(folder, line))))
-    return tuple(samples)
-
-
-def _pictures(folder: Path, line: Mapping[str, Any]) -> list[tuple[str, Path]]:
-    pictures = []
-    for role in ROLES:
-        given = line.get(role)
-        files = given if isinstance(given, list) else [given]
-        for place, name in enumerate(files):
-            # A file elsewhere on this machine never gets into a page that people pass on.
-            if not isinstance(name, str) or not name or "\0" in name or PurePosixPath(name).is_absolute():
-                continue
-            path = folder / name
-            if ".." in Path(name).parts or not path.resolve().is_relative_to(folder.resolve()):
-                continue
-            pictures.append((f"output {place + 1}" if role == "outputs" else role, path))
-    return pictures
+    path = inside(folder, pair.samples)
+    try:
+        if path is None:
+            raise DataError(f"{pair.samples}: lies outside of the report folder")
+        return tuple(read_samples(path))
+    except DataError as error:
+        # The numbers still stand; the page says that its pictures are missing.
+        problems.append(str(error))
+        return ()

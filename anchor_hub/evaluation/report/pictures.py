@@ -1,4 +1,4 @@
-"""Pictures as data URIs: small ones exactly, large ones shrunk."""
+"""Pictures as data URIs: small ones exactly, large ones shrunk, label maps and points drawn by their modality."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from anchor_hub.data.reading import open_image
+from anchor_hub.data.reading import open_image, to_rgb
 from anchor_hub.errors import AnchorError
+
+if TYPE_CHECKING:
+    from anchor_hub.modality import Modality
 
 #: Pictures up to this side are embedded pixel by pixel (PNG); larger ones are shrunk to SHRUNK and lossy (WebP).
 EXACT, SHRUNK = 160, 320
+#: Side of the drawing of a file that is no picture, such as points.
+DRAWN = 128
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A picture in the page; ``problem`` says why there is none."""
+    """A picture in the page: its data URI and the size of what was read; ``problem`` says why there is none."""
 
     uri: str = ""
     width: int = 0
@@ -27,31 +33,75 @@ class Embedded:
     problem: str = ""
 
 
-def embed(path: Path) -> Embedded:
-    """The picture in a file; a file that is missing or broken gives an Embedded with a ``problem``."""
+def modality_of(domain: str) -> Modality | None:
+    """The modality of an installed domain (or bundle folder); None for a domain that is not on this machine."""
+    from anchor_hub.bundle import open_bundle
+    from anchor_hub.modality import build_modality
+    from anchor_hub.registry import registry
+
     try:
-        with open_image(path) as opened:
-            image = _rgb(opened)
+        if "/" in domain or "\\" in domain:
+            table = open_bundle(domain, "domain").manifest.modality
+        else:
+            table = registry().domains[domain].spec.modality
+        return build_modality(table or {})
+    except (AnchorError, OSError):
+        return None
+
+
+class Embedder:
+    """Embeds each file once, with the modality of the domain it is of."""
+
+    def __init__(self) -> None:
+        self._modalities: dict[str, Modality | None] = {}
+        self._done: dict[tuple[Path, str], Embedded] = {}
+
+    def __call__(self, path: Path, domain: str) -> Embedded:
+        """The picture in a file of ``domain``; a file that is missing or broken gives a ``problem``."""
+        if domain not in self._modalities:
+            self._modalities[domain] = modality_of(domain)
+        key = (path, domain)
+        if key not in self._done:
+            self._done[key] = embed(path, self._modalities[domain])
+        return self._done[key]
+
+
+def embed(path: Path, modality: Modality | None = None) -> Embedded:
+    """The picture in a file, drawn by ``modality`` where that is one of label maps or points."""
+    try:
+        image = read_picture(path, modality)
     except (AnchorError, OSError):
         return Embedded(problem="missing" if not path.is_file() else "unreadable")
     width, height = image.size
-    buffer = io.BytesIO()
     exact = max(width, height) <= EXACT
-    if exact:
+    if not exact:
+        image.thumbnail((SHRUNK, SHRUNK), Image.Resampling.LANCZOS)
+    encoded = base64.b64encode(encode(image, "PNG" if exact else "WEBP")).decode("ascii")
+    return Embedded(f"data:image/{'png' if exact else 'webp'};base64,{encoded}", width, height, exact)
+
+
+def encode(image: Image.Image, kind: str) -> bytes:
+    """An RGB picture as ``PNG`` (small) or ``WEBP`` (lossy), without metadata."""
+    buffer = io.BytesIO()
+    if kind == "PNG":
         image.save(buffer, "PNG", optimize=True)
     else:
-        image.thumbnail((SHRUNK, SHRUNK), Image.Resampling.LANCZOS)
         image.save(buffer, "WEBP", quality=90, method=4)
-    kind = "png" if exact else "webp"
-    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Embedded(f"data:image/{kind};base64,{encoded}", width, height, exact)
+    return buffer.getvalue()
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Without transparency (on white) and metadata."""
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(ground, image)
-    found = image.convert("RGB")
-    return Image.frombytes("RGB", found.size, found.tobytes())
+def read_picture(path: Path, modality: Modality | None = None) -> Image.Image:
+    """A file as an RGB picture for people, without metadata; label maps and points are drawn by ``modality``.
+
+    :raises ImageError: it is no picture, and no file that ``modality`` reads. Raises OSError, too.
+    """
+    if modality is None or modality.name == "rgb":
+        image = to_rgb(open_image(path), path)
+        return Image.frombytes("RGB", image.size, image.tobytes())
+    try:
+        size = min(SHRUNK, max(open_image(path).size))
+    except AnchorError:
+        size = DRAWN
+    modality.size = size
+    picture = modality.preview(modality.read(path, size), size)
+    return Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
