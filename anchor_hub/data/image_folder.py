@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from anchor_hub.data.tables import select
+from anchor_hub.data.layouts.base import Found, Sample
+from anchor_hub.data.layouts.detection import find_data_set, is_data_set, training_samples
+from anchor_hub.data.tables import select, select_samples
 from anchor_hub.errors import DataError, ImageError, UsageError
 from anchor_hub.inputs import InputFile, list_inputs, shown
 from anchor_hub.modality import Modality
@@ -38,12 +40,13 @@ class SkippedFile:
 
 
 class ImageFolder(Sequence[Tensor]):
-    """The files of a folder (with its subfolders), a glob, or a list of files and folders, as samples.
+    """The files of a data set, folder (with its subfolders), glob, or list of files and folders, as samples.
 
-    :param source: folder, file, glob, or several of them; what folders hold is sorted.
+    :param source: a folder or a zip archive in any layout of :mod:`anchor_hub.data.layouts`; or a file, a glob, or
+        several of all these. What folders hold is sorted. A data set with a training split is read as that split.
     :param size: side in pixels the samples are read at.
-    :param where: filter over the columns of ``manifest.csv`` or ``factors.csv`` in or beside the folder, e.g.
-        ``"smile>0.5 and glasses==1"``.
+    :param where: filter over ``class``, ``split``, the layout's own columns (attributes) and those of a
+        ``manifest.csv`` or ``factors.csv`` in or beside the folder, e.g. ``"smile>0.5 and glasses==1"``.
     :param limit: at most so many files, the first ones (after the filter).
     :param errors: ``raise`` on the first file that cannot be read, or ``skip`` such files and collect them in
         :attr:`skipped`.
@@ -67,11 +70,31 @@ class ImageFolder(Sequence[Tensor]):
         given = [source] if isinstance(source, (str, Path)) else list(source)
         self.modality, self.size, self.errors = modality, size, errors
         modality.size = size
-        files = find_files(given, modality.extensions)
-        if where is not None:
-            files = select(files, folder_of(given), where)
+        #: What was found, with its layout's name; None where files were named one by one, or by a glob.
+        self.found: Found | None = None
+        root = Path(given[0]) if len(given) == 1 else None
+        if root is not None and is_data_set(root):
+            _refuse_several_domains(root)
+            self.found = found = find_data_set(root, modality.name, tuple(modality.extensions))
+            samples = training_samples(found, where)
+            if where is not None:
+                samples = select_samples(found, samples, where)
+        else:
+            files = find_files(given, modality.extensions)
+            if where is not None:
+                files = select(files, folder_of(given), where)
+            samples = [Sample(item.path, item.name) for item in files]
+        classed = bool(samples) and all(sample.label is not None for sample in samples)
+        #: Names of the classes (2 before 10), where the data set has classes; else empty.
+        self.class_names: tuple[str, ...] = Found("", samples).class_names if classed else ()
+        samples = samples[:limit]
         #: The files, in order; those skipped so far are not among them.
-        self.paths: list[Path] = [item.path for item in files[:limit]]
+        self.paths: list[Path] = [cast(Path, sample.source) for sample in samples]
+        #: For each of :attr:`paths` its class, an index of :attr:`class_names`; empty where there are no classes.
+        self.labels: list[int] = []
+        if classed:
+            index = {name: number for number, name in enumerate(self.class_names)}
+            self.labels = [index[str(sample.label)] for sample in samples]
         #: Files that could not be read, with reasons (``errors="skip"``).
         self.skipped: list[SkippedFile] = []
 
@@ -94,7 +117,7 @@ class ImageFolder(Sequence[Tensor]):
         """
         total = len(self.paths)
         store: Tensor | None = None
-        kept: list[Path] = []
+        kept: list[int] = []
         in_memory = True
         for done, (path, result) in enumerate(parallel_map(self._try, self.paths, workers), start=1):
             if isinstance(result, ImageError):
@@ -112,13 +135,14 @@ class ImageFolder(Sequence[Tensor]):
                     )
                 if in_memory:
                     store[len(kept)] = result
-                kept.append(path)
+                kept.append(done - 1)
             if progress is not None and (done % 256 == 0 or done == total):
                 progress(done, total)
         if store is None:
             first = f"; the first: {self.skipped[0].reason}" if self.skipped else ""
             raise DataError(f"none of {total} files could be read{first}")
-        self.paths = kept
+        self.paths = [self.paths[place] for place in kept]
+        self.labels = [self.labels[place] for place in kept] if self.labels else []
         return store[: len(kept)] if in_memory else self
 
     def _try(self, path: Path) -> tuple[Path, Tensor | ImageError]:
@@ -141,14 +165,19 @@ def find_files(given: Sequence[str | Path], extensions: Sequence[str]) -> list[I
         folder = Path(item)
         if not os.path.lexists(folder) and not glob.has_magic(str(item)):
             raise DataError(f"{shown(folder)}: there is no such file or folder.{_near_name(folder)}")
-        if (folder / "dataset.yaml").is_file():
-            inner = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
-            if inner:
-                raise DataError(
-                    f"{shown(folder)}: holds one folder per modality; name one: {shown(folder / inner[0])}"
-                    + (f" (or {', '.join(inner[1:])})" if inner[1:] else "")
-                )
+        _refuse_several_domains(folder)
     return list_inputs(given, extensions)
+
+
+def _refuse_several_domains(folder: Path) -> None:
+    """DataError for the top of rendered faces: its folders are as many domains, and all of them are meant by nobody."""
+    if (folder / "dataset.yaml").is_file():
+        inner = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+        if inner and not (folder / "image").is_dir():
+            raise DataError(
+                f"{shown(folder)}: holds one folder per modality; name one: {shown(folder / inner[0])}"
+                + (f" (or {', '.join(inner[1:])})" if inner[1:] else "")
+            )
 
 
 def _near_name(path: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from anchor_hub.data.sources import VirtualFile
 from anchor_hub.errors import ImageError
 from anchor_hub.inputs import shown
 
@@ -47,8 +48,10 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 )
 
 
-def read_bytes(path: str | Path, limit: int = MAX_FILE_BYTES) -> bytes:
+def read_bytes(path: str | Path | VirtualFile, limit: int = MAX_FILE_BYTES) -> bytes:
     """A regular file's content. :raises ImageError: it is not there, not a file, empty or too long."""
+    if isinstance(path, VirtualFile):
+        return path.read(limit)
     name = shown(path)
     try:
         # Without O_NONBLOCK, opening a named pipe would wait for ever.
@@ -81,7 +84,7 @@ def read_bytes(path: str | Path, limit: int = MAX_FILE_BYTES) -> bytes:
     return data
 
 
-def open_image(path: str | Path, *, draft: int | None = None) -> Image.Image:
+def open_image(path: str | Path | VirtualFile, *, draft: int | None = None) -> Image.Image:
     """A fully loaded, upright Pillow image of whatever mode the file has; ``format`` is kept.
 
     :param draft: for JPEG photographs, decode at a fraction of their size, yet no side below this.
@@ -91,7 +94,7 @@ def open_image(path: str | Path, *, draft: int | None = None) -> Image.Image:
     return decode_image(read_bytes(path), path, draft=draft)
 
 
-def decode_image(data: bytes, path: str | Path, *, draft: int | None = None) -> Image.Image:
+def decode_image(data: bytes, path: str | Path | VirtualFile, *, draft: int | None = None) -> Image.Image:
     """`open_image` of a file's content already read."""
     name = shown(path)
     if data[:8] == b"\x89PNG\r\n\x1a\n":

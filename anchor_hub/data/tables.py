@@ -7,7 +7,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from anchor_hub.data.where import parse_where
+from anchor_hub.data.layouts.base import Found, Sample
+from anchor_hub.data.where import mentions, parse_where
 from anchor_hub.errors import DataError
 from anchor_hub.inputs import InputFile, shown
 
@@ -17,11 +18,11 @@ MAX_BYTES = 500_000_000
 
 
 def find_table(folder: Path) -> Path:
-    """The table of a folder: in it, or beside it (the renders keep one for all their folders).
+    """The table of a folder: in it, or beside it, or beside its parent (renders keep one for all their folders).
 
     :raises DataError: there is none.
     """
-    for place in (folder, folder.parent):
+    for place in (folder, folder.parent, folder.parent.parent):
         for name in TABLE_NAMES:
             if (place / name).is_file():
                 return place / name
@@ -82,18 +83,43 @@ def select(files: Sequence[InputFile], folder: Path, expression: str) -> list[In
 
     :raises UsageError: a wrong expression. :raises DataError: no table, a file without a row, nothing left.
     """
-    table = find_table(folder)
-    columns, rows = read_table(table)
-    test = parse_where(expression, columns)
+    samples = [Sample(item.path, item.name) for item in files]
+    chosen = {sample.source for sample in select_samples(Found("", samples, folder=folder), samples, expression)}
+    return [item for item in files if item.path in chosen]
+
+
+def select_samples(found: Found, samples: Sequence[Sample], expression: str) -> list[Sample]:
+    """Those of a data set's ``samples`` that satisfy ``expression``.
+
+    Columns are ``class`` and ``split`` where the layout has them, those it brings, and those of a table in or beside
+    the folder. Raises as :func:`select` does.
+    """
+    own = [name for name, there in (("class", found.class_names), ("split", found.splits)) if there]
+    own.extend(found.columns)
+    folder = found.folder or Path()
+    columns: list[str] = []
+    rows: dict[str, dict[str, str]] = {}
+    table: Path | None = None
+    try:
+        table = find_table(folder)
+    except DataError:
+        if not own:
+            raise
+    if table is not None:
+        columns, rows = read_table(table)
+    test = parse_where(expression, {*own, *columns})
+    # A table that the expression does not need may be about other files.
+    needed = any(mentions(expression, name) for name in columns if name not in own) or not own
     chosen = []
-    for item in files:
-        row = row_of(rows, item.name)
-        if row is None:
-            raise DataError(f"{shown(item.path)}: has no row in {shown(table)}; add one, or drop --where")
-        if test(row):
-            chosen.append(item)
+    for sample in samples:
+        row = row_of(rows, sample.name) or row_of(rows, folder.name / sample.name)
+        if row is None and needed:
+            raise DataError(f"{shown(sample.source)}: has no row in {shown(table)}; add one, or drop --where")
+        given = {"class": sample.label or "", "split": sample.split or "", **sample.row}
+        if test({**(row or {}), **{name: given.get(name, "") for name in own}}):
+            chosen.append(sample)
     if not chosen:
         raise DataError(
-            f"{shown(folder)}: none of {len(files)} files satisfies --where {expression!r}; relax it"
+            f"{shown(folder)}: none of {len(samples)} files satisfies --where {expression!r}; relax it"
         )
     return chosen

@@ -56,6 +56,11 @@ def parse_where(expression: str, columns: Collection[str]) -> Test:
     return _Parser(expression, columns).parse()
 
 
+def mentions(expression: str, word: str) -> bool:
+    """Whether an expression names a column. :raises UsageError: it cannot be read."""
+    return ("word", word) in _Parser(expression, (word,)).tokens
+
+
 class _Parser:
     def __init__(self, expression: str, columns: Collection[str]) -> None:
         self.expression, self.columns = expression, set(columns)

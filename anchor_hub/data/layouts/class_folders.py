@@ -1,0 +1,38 @@
+"""A folder per class, as ImageNet has them, with or without a folder per split around them."""
+
+from __future__ import annotations
+
+from anchor_hub.data.layouts.base import SPLITS, Found, Request, Sample, readable, stem
+from anchor_hub.data.trees import Tree
+
+NAME = "class folders"
+SUMMARY = "CLASS/..., or train|val|test/CLASS/... as ImageNet has it; the folder is the class"
+
+
+def find(tree: Tree, request: Request) -> Found | None:
+    """Classes by folder, where every readable file lies in one and there are at least two."""
+    names = readable(tree, request)
+    if not names:
+        return None
+    samples = split_samples(tree, names) or class_samples(tree, names)
+    return None if samples is None else Found(NAME, samples, folder=tree.root)
+
+
+def split_samples(tree: Tree, names: list[str]) -> list[Sample] | None:
+    """Samples of ``train/CLASS/x.png`` or ``train/x.png``; None where other folders lie beside the splits."""
+    tops = {name.split("/", 1)[0] for name in names}
+    if not all("/" in name for name in names) or not all(top.lower() in SPLITS for top in tops):
+        return None
+    inner = [name.split("/")[1:-1] for name in names]
+    has_classes = all(inner) and len({parts[0] for parts in inner}) > 1
+    return [
+        Sample(tree.source(name), stem(name), parts[0] if has_classes else None, name.split("/", 1)[0].lower())
+        for name, parts in zip(names, inner, strict=True)
+    ]
+
+
+def class_samples(tree: Tree, names: list[str]) -> list[Sample] | None:
+    """Samples of ``CLASS/x.png``; None where a file lies outside, or there is but one class."""
+    if not all("/" in name for name in names) or len({name.split("/", 1)[0] for name in names}) < 2:
+        return None
+    return [Sample(tree.source(name), stem(name), name.split("/", 1)[0]) for name in names]

@@ -1,0 +1,83 @@
+"""A folder per modality side by side (``images``, ``masks``, ``landmarks``), aligned by name, classes or not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from anchor_hub.data.layouts.base import Found, Request, Sample, readable, stem
+from anchor_hub.data.layouts.class_folders import class_samples, split_samples
+from anchor_hub.data.trees import Tree
+from anchor_hub.errors import DataError
+from anchor_hub.inputs import shown
+
+NAME = "paired folders"
+SUMMARY = "images/, masks/, sketches/ and landmarks/ side by side, each with the same names; class folders inside count"
+
+# What the folder of a kind of file may be called.
+FOLDERS = {
+    "images": ("image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "jpegimages", "rgb"),
+    "masks": (
+        "mask", "masks", "seg", "label", "labels", "label_map", "label_maps", "segmentation", "segmentations",
+        "segmentationclass", "annotation", "annotations",
+    ),
+    "sketches": ("sketch", "sketches", "gray", "depth", "edge", "edges"),
+    "landmarks": ("landmark", "landmarks", "points", "pts"),
+}  # fmt: skip
+# Which kinds of folder a modality is looked for in; the first that is there.
+_KINDS = {"segmentation": ("masks",), "landmarks": ("landmarks",), "gray": ("sketches", "images")}
+
+
+def find(tree: Tree, request: Request) -> Found | None:
+    """The samples of the folder that suits the modality, where two or more such folders lie side by side.
+
+    :raises DataError: none suits it, or several do.
+    """
+    kinds = {kind: [f for f in tree.folders if f.lower() in names] for kind, names in FOLDERS.items()}
+    if sum(bool(folders) for folders in kinds.values()) < 2 or readable_at_top(tree, request):
+        return None
+    wanted = _KINDS.get(request.modality, ("images",))
+    folders = next((kinds[kind] for kind in wanted if kinds[kind]), [])
+    there = ", ".join(shown(tree.root / folder) for folders in kinds.values() for folder in folders)
+    if len(folders) != 1:
+        what = "none is" if not folders else "several are"
+        raise DataError(
+            f"{shown(tree.root)}: of its folders {there}, {what} for modality {request.modality!r}; name one of them"
+        )
+    inner = tree.below(folders[0])
+    names = readable(inner, request)
+    if not names:
+        raise DataError(
+            f"{shown(inner.root)}: holds no readable file for modality {request.modality!r}; found {inner.summary()}"
+        )
+    samples = split_samples(inner, names) or class_samples(inner, names)
+    if samples is None:
+        samples = [Sample(inner.source(name), stem(name)) for name in names]
+    found = Found(NAME, [replace(sample) for sample in samples], folder=tree.root)
+    _compare(found, tree, folders[0], [folder for others in kinds.values() for folder in others])
+    return found
+
+
+def readable_at_top(tree: Tree, request: Request) -> bool:
+    """Whether pictures lie beside the folders: then those are somebody's subfolders, and no roles."""
+    return any(name.lower().endswith(request.suffixes) and not name.lower().endswith(_TABLES) for name in tree.top)
+
+
+_TABLES = (".json", ".csv")
+
+
+def _compare(found: Found, tree: Tree, chosen: str, folders: list[str]) -> None:
+    """Notes about names that one folder has and another has not."""
+    own = {str(sample.name) for sample in found.samples}
+    for folder in folders:
+        if folder == chosen:
+            continue
+        other = {str(stem(name)) for name in tree.below(folder).files}
+        alone, extra = sorted(own - other), sorted(other - own)
+        if alone:
+            found.notes.append(
+                f"{len(alone):,} of {len(own):,} in {chosen}/ have no partner in {folder}/, e.g. {shown(alone[0])}"
+            )
+        if extra:
+            found.notes.append(
+                f"{len(extra):,} of {len(other):,} in {folder}/ have no partner in {chosen}/, e.g. {shown(extra[0])}"
+            )

@@ -1,0 +1,182 @@
+"""Data sets of rendered creatures on disk: class folders, and the same tree once per modality.
+
+::
+
+    DIR/image/ginger/000000.png     RGB; a folder per class
+    DIR/seg/ginger/000000.png       palette, index = class of the pixel, colours of CelebAMask-HQ
+    DIR/landmark/ginger/000000.json {"size": [width, height], "points": 68 of [x, y] in pixels, dlib's order}
+    DIR/factors.csv                 a row per sample: its name (ginger/000000), its class, then every factor
+    DIR/dataset.yaml                how it was rendered
+
+Sample i of every class has the same pose, expression, light and surroundings. What is there is never rendered again.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from anchor_hub.config import dump_yaml
+from anchor_hub.errors import UsageError
+from anchor_hub.files import write_file
+from anchor_hub.home import Home
+
+from .dataset import Progress, chunk_length, encode
+from .jobs import check_numbers, merge_settings, present, run_jobs, write_rendered
+from .rendering import FACTOR_NAMES, RENDERER_VERSION
+from .rendering.creatures import (
+    CREATURE_MODALITIES,
+    CREATURE_NAMES,
+    check_creature_modalities,
+    creature,
+    creature_factors,
+    render_creatures,
+)
+from .rendering.render import check_size
+
+CREATURES_VERSION = 1  # rises whenever a class's picture changes
+DEFAULT_CREATURE_MODALITIES = ("image", "seg", "landmark")
+DEFAULT_CLASS_COUNT = 1000
+
+
+def parse_classes(text: str) -> list[str]:
+    """Class names separated by commas, or ``all``, in the table's order. :raises UsageError: an unknown name."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError(f"no class given; choose all, or from {', '.join(CREATURE_NAMES)}")
+    if names == ["all"]:
+        return list(CREATURE_NAMES)
+    for name in names:
+        creature(name)
+    return [name for name in CREATURE_NAMES if name in names]
+
+
+def render_creature_dataset(
+    folder: str | os.PathLike[str],
+    *,
+    classes: Sequence[str] = CREATURE_NAMES,
+    count: int,
+    size: int,
+    seed: int = 0,
+    start: int = 0,
+    modalities: Sequence[str] = DEFAULT_CREATURE_MODALITIES,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> Path:
+    """Render samples ``start`` to ``start + count - 1`` of every class into ``folder``; returns that.
+
+    All classes grow together, so that an interrupted data set is balanced. Otherwise as
+    :func:`~anchor_faces.dataset.render_dataset`, also in what it raises.
+    """
+    folder = Path(folder)
+    check_size(size)
+    check_creature_modalities(modalities)
+    check_numbers(count, seed, start, workers)
+    classes = parse_classes(",".join(classes))
+    settings: dict[str, Any] = {"renderer": "anchor_faces", "renderer_version": RENDERER_VERSION}
+    settings |= {"data_set": "rendered-creatures", "creatures_version": CREATURES_VERSION, "seed": seed, "size": size}
+    lists = {
+        "classes": (list(CREATURE_NAMES), list(classes)),
+        "modalities": (list(CREATURE_MODALITIES), list(modalities)),
+    }
+    merged = merge_settings(folder, settings, count, start, lists)
+    for modality in modalities:
+        for name in classes:
+            (folder / modality / name).mkdir(parents=True, exist_ok=True)
+    write_file(folder / "dataset.yaml", dump_yaml(merged).encode())
+    jobs = _missing(folder, classes, range(start, start + count), modalities, chunk_length(count, size, workers))
+    total, done = sum(len(indices) for _, indices, _ in jobs), 0
+    try:
+        work = [(folder, name, indices, absent, size, seed) for name, indices, absent in jobs]
+        for rendered in run_jobs(_render_chunk, work, workers, folder):
+            done += rendered
+            if progress is not None:
+                progress(done, total)
+    finally:
+        _write_factors(folder, seed)
+    return folder
+
+
+def training_folder(
+    argument: str, *, size: int, count: int, seed: int, home: Home, progress: Progress | None = None
+) -> Path:
+    """The data set ``rendered-creatures:MODALITY/CLASS``: a folder with ``count`` images of that class.
+
+    Without a class, a folder per class with ``count`` images in all of them together; without a modality, ``image``.
+    Rendered into the home's cache where it is not there yet. Raises as ``render_creature_dataset`` does.
+    """
+    modality, _, name = argument.partition("/")
+    modality = modality or "image"
+    check_creature_modalities([modality])
+    classes = parse_classes(name or "all")
+    each = -(-count // len(classes))
+    # The folder is all that is trained on: fewer images per class must not find more of an earlier, larger request.
+    folder = home.cache / f"rendered-creatures-{size}-seed{seed}-v{RENDERER_VERSION}.{CREATURES_VERSION}-{each}"
+    with home.lock(folder.name, timeout=3600.0):
+        workers = max(1, min(8, os.cpu_count() or 1))
+        render_creature_dataset(
+            folder,
+            classes=classes,
+            count=each,
+            size=size,
+            seed=seed,
+            modalities=[modality],
+            workers=workers,
+            progress=progress,
+        )
+    return folder / modality / name if name else folder / modality
+
+
+def creature_path(folder: Path, modality: str, name: str, index: int) -> Path:
+    """Where one modality's file of a sample of class ``name`` lies."""
+    return folder / modality / name / f"{index:06d}{'.json' if modality == 'landmark' else '.png'}"
+
+
+Jobs = list[tuple[str, list[int], tuple[str, ...]]]
+
+
+def _missing(folder: Path, classes: Sequence[str], indices: range, modalities: Sequence[str], chunk: int) -> Jobs:
+    """(class, indices, modalities) still to be rendered, class by class for one stretch of indices after another."""
+    there = {(m, name): present(folder / m / name) for m in modalities for name in classes}
+    jobs: Jobs = []
+    for first in range(indices.start, indices.stop, chunk):
+        for name in classes:
+            by_modalities: dict[tuple[str, ...], list[int]] = {}
+            for index in range(first, min(first + chunk, indices.stop)):
+                paths = {m: creature_path(folder, m, name, index).name for m in modalities}
+                absent = tuple(m for m in modalities if paths[m] not in there[m, name])
+                if absent:
+                    by_modalities.setdefault(absent, []).append(index)
+            jobs.extend((name, wanted, absent) for absent, wanted in by_modalities.items())
+    return jobs
+
+
+def _render_chunk(
+    folder: Path, name: str, indices: Sequence[int], modalities: Sequence[str], size: int, seed: int
+) -> int:
+    for index, sample in zip(indices, render_creatures(name, seed, indices, size, modalities), strict=True):
+        for modality in modalities:
+            picture = "face" if modality == "image" else modality
+            write_rendered(creature_path(folder, modality, name, index), encode(picture, sample[modality], size))
+    return len(indices)
+
+
+def _write_factors(folder: Path, seed: int) -> None:
+    """Write factors.csv for every sample of which there is a file."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", "class", *FACTOR_NAMES])
+    for name in CREATURE_NAMES:
+        for index in sorted(_indices(folder / modality / name for modality in CREATURE_MODALITIES)):
+            values = creature_factors(name, seed, index).values()
+            numbers = [round(value, 6) if isinstance(value, float) else value for value in values]
+            writer.writerow([f"{name}/{index:06d}", name, *numbers])
+    write_file(folder / "factors.csv", text.getvalue().encode())
+
+
+def _indices(folders: Iterable[Path]) -> set[int]:
+    return {int(path.stem) for folder in folders if folder.is_dir() for path in folder.iterdir() if path.stem.isdigit()}
