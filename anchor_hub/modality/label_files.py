@@ -21,7 +21,8 @@ def read_ids(path: str | Path, colours: Sequence[Colour]) -> Ids:
     """The class ids ``[H, W]`` (unsigned integers) in a file of ids, of a palette, or of exact colours.
 
     A palette file's indices are the ids, unless all its colours are the classes' own and say otherwise: a
-    map of merged classes, written with the colours of finer ones, is then read by what it shows.
+    map of merged classes, written with the colours of finer ones, is then read by what it shows. Of two classes,
+    0 and 255 are read as 0 and 1.
 
     :param colours: RGB of class 0, 1, ...
     :raises ImageError: it is no label map of these classes; the message says why and what to do.
@@ -41,6 +42,8 @@ def read_ids(path: str | Path, colours: Sequence[Colour]) -> Ids:
     else:
         raise ImageError(f"{shown(path)}: mode {image.mode} holds no class ids; save an 8-bit PNG of ids")
     low, high = int(ids.min()), int(ids.max())
+    if len(colours) == 2 and high == 255 and bool(((ids == 0) | (ids == 255)).all()):
+        return (ids > 0).astype(np.uint8)  # a mask of foreground, as most tools save it
     if low < 0 or high >= len(colours):
         wrong = low if low < 0 else high
         raise ImageError(
