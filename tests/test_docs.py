@@ -121,6 +121,21 @@ def test_the_example_backend_and_data_set_work(example: Path) -> None:
     importlib.import_module("anchor_hub.training.anchor_options").AnchorOptions.from_dict(plan.options)
 
 
+def test_the_example_extractor_and_benchmark_work(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from tests.tiny import tiny_home
+
+    found = registry()
+    extractor = found.load(found.extractors["mean-colour"].spec.target)("cpu")
+    assert extractor(torch.full((2, 3, 4, 4), 7, dtype=torch.uint8)).tolist() == [[7.0] * 3] * 2
+    tiny_home(example, monkeypatch, ("face",))
+    measure = found.load(found.benchmarks["flat"].spec.target)
+    options = {"report": None, "count": 4, "seed": 0, "batch": 4, "workers": 1, "device": "cpu", "resume": False}
+    result = measure("face", "face", **options)
+    assert 0 < result.pair("face", "face").metric("moved").value < 2
+
+
 def test_the_example_recipe_trains_and_exports(example: Path) -> None:
     import torch
 
