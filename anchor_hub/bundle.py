@@ -216,7 +216,7 @@ def write_bundle(
     not written, NaN included), UsageError where `folder` exists and `overwrite` is false.
     """
     folder = Path(folder)
-    contents: dict[str, bytes] = {CARD: card.encode("utf-8"), **(extras or {})}
+    contents: dict[str, bytes | bytearray] = {CARD: card.encode("utf-8"), **(extras or {})}
     for part, values in tensors.items():
         if values:
             part_name = check_file_name(f"{part}.safetensors", folder)

@@ -379,12 +379,13 @@ class Hub(ABC):
         card: str | None = None,
         extras: Mapping[str, bytes] | None = None,
         discriminator: nn.Module | None = None,
+        exact_discriminator: bool = False,
         overwrite: bool = False,
     ) -> Path:
         """Write the hub's bundle and return its folder.
 
         Parts: ``generator``, ``statistics`` (where measured), and ``discriminator`` where one is given, from which
-        other trainings start: in half precision, since nothing is ever computed from it exactly.
+        other trainings start: in half precision, unless it is to be exactly what was published.
         """
         architecture = self.architecture()
         tensors = {
@@ -394,7 +395,7 @@ class Hub(ABC):
         if discriminator is not None:
             architecture["discriminator"] = describe_discriminator(discriminator)
             tensors["discriminator"] = {
-                key: value.half() if value.is_floating_point() else value
+                key: value.half() if value.is_floating_point() and not exact_discriminator else value
                 for key, value in _cpu_tensors(discriminator.state_dict()).items()
             }
         return write_bundle(
