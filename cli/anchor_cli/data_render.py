@@ -1,4 +1,4 @@
-"""`anchor data render`: rendered faces with exact annotations, as folders of files."""
+"""`anchor data render`: rendered faces or classes of creatures with exact annotations, as folders of files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ def render(
     output: Path = typer.Option(
         ..., "--output", "-o", help="The data set's folder: one folder per modality inside."
     ),
-    count: int = typer.Option(1000, min=1, help="Number of samples."),
+    count: int = typer.Option(1000, min=1, help="Number of samples; with --classes, of each class."),
     size: int = typer.Option(64, min=16, help="Height and width in pixels, a multiple of 16."),
-    modalities: str = typer.Option(
-        "face,seg,sketch,landmark",
+    classes: str | None = typer.Option(
+        None,
+        help="Render creatures, a folder per class: 'all', or names with commas, e.g. ginger,tuxedo,redhead,toon-blue. "
+        "Sample i of every class has the same pose, expression and light.",
+    ),
+    modalities: str | None = typer.Option(
+        None,
         help="Which to render, with commas: face, seg, sketch, landmark, depth, normal, toon, cat; "
-        "also toon_seg, toon_landmark, cat_seg, cat_sketch, cat_landmark.",
+        "also toon_seg, toon_landmark, cat_seg, cat_sketch, cat_landmark [default: face,seg,sketch,landmark]. "
+        "With --classes: image, seg, landmark [default: all three].",
     ),
     seed: int = typer.Option(0, min=0, help="Another seed gives other faces."),
     start: int = typer.Option(0, min=0, help="Number of the first sample."),
@@ -25,17 +31,34 @@ def render(
 ) -> None:
     """Render people, their cartoon twins and cats. What the folder holds already is not rendered again."""
     from anchor_cli.output import step_progress
-    from anchor_faces.dataset import render_dataset
+    from anchor_faces.creature_dataset import DEFAULT_CREATURE_MODALITIES, parse_classes, render_creature_dataset
+    from anchor_faces.dataset import DEFAULT_MODALITIES, render_dataset
 
+    wanted = None if modalities is None else list(dict.fromkeys(name.strip() for name in modalities.split(",")))
+    names = None if classes is None else parse_classes(classes)
     with step_progress("samples", quiet=quiet) as progress:
-        folder = render_dataset(
-            output,
-            count=count,
-            size=size,
-            seed=seed,
-            start=start,
-            modalities=list(dict.fromkeys(name.strip() for name in modalities.split(","))),
-            workers=workers,
-            progress=progress,
-        )
-    typer.echo(f"{count:,} samples in {folder}")
+        if names is None:
+            folder = render_dataset(
+                output,
+                count=count,
+                size=size,
+                seed=seed,
+                start=start,
+                modalities=wanted or DEFAULT_MODALITIES,
+                workers=workers,
+                progress=progress,
+            )
+        else:
+            folder = render_creature_dataset(
+                output,
+                classes=names,
+                count=count,
+                size=size,
+                seed=seed,
+                start=start,
+                modalities=wanted or DEFAULT_CREATURE_MODALITIES,
+                workers=workers,
+                progress=progress,
+            )
+    each = "" if names is None else f" of {len(names)} classes each"
+    typer.echo(f"{count:,} samples{each} in {folder}")

@@ -66,6 +66,13 @@ def anchor_register_datasets(register: Callable[[DatasetSpec], None]) -> None:
             summary="procedural faces, cartoons and cats, aligned across modalities by construction",
         )
     )
+    register(
+        DatasetSpec(
+            "rendered-creatures",
+            target="anchor_faces.creature_dataset:training_folder",
+            summary="sixteen classes of people, cartoons and cats that share pose, expression and light",
+        )
+    )
 
 
 @hookimpl
