@@ -1,4 +1,4 @@
-"""Which class an image is of: the folder it lies in, or a column of the table beside it."""
+"""Which class an image is of, where a column of the table beside the images says so."""
 
 from __future__ import annotations
 
@@ -12,26 +12,6 @@ from torch import Tensor
 from anchor_hub.data.tables import find_table, read_table, row_of
 from anchor_hub.errors import DataError, UsageError, did_you_mean
 from anchor_hub.inputs import shown
-
-
-def folder_labels(paths: Sequence[Path], root: str | Path) -> tuple[tuple[str, ...], Tensor]:
-    """Class names (sorted, numbers by value) and labels ``[N]`` of files in class folders: ``root/<class>/...``.
-
-    :raises UsageError: root is no folder. :raises DataError: a file beside the class folders, fewer than two classes.
-    """
-    folder = Path(root)
-    if not folder.is_dir():
-        raise UsageError(f"--data {shown(root)}: give the folder that holds one folder per class, not files or a glob")
-    names = []
-    for path in paths:
-        inside = path.relative_to(folder).parts
-        if len(inside) < 2:
-            raise DataError(
-                f"{shown(path)}: lies beside the class folders; move it into one of them, or name the column of a "
-                "table that holds the classes (--class-column)"
-            )
-        names.append(inside[0])
-    return _numbered(names, f"{shown(folder)}: a class-conditional hub needs a folder per class")
 
 
 def column_labels(paths: Sequence[Path], root: str | Path, column: str) -> tuple[tuple[str, ...], Tensor]:

@@ -23,6 +23,16 @@ def g_nonsaturating(fake_logits: Tensor) -> Tensor:
     return F.softplus(-fake_logits).mean()
 
 
+def d_hinge(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Hinge loss of a discriminator ``mean relu(1 - D(x)) + mean relu(1 + D(G(z)))``; any shape to ``[]``."""
+    return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
+
+
+def g_hinge(fake_logits: Tensor) -> Tensor:
+    """Generator loss beside :func:`d_hinge`: ``-mean D(G(z))``; logits of any shape, result ``[]``."""
+    return -fake_logits.mean()
+
+
 def r1_penalty(real_logits: Tensor, real_images: Tensor) -> Tensor:
     """R1 penalty ``mean_n || d sum(D(x)) / d x_n ||^2``, differentiable; without the factor gamma / 2.
 

@@ -20,6 +20,7 @@ from anchor_hub.errors import UsageError
 from anchor_hub.modality.pictures import from_unit
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, mix_styles
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
+from anchor_hub.training.augment import augment
 from anchor_hub.training.average import WeightAverage, average_decay
 from anchor_hub.training.gan_losses import (
     d_logistic,
@@ -52,6 +53,7 @@ class HubOptions:
         average_half_life: half-life of the moving average in images.
         average_rampup: while the run is young the half-life is at most this part of the images seen;
             None switches it off.
+        augment: differentiable augmentations that real and generated images pass before the discriminator, by name.
     """
 
     learning_rate: float = 0.002
@@ -64,12 +66,18 @@ class HubOptions:
     noise: bool = True
     average_half_life: float = 10_000.0
     average_rampup: float | None = 0.05
+    augment: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, without what is left out."""
+        return {name: value for name, value in asdict(self).items() if name != "augment" or value}
 
 
 class HubRecipe(Recipe):
     """Trains a StyleGAN2 generator against a residual discriminator of the same channels.
 
-    `name` names the hub that `export` writes. Samples are RGB images of the configuration's size.
+    `hub_name` names the hub that `export` writes, `keep_discriminator` puts the critic into it. Samples are RGB images
+    of the configuration's size.
     """
 
     name = "stylegan2"
@@ -81,17 +89,14 @@ class HubRecipe(Recipe):
         *,
         hub_name: str = "hub",
         compile: bool = False,
+        keep_discriminator: bool = False,
     ) -> None:
-        self.config, self.options, self.hub_name, self.compile = (
-            config,
-            options or HubOptions(),
-            hub_name,
-            compile,
-        )
+        self.config, self.options, self.hub_name = config, options or HubOptions(), hub_name
+        self.compile, self.keep_discriminator = compile, keep_discriminator
 
     def describe(self) -> dict[str, Any]:
         """The settings that a resumed run must share, as plain JSON values."""
-        return {"generator": self.config.to_dict(), **asdict(self.options)}
+        return {"generator": self.config.to_dict(), **self.options.to_dict()}
 
     def setup(self, context: TrainingContext) -> None:
         self.context = context
@@ -150,10 +155,7 @@ class HubRecipe(Recipe):
         with self.context.autocast():
             with torch.no_grad():
                 fake = self._image(self._latents(len(real)))
-            real_logits, fake_logits = (
-                self.fast_discriminator(real).float(),
-                self.fast_discriminator(fake).float(),
-            )
+            real_logits, fake_logits = (self.fast_discriminator(self._seen(x)).float() for x in (real, fake))
         loss = d_logistic(real_logits, fake_logits)
         self._update(self.discriminator, self.discriminator_optimizer, loss)
         return {
@@ -165,7 +167,7 @@ class HubRecipe(Recipe):
     def _r1_step(self, real: Tensor) -> Tensor:
         real = real.detach().requires_grad_(True)
         with self.context.autocast():
-            penalty = r1_penalty(self.discriminator(real).float(), real)
+            penalty = r1_penalty(self.discriminator(self._seen(real)).float(), real)
         weight = self.options.r1_gamma / 2 * self.options.r1_every
         self._update(self.discriminator, self.discriminator_optimizer, weight * penalty)
         return penalty.detach()
@@ -173,7 +175,7 @@ class HubRecipe(Recipe):
     def _generator_step(self, count: int) -> Tensor:
         self.discriminator.requires_grad_(False)
         with self.context.autocast():
-            logits = self.fast_discriminator(self._image(self._latents(count))).float()
+            logits = self.fast_discriminator(self._seen(self._image(self._latents(count)))).float()
         loss = g_nonsaturating(logits)
         self._update(self.generator, self.generator_optimizer, loss)
         return loss.detach()
@@ -205,6 +207,10 @@ class HubRecipe(Recipe):
         image = self.fast_synthesis(latents, noise=self.noise).image
         assert image is not None
         return image
+
+    def _seen(self, images: Tensor) -> Tensor:
+        """What the discriminator sees of images."""
+        return augment(images, self.options.augment)
 
     def _update(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -254,7 +260,10 @@ class HubRecipe(Recipe):
         generator.load_state_dict(self.average.module.state_dict())
         hub = Hub.from_generator(generator, self.hub_name)
         card = _card(self.hub_name, self.config, provenance)
-        return hub.save(folder, provenance=provenance, license=license, card=card, overwrite=True)
+        critic = self.discriminator if self.keep_discriminator else None
+        return hub.save(
+            folder, provenance=provenance, license=license, card=card, discriminator=critic, overwrite=True
+        )
 
 
 def _adam(module: nn.Module, learning_rate: float, interval: int | None) -> torch.optim.Adam:

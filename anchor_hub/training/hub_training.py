@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anchor_hub.devices import resolve_device
 from anchor_hub.errors import ConfigError, DataError, UsageError, did_you_mean
 from anchor_hub.networks.stylegan2 import StyleGAN2Config
+from anchor_hub.training.augment import parse_augment
 from anchor_hub.training.hub_recipe import HubOptions, HubRecipe
 from anchor_hub.training.processes import default_processes
 from anchor_hub.training.provenance import licenses, provenance, rendered_data_set
 from anchor_hub.training.recipe import resolve_precision
 from anchor_hub.training.targets import check_target_is_free, holds_run
 from anchor_hub.training.trainer import RunResult, Trainer
+
+if TYPE_CHECKING:
+    from anchor_hub.training.biggan_recipe import BigGANRecipe
 
 # What a preset decides unless an option says otherwise.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -42,9 +46,25 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+#: Options that one architecture has and the other does not: field -> how the command line calls it.
+OWN_OPTIONS: dict[str, dict[str, str]] = {
+    "stylegan2": {
+        "r1_gamma": "--r1", "path_length": "--path-length", "style_mixing": "--style-mixing", "noise": "--noise",
+        "compile": "--compile",
+    },
+    "biggan": {
+        "discriminator_learning_rate": "--discriminator-learning-rate", "discriminator_steps": "--discriminator-steps",
+        "attention": "--attention", "class_column": "--class-column",
+    },
+}  # fmt: skip
+
+
 @dataclass
 class HubTraining:
     """One hub training. None means: as the preset has it.
+
+    `arch` is "stylegan2", or "biggan", which trains on classes: folders below `data`, or the column `class_column` of
+    the table beside the images. `augment` names differentiable augmentations ("colour,translation,cutout" or "all").
 
     `data` is a folder of RGB images (or a glob); `output` the bundle's folder, which `overwrite` allows to replace
     (and, without `resume`, the run folder's earlier run). `license` and `data_license` are of the weights and of the
@@ -55,6 +75,7 @@ class HubTraining:
     data: str | Path
     run_dir: Path
     output: Path
+    arch: str = "stylegan2"
     preset: str = "small"
     size: int = 64
     channels: Mapping[int, int] | None = None
@@ -73,8 +94,14 @@ class HubTraining:
     learning_rate: float | None = None
     r1_gamma: float | None = None
     path_length: bool | None = None
-    style_mixing: float = 0.9
+    style_mixing: float | None = None
     noise: bool | None = None
+    augment: str | None = None
+    discriminator_learning_rate: float | None = None
+    discriminator_steps: int | None = None
+    attention: tuple[int, ...] | None = None
+    class_column: str | None = None
+    keep_discriminator: bool = False
     where: str | None = None
     limit: int | None = None
     workers: int = 2
@@ -89,7 +116,20 @@ class HubTraining:
     @property
     def step_images(self) -> int:
         """Images per step over all processes. Small hubs learn faster per image from small steps."""
+        if self.arch == "biggan":
+            from anchor_hub.training.biggan_training import preset
+
+            return (self.batch or int(preset(self)["batch"])) * (self.discriminator_steps or 1)
         return self.batch or int(self._preset()["batch"])
+
+    def check_architecture(self) -> None:
+        """:raises UsageError: an unknown architecture, or an option that the chosen one does not have."""
+        if self.arch not in OWN_OPTIONS:
+            raise UsageError(f"--arch {self.arch!r} is not known.{did_you_mean(self.arch, OWN_OPTIONS)}")
+        for arch, own in OWN_OPTIONS.items():
+            given = [option for field, option in own.items() if getattr(self, field) not in (None, False)]
+            if arch != self.arch and given:
+                raise UsageError(f"{given[0]} is an option of --arch {arch}, not of {self.arch}: leave it out")
 
     def config(self) -> StyleGAN2Config:
         """The generator's architecture. Raises ConfigError where size and channels do not fit."""
@@ -110,11 +150,12 @@ class HubTraining:
         preset = self._preset()
         rate = preset["learning_rate"] if self.learning_rate is None else self.learning_rate
         gamma = preset["r1_gamma"] if self.r1_gamma is None else self.r1_gamma
+        mixing = HubOptions.style_mixing if self.style_mixing is None else self.style_mixing
         weight = preset["path_length_weight"] if self.path_length is None else 2.0 * self.path_length
         for option, value, low, high in (
             ("--learning-rate", rate, 0, 1),
             ("--r1", gamma, 0, 1e6),
-            ("--style-mixing", self.style_mixing, 0, 1),
+            ("--style-mixing", mixing, 0, 1),
         ):
             if not low <= value <= high:
                 raise UsageError(f"{option} must lie between {low} and {high:g}, not {value}")
@@ -122,8 +163,9 @@ class HubTraining:
             learning_rate=rate,
             r1_gamma=gamma,
             path_length_weight=weight,
-            style_mixing=self.style_mixing,
+            style_mixing=mixing,
             noise=preset["noise"] if self.noise is None else self.noise,
+            augment=parse_augment(self.augment or "none"),
         )
 
     def _preset(self) -> dict[str, Any]:
@@ -140,8 +182,17 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
     """
     from anchor_hub.data.image_folder import ImageFolder
     from anchor_hub.modality import build_modality
+    from anchor_hub.training import biggan_training
 
-    config, options = training.config(), training.options()
+    training.check_architecture()
+    recipe: BigGANRecipe | HubRecipe | None = None
+    if training.arch == "biggan":
+        biggan_training.configs(training, classes=2), biggan_training.options(training)  # told before reading
+    else:
+        recipe = HubRecipe(
+            training.config(), training.options(), hub_name=training.name, compile=training.compile,
+            keep_discriminator=training.keep_discriminator,
+        )  # fmt: skip
     own = training.resume and holds_run(training.run_dir)  # a bundle there is of the run that goes on
     check_target_is_free(
         "hub", training.name, training.output, training.run_dir,
@@ -152,7 +203,10 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
     folder = ImageFolder(training.data, modality, training.size, where=training.where, limit=training.limit)
     if not len(folder):
         raise DataError(f"{training.data} holds no images to train on; --data takes a folder of PNG or JPEG files")
-    recipe = HubRecipe(config, options, hub_name=training.name, compile=training.compile)
+    classes, labels = None, None
+    if recipe is None:
+        classes, labels = biggan_training.classes_of(training, folder)
+        recipe = biggan_training.build_recipe(training, classes)
     trainer = Trainer(
         recipe,
         folder.load_all(training.workers),
@@ -172,6 +226,7 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
         quiet=training.quiet,
         processes=training.processes or default_processes(device, training.step_images),
         new_data=training.new_data,
+        labels=labels,
     )
     if training.overwrite and not training.resume:
         trainer.clear_run()
@@ -183,7 +238,8 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
         "anchor hubs train", data=Path(training.data).name, data_images=len(trainer.data), images_seen=result.images,
         steps=result.steps, minutes=round(result.minutes, 1), batch=training.step_images, seed=training.seed,
         precision=trainer.precision, mirror=training.mirror, device=trainer.device.type, processes=trainer.processes,
-        where=training.where, data_set=data_set, options=asdict(options),
+        where=training.where, data_set=data_set, architecture=training.arch, classes=classes and len(classes),
+        options=recipe.options.to_dict(),
     )  # fmt: skip
     license = licenses(training.license, training.data_license, data_set)
     return result, recipe.export(training.output, record, license)
@@ -200,3 +256,13 @@ def parse_channels(text: str) -> dict[int, int]:
     if not table or min(table.values()) < 1:
         raise UsageError(f"--channels {text!r}: every resolution needs at least one channel")
     return table
+
+
+def parse_resolutions(text: str) -> tuple[int, ...]:
+    """'16,32' to (16, 32), 'none' to (). Raises UsageError for anything else."""
+    if text.strip() == "none":
+        return ()
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError as error:
+        raise UsageError(f"--attention {text!r} is not a list of resolutions such as 16,32, or none") from error

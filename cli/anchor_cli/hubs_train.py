@@ -13,17 +13,22 @@ def train(
     size: int = typer.Option(
         64, help="Height and width in pixels: a power of two; images are resized to it."
     ),
+    arch: str = typer.Option(
+        "stylegan2", help="stylegan2, or biggan: class-conditional, a folder of images per class below --data."
+    ),
     preset: str = typer.Option(
-        "small", help="small (64 px, 4 million parameters, two CPU cores) or published (config F)."
+        "small", help="small (64 px, 2 to 4 million parameters, two CPU cores) or published (for GPUs)."
     ),
     channels: str | None = typer.Option(
         None, help="Channels by resolution, e.g. 4:256,8:256,16:192,32:128,64:64."
     ),
-    latent_dim: int | None = typer.Option(None, help="Length of a latent (small: 256, published: 512)."),
+    latent_dim: int | None = typer.Option(
+        None, help="Length of a latent (small: 256, published: 512); biggan: of a chunk of z (16, 20)."
+    ),
     images: int | None = typer.Option(None, min=1, help="Stop after this many images seen."),
     max_minutes: float | None = typer.Option(None, min=0, help="Stop cleanly after this many minutes."),
     batch: int | None = typer.Option(
-        None, min=1, help="Images per step, over all processes (small: 16, published: 32)."
+        None, min=1, help="Images per step, over all processes (small: 16, published: 32; biggan: 16, 256)."
     ),
     seed: int = typer.Option(0, help="Fixes everything that is random."),
     precision: str = typer.Option("auto", help="auto, fp32 or bf16."),
@@ -44,13 +49,33 @@ def train(
     data_license: str | None = typer.Option(
         None, help="Licence of the images [default: unknown, or the rendered data set's]."
     ),
-    learning_rate: float | None = typer.Option(None, help="Adam's learning rate (small: 0.003, published: 0.002)."),
+    learning_rate: float | None = typer.Option(
+        None, help="Adam's learning rate (small: 0.003, published: 0.002; biggan: 0.0004, 0.0001)."
+    ),
+    augment: str | None = typer.Option(
+        None, help="Differentiable augmentation: all, or some of colour,translation,cutout [default: none]."
+    ),
+    keep_discriminator: bool = typer.Option(
+        False, "--keep-discriminator", help="Keep the discriminator in the bundle, for trainings that start from it."
+    ),
+    class_column: str | None = typer.Option(
+        None, help="biggan: the column of manifest.csv that holds the classes [default: the folders are the classes]."
+    ),
+    discriminator_learning_rate: float | None = typer.Option(
+        None, help="biggan: the discriminator's (small: 0.0008, published: 0.0004)."
+    ),
+    discriminator_steps: int | None = typer.Option(
+        None, min=1, help="biggan: discriminator steps per generator step [default: 1]."
+    ),
+    attention: str | None = typer.Option(None, help="biggan: resolutions with self-attention, e.g. 32 (small: 16)."),
     r1: float | None = typer.Option(None, help="Gamma of the R1 penalty (small: 2, published: 10)."),
     path_length: bool | None = typer.Option(
         None, "--path-length/--no-path-length", help="Path-length regularisation (small: off, published: on)."
     ),
     noise: bool | None = typer.Option(None, "--noise/--no-noise", help="Random noise in synthesis (small: off)."),
-    style_mixing: float = typer.Option(0.9, help="Probability of mixing two latents in a batch."),
+    style_mixing: float | None = typer.Option(
+        None, help="Probability of mixing two latents in a batch [default: 0.9]."
+    ),
     where: str | None = typer.Option(
         None, help="Only images whose manifest columns fulfil this, e.g. 'smile>0.5'."
     ),
@@ -63,10 +88,10 @@ def train(
         False, "--compile/--no-compile", help="Compile the networks with torch.compile."
     ),
 ) -> None:
-    """Train a StyleGAN2 hub on a folder of images; needs an end: --images or --max-minutes."""
+    """Train a StyleGAN2 or BigGAN hub on a folder of images; needs an end: --images or --max-minutes."""
     from anchor_hub.home import home
     from anchor_hub.specs import check_name
-    from anchor_hub.training.hub_training import HubTraining, parse_channels, train_hub
+    from anchor_hub.training.hub_training import HubTraining, parse_channels, parse_resolutions, train_hub
 
     check_name(name, "hub name")
     result, bundle = train_hub(
@@ -75,6 +100,7 @@ def train(
             data,
             run_dir or home().runs / name,
             output or home().hubs / name,
+            arch=arch,
             preset=preset,
             size=size,
             channels=parse_channels(channels) if channels else None,
@@ -96,6 +122,12 @@ def train(
             path_length=path_length,
             style_mixing=style_mixing,
             noise=noise,
+            augment=augment,
+            keep_discriminator=keep_discriminator,
+            class_column=class_column,
+            discriminator_learning_rate=discriminator_learning_rate,
+            discriminator_steps=discriminator_steps,
+            attention=parse_resolutions(attention) if attention is not None else None,
             where=where,
             limit=limit,
             workers=workers,

@@ -1,0 +1,253 @@
+"""Training a class-conditional hub: BigGAN, with every constant an option.
+
+Brock et al. (2019, arXiv:1809.11096). One step: one or several discriminator steps on the hinge loss, each with fresh
+images and fresh latents; a generator step on the hinge loss; the moving average of the generator. Spectral norm is part
+of the networks. Batch norms of the exported generator get *standing statistics*: means over many batches of samples.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anchor_hub.modality.pictures import from_unit
+from anchor_hub.networks.biggan import BigGAN, BigGANConfig
+from anchor_hub.networks.biggan_discriminators import BigGANDiscriminator, BigGANDiscriminatorConfig
+from anchor_hub.networks.biggan_layers import standing_statistics
+from anchor_hub.training.augment import augment
+from anchor_hub.training.average import WeightAverage, average_decay
+from anchor_hub.training.batches import LabelledBatch
+from anchor_hub.training.gan_losses import d_hinge, g_hinge
+from anchor_hub.training.randomness import mix_seed
+from anchor_hub.training.recipe import Recipe, TrainingContext
+
+BETAS = (0.0, 0.999)
+EPSILON = 1e-6
+#: Latents of the sample sheet, a column each; a row per class, of which the sheet shows so many.
+SHOWN_LATENTS, SHOWN_CLASSES = 8, 24
+#: Batches behind the batch norms of a sample sheet; an export takes many more.
+SHOWN_BATCHES, STANDING_BATCHES, STANDING_BATCH = 8, 128, 32
+
+
+@dataclass(frozen=True)
+class BigGANOptions:
+    """Everything that can be chosen about a class-conditional hub's training.
+
+    Attributes:
+        learning_rate, discriminator_learning_rate: of Adam (betas 0 and 0.999, epsilon 1e-6).
+        discriminator_steps: discriminator steps per generator step; a step of the trainer holds images for all of them.
+        share_fakes: the generator's step takes the images of the last discriminator step instead of fresh ones, which
+            saves a forward pass (a fifth of the time).
+        augment: names of the differentiable augmentations that real and generated images pass before the discriminator.
+        average_half_life: half-life of the generator's moving average, in images.
+        average_rampup: while the run is young the half-life is at most this part of the images seen; None: as given.
+    """
+
+    learning_rate: float = 1e-4
+    discriminator_learning_rate: float = 4e-4
+    discriminator_steps: int = 1
+    share_fakes: bool = False
+    augment: tuple[str, ...] = ()
+    average_half_life: float = 10_000.0
+    average_rampup: float | None = 0.05
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+class BigGANRecipe(Recipe):
+    """Trains a BigGAN against a projection discriminator on labelled images.
+
+    :param classes: names of the classes, in the order of the labels.
+    :param hub_name: names the hub that :meth:`export` writes; with ``keep_discriminator`` it holds the critic, too.
+    """
+
+    name = "biggan"
+
+    def __init__(
+        self,
+        config: BigGANConfig,
+        discriminator_config: BigGANDiscriminatorConfig,
+        classes: Sequence[str],
+        options: BigGANOptions | None = None,
+        *,
+        hub_name: str = "hub",
+        keep_discriminator: bool = False,
+    ) -> None:
+        if config.classes != len(classes):
+            raise ValueError(f"{len(classes)} class names do not fit a generator of {config.classes} classes")
+        self.config, self.discriminator_config, self.classes = config, discriminator_config, tuple(classes)
+        self.options, self.hub_name = options or BigGANOptions(), hub_name
+        self.keep_discriminator = keep_discriminator
+
+    def describe(self) -> dict[str, Any]:
+        """The settings that a resumed run must share, as plain JSON values."""
+        return {
+            "generator": self.config.to_dict(),
+            "discriminator": self.discriminator_config.to_dict(),
+            "classes": list(self.classes),
+            **self.options.to_dict(),
+        }
+
+    def setup(self, context: TrainingContext) -> None:
+        self.context = context
+        options = self.options
+        self.generator = context.place(BigGAN(self.config)).train()
+        self.discriminator = context.place(BigGANDiscriminator(self.discriminator_config)).train()
+        self.average = WeightAverage(self.generator)
+        self.generator_optimizer = _adam(self.generator, options.learning_rate)
+        self.discriminator_optimizer = _adam(self.discriminator, options.discriminator_learning_rate)
+        self.shown = torch.randn(SHOWN_LATENTS, self.config.num_latents, self.config.latent_dim)
+
+    # -- one step ------------------------------------------------------------------------------------------------------
+
+    def step(self, batch: LabelledBatch, index: int) -> Mapping[str, float | Tensor]:
+        real = self.context.place(self.context.modality.to_network(batch.samples))
+        parts = self.options.discriminator_steps
+        losses: dict[str, float | Tensor] = {}
+        fakes: tuple[Tensor, Tensor] | None = None
+        for number, (images, labels) in enumerate(zip(real.chunk(parts), batch.labels.chunk(parts), strict=True)):
+            shared = self.options.share_fakes and number == parts - 1
+            with torch.set_grad_enabled(shared):
+                fakes = self._fakes(len(images))
+            losses = self._discriminator_step(images, labels, *fakes)
+        if fakes is None or not self.options.share_fakes:
+            fakes = self._fakes(len(real) // parts)
+        losses["generator"] = self._generator_step(*fakes)
+        images_seen = (index + 1) * self.context.batch
+        half_life, rampup = self.options.average_half_life, self.options.average_rampup
+        decay = average_decay(self.context.batch, images_seen, half_life, rampup)
+        self.average.update(self.generator, decay)
+        return losses
+
+    def _discriminator_step(
+        self, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor
+    ) -> dict[str, float | Tensor]:
+        self.discriminator.requires_grad_(True)
+        changed = [augment(images.float(), self.options.augment) for images in (fake.detach(), real)]
+        with self.context.autocast():
+            logits = self.discriminator(
+                self.context.place(torch.cat(changed)), torch.cat([fake_labels, labels])
+            ).float()
+        fake_logits, real_logits = logits.split([len(fake), len(real)])
+        loss = d_hinge(real_logits, fake_logits)
+        self._update(self.discriminator, self.discriminator_optimizer, loss)
+        return {
+            "discriminator": loss.detach(),
+            "real_logit": real_logits.detach().mean(),
+            "fake_logit": fake_logits.detach().mean(),
+        }
+
+    def _generator_step(self, fake: Tensor, labels: Tensor) -> Tensor:
+        self.discriminator.requires_grad_(False)
+        images = self.context.place(augment(fake.float(), self.options.augment))
+        with self.context.autocast():
+            logits = self.discriminator(images, labels).float()
+        loss = g_hinge(logits)
+        self._update(self.generator, self.generator_optimizer, loss)
+        return loss.detach()
+
+    def _fakes(self, count: int) -> tuple[Tensor, Tensor]:
+        """Generated images of fresh latents and classes, and their labels."""
+        device = self.context.device
+        z = torch.randn(count, self.config.num_latents, self.config.latent_dim).to(device)
+        labels = torch.randint(self.config.classes, (count,)).to(device)
+        with self.context.autocast():
+            image = self.generator(z, labels).image
+        assert image is not None
+        return image, labels
+
+    def _update(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.context.average_gradients(module.parameters())
+        optimizer.step()
+
+    # -- what the trainer asks for -------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def samples(self, batch: Any) -> Mapping[str, Any]:
+        """A row per class: the same latents in each class, through the averaged generator."""
+        network = copy.deepcopy(self.average.module)
+        with self.context.autocast():
+            self._settle(network, SHOWN_BATCHES)
+            step = max(1, -(-len(self.classes) // SHOWN_CLASSES))
+            rows = {}
+            for index in range(0, len(self.classes), step):
+                labels = torch.full((SHOWN_LATENTS,), index, device=self.context.device)
+                rows[self.classes[index]] = list(
+                    from_unit(network(self.shown.to(self.context.device), labels).image.float()).cpu()
+                )
+        return rows
+
+    def _settle(self, generator: BigGAN, batches: int) -> None:
+        """Give a copy of the averaged generator, whose weights no batch has passed through, statistics of its own."""
+        device = next(generator.parameters()).device
+        standing_statistics(generator, standing_batches(self.config, self.context.seed, batches, device))
+        generator.eval()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "average": self.average.module.state_dict(),
+            "generator_optimizer": self.generator_optimizer.state_dict(),
+            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.generator.load_state_dict(state["generator"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.average.module.load_state_dict(state["average"])
+        self.generator_optimizer.load_state_dict(state["generator_optimizer"])
+        self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+
+    def export(
+        self, folder: Path, provenance: Mapping[str, Any], license: Mapping[str, Any] | None = None
+    ) -> Path:
+        """The averaged generator with standing statistics as a hub bundle."""
+        from anchor_hub.hub import Hub
+
+        generator = BigGAN(self.config)
+        generator.load_state_dict(self.average.module.state_dict())
+        self._settle(generator, STANDING_BATCHES)
+        hub = Hub.from_generator(generator, self.hub_name, classes=self.classes)
+        critic = self.discriminator if self.keep_discriminator else None
+        card = _card(self.hub_name, self.config, self.classes, provenance)
+        return hub.save(
+            folder, provenance=provenance, license=license, card=card, discriminator=critic, overwrite=True
+        )
+
+
+def standing_batches(
+    config: BigGANConfig, seed: int, batches: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Latents and labels behind the batch norms' statistics; classes take turns, and ``seed`` fixes all."""
+    stream = torch.Generator().manual_seed(mix_seed(seed, "standing"))
+    for number in range(batches):
+        z = torch.randn(STANDING_BATCH, config.num_latents, config.latent_dim, generator=stream)
+        labels = (torch.arange(STANDING_BATCH) + number * STANDING_BATCH) % config.classes
+        yield z.to(device), labels.to(device)
+
+
+def _adam(module: nn.Module, learning_rate: float) -> torch.optim.Adam:
+    return torch.optim.Adam(module.parameters(), lr=learning_rate, betas=BETAS, eps=EPSILON, fused=True)
+
+
+def _card(name: str, config: BigGANConfig, classes: Sequence[str], provenance: Mapping[str, Any]) -> str:
+    facts = "\n".join(
+        f"- {key.replace('_', ' ')}: {value}"
+        for key, value in provenance.items()
+        if isinstance(value, (str, int, float))
+    )
+    return (
+        f"# {name}\n\nA class-conditional BigGAN generator of {config.size} px, trained by `anchor hubs train --arch "
+        f"biggan`: the hub that domains are anchored to.\n\nClasses: {', '.join(classes)}.\n\n## Training\n\n{facts}\n"
+    )
