@@ -25,6 +25,9 @@ COMMANDS: dict[str, Entry] = {
     "domains": Entry("anchor_cli.domains:app", "List, show, verify, export, install and remove domains."),
     "hubs": Entry("anchor_cli.hubs:app", "List, show, verify, export, install, remove and train hubs."),
     "data": Entry("anchor_cli.data:app", "Render and check data sets."),
+    "benchmark": Entry(
+        "anchor_cli.benchmark:app", "Measure translations of rendered faces against the truth; train its judges."
+    ),
     "plugins": Entry("anchor_cli.plugins:plugins", "List plugins, and why one was not loaded."),
     "doctor": Entry("anchor_cli.doctor:doctor", "Check this installation and say what to mend."),
 }

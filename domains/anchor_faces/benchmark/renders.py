@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from anchor_hub.modality import build_modality
 Progress = Callable[[int, int], None]
 SIZE = 64
 NEEDED = ("face", "seg", "landmark")
-_MODALITIES = {
+_MODALITIES: dict[str, dict[str, Any]] = {
     "face": {"name": "rgb"},
     "seg": {"name": "segmentation", "classes": 19, "palette": "celebamask-hq"},
     "landmark": {"name": "landmarks", "points": 68},

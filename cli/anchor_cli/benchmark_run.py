@@ -1,0 +1,72 @@
+"""`anchor benchmark run`, `table` and `samples`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def run(
+    domains: str = typer.Option("", help="Domains, with commas [default: all trained ones of rendered faces]."),
+    output: Path | None = typer.Option(None, "--output", "-o", help="JSON file to write, as metrics.json of a report."),
+    report: Path | None = typer.Option(None, help="Folder for outputs, scores of every sample and metrics.json."),
+    count: int | None = typer.Option(None, min=2, help="Only the first so many of the 2,000 samples."),
+    also: list[str] = typer.Option(
+        [], help="NAME=FOLDER: outputs of another program beside ours, as FOLDER/seg-to-face/000000.png. Repeatable."
+    ),
+    judges: Path | None = typer.Option(None, help="Bundle of judges of your own [default: the bundled ones]."),
+    seed: int = typer.Option(0, help="Of the random styles."),
+    batch: int = typer.Option(50, min=1, help="Images translated at once."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+) -> None:
+    """Translate the benchmark's samples between all ordered pairs of domains, and score them against the truth."""
+    from anchor_cli.output import note, step_progress
+    from anchor_faces.benchmark import run as benchmark
+    from anchor_hub.errors import UsageError
+    from anchor_hub.files import write_file
+
+    others: dict[str, Path] = {}
+    for item in also:
+        name, equals, folder = item.partition("=")
+        if not equals or not name or not folder or name == "anchor" or name in others:
+            raise UsageError(f"--also {item!r}: write NAME=FOLDER, each name once, e.g. cyclegan=outputs/cyclegan")
+        others[name] = Path(folder)
+    names = [name.strip() for name in domains.split(",") if name.strip()] or benchmark.trained_domains()
+    with step_progress("samples", quiet=quiet) as progress:
+        result = benchmark.run(
+            names, count=count, seed=seed, batch=batch, device=device, report=report, judges=judges, others=others,
+            progress=progress, said=None if quiet else note,
+        )  # fmt: skip
+    if report is not None:
+        result.write(report)
+    if output is not None:
+        write_file(output, benchmark.dumped(result))
+    if output is None and report is None:
+        from anchor_faces.benchmark.tables import markdown
+
+        typer.echo(markdown(result))
+
+
+def table(path: Path = typer.Argument(..., help="What `anchor benchmark run -o` wrote, or a report folder.")) -> None:
+    """Print a measured benchmark as the Markdown tables of docs/benchmark.md."""
+    from anchor_faces.benchmark.tables import markdown
+    from anchor_hub.evaluation.result import read_run
+
+    typer.echo(markdown(read_run(path)))
+
+
+def samples(
+    domains: str = typer.Option("face,seg,sketch,landmark", help="Domains whose pictures to render, with commas."),
+    count: int | None = typer.Option(None, min=2, help="Only the first so many of the 2,000 samples."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+) -> None:
+    """Render the benchmark's samples (or what is missing of them) and print their folder."""
+    from anchor_cli.output import step_progress
+    from anchor_faces.benchmark.samples import benchmark_samples
+    from anchor_hub.home import home
+
+    with step_progress("samples", quiet=quiet) as progress:
+        found = benchmark_samples(home(), [name.strip() for name in domains.split(",")], count, progress)
+    typer.echo(found.folder)

@@ -1,0 +1,335 @@
+"""Running the benchmark: one ordered pair of domains, or all of them, and outputs that others made."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from anchor_faces.benchmark import samples as data
+from anchor_faces.benchmark.factor_groups import kept_groups
+from anchor_faces.benchmark.judges import load_judges
+from anchor_faces.benchmark.scoring import FaceJudge, Scores, label_scores, landmark_scores, picture_scores
+from anchor_hub.errors import DataError, UsageError
+from anchor_hub.evaluation.result import (
+    DataRecord,
+    HubRecord,
+    Metric,
+    PairResult,
+    RunResult,
+    SampleResult,
+    write_samples,
+)
+from anchor_hub.home import Home, home
+
+if TYPE_CHECKING:
+    from anchor_hub.domain import Domain
+
+STYLES, STYLED = 5, 100  # random styles, and inputs that they are tried on
+BATCH = 50
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Benchmark:
+    """The benchmark on one machine: samples and judges, loaded once for any number of pairs.
+
+    :param report: folder for the outputs as files and for the samples' scores; None: keep nothing.
+    :param seed: of the random styles.
+    """
+
+    samples: data.Samples
+    face_judge: FaceJudge
+    seed: int = 0
+    batch: int = BATCH
+    report: Path | None = None
+    done: Callable[[int], None] = field(default=lambda count: None, repr=False)
+
+    @classmethod
+    def open(
+        cls,
+        domains: Sequence[str],
+        *,
+        count: int | None = None,
+        seed: int = 0,
+        batch: int = BATCH,
+        device: torch.device | str = "cpu",
+        report: Path | None = None,
+        judges: str | Path | None = None,
+        where: Home | None = None,
+        progress: Progress | None = None,
+    ) -> Benchmark:
+        """Render what is missing of the samples, load them and the judges (of the folder ``judges``, else the bundled).
+
+        :raises UsageError: a domain that is not one of rendered faces, or a ``count`` out of range.
+        """
+        samples = data.benchmark_samples(where or home(), domains, count, progress)
+        judge = FaceJudge(load_judges(judges, device), samples.truth)
+        return cls(samples, judge, seed, max(1, batch), report)
+
+    def pair(self, source: Domain, target: Domain) -> PairResult:
+        """All scores of the anchor translation from ``source`` to ``target``, with the mean appearance.
+
+        :raises HubMismatchError, MissingPartError: the domains cannot be translated.
+        """
+        from anchor_hub.translation import AnchorTranslator
+
+        translator = AnchorTranslator(source, target)
+        inputs = self.samples.of(source)
+        outputs = self._translated(translator, inputs, None)
+        scores = self.scored(source.name, target, outputs)
+        settings: dict[str, Any] = {"appearance": "mean latent"}
+        if self._is_face(target) and source.structure_layers < source.hub.num_latents:
+            styles = self._styles(translator)
+            few = inputs[:STYLED]
+            kept = kept_groups(data.render_modality(source.name), "face")
+            scores.metrics.extend(
+                self.face_judge.diversity([self._translated(translator, few, style) for style in styles], kept)
+            )
+            settings |= {"styles": STYLES, "seed": self.seed, "truncation": 1.0}
+        return self._result(source.name, target, "anchor", outputs, scores, settings)
+
+    def outputs_of(self, backend: str, source: str, target: Domain, folder: Path) -> PairResult:
+        """Scores of outputs that another program wrote, as files named like the samples.
+
+        :raises DataError: an output is missing.
+        """
+        read = []
+        for name in self.samples.truth.names:
+            found = [path for suffix in target.modality.extensions if (path := folder / f"{name}{suffix}").is_file()]
+            if not found:
+                raise DataError(
+                    f"{folder}: has no output for sample {name}; {backend} must answer all {self.samples.count} samples"
+                )
+            read.append(target.modality.read(found[0], target.hub.size))
+            self._count(1)
+        outputs = target.modality.collate(read)
+        return self._result(source, target, backend, outputs, self.scored(source, target, outputs), {})
+
+    def scored(self, source: str, target: Domain, outputs: Tensor) -> Scores:
+        """Scores of output samples ``[N, ...]`` of the target's modality."""
+        kind = data.render_modality(target.name)
+        truth = self.samples.of(target)
+        if self._is_face(target):
+            return self.face_judge.score(outputs, kept_groups(data.render_modality(source), kind))
+        if target.modality.name == "segmentation":
+            return label_scores(outputs, truth, target.modality.palette.names)  # type: ignore[attr-defined]
+        if target.modality.name == "landmarks" and outputs.ndim == 3:
+            return landmark_scores(outputs, truth)
+        return picture_scores(outputs, truth)
+
+    @staticmethod
+    def _is_face(target: Domain) -> bool:
+        return data.render_modality(target.name) == "face" and target.modality.name == "rgb"
+
+    def _translated(self, translator: Any, inputs: Tensor, style: Tensor | None) -> Tensor:
+        parts = []
+        for part in inputs.split(self.batch):
+            images = translator.source_modality.to_network(part)
+            output = translator.translate(images, style=style)
+            parts.append(translator.target_modality.from_network(output).cpu())
+            self._count(len(part))
+        return torch.cat(parts)
+
+    def _styles(self, translator: Any) -> list[Tensor]:
+        from anchor_hub.styles import random_styles
+
+        return list(random_styles(translator.hub, STYLES, seed=self.seed).split(1))
+
+    def _count(self, count: int) -> None:
+        self.done(count)
+
+    def _result(
+        self, source: str, target: Domain, backend: str, outputs: Tensor, scores: Scores, settings: Mapping[str, Any]
+    ) -> PairResult:
+        file = None
+        if self.report is not None:
+            way = f"{source}-to-{target.name}" + ("" if backend == "anchor" else f"-{backend}")
+            suffix = target.modality.output_suffix
+            rows = []
+            for index, name in enumerate(self.samples.truth.names):
+                output = f"outputs/{way}/{name}{suffix}"
+                (self.report / output).parent.mkdir(parents=True, exist_ok=True)
+                target.modality.write(outputs[index], self.report / output)
+                rows.append(
+                    SampleResult(
+                        index=index, name=name, input=str(self.samples.file(source, name)), outputs=[output],
+                        truth=str(self.samples.file(target.name, name)),
+                        scores={key: values[index] for key, values in scores.by_sample.items()},
+                    )  # fmt: skip
+                )
+            file = f"samples/{way}.jsonl"
+            write_samples(self.report / file, rows)
+        return PairResult(
+            source=source, target=target.name, backend=backend, metrics=scores.metrics, samples=file,
+            settings=dict(settings),
+        )  # fmt: skip
+
+    def result(self, pairs: Sequence[PairResult], hub: Any, title: str = "") -> RunResult:
+        """The pairs as a run, with everything that stands behind its numbers."""
+        judges = self.face_judge.judges
+        samples = self.samples
+        floor = {"samples": samples.count, **_rounded(self.face_judge.floor)}
+        from anchor_hub import __version__
+
+        return RunResult(
+            kind="benchmark",
+            title=title or f"{data.NAME} {data.VERSION}, {samples.count:,} samples",
+            hub=HubRecord(name=hub.name, fingerprint=hub.fingerprint),
+            data=DataRecord(
+                path=f"{data.NAME} (seed {data.SEED})", count=samples.count, sha256=samples.sha256(),
+                benchmark=data.NAME, version=data.VERSION,
+            ),
+            pairs=list(pairs),
+            settings={**samples.settings(), "judges": judges.describe(), "judges_floor": floor},
+            versions={"anchor-hub": __version__, "torch": torch.__version__},
+            machine=f"{platform.machine()}, {judges.device.type}, {torch.get_num_threads()} threads",
+        )  # fmt: skip
+
+
+def run(
+    domains: Sequence[str],
+    *,
+    pairs: Sequence[tuple[str, str]] | None = None,
+    count: int | None = None,
+    seed: int = 0,
+    batch: int = BATCH,
+    device: str = "auto",
+    report: Path | None = None,
+    judges: str | Path | None = None,
+    others: Mapping[str, Path] | None = None,
+    progress: Progress | None = None,
+    said: Callable[[str], None] | None = None,
+) -> RunResult:
+    """The benchmark over ``pairs`` of domains by name; default: all ordered pairs of two different ``domains``.
+
+    :param others: backend -> folder of its outputs, one folder ``<source>-to-<target>`` for each pair it answers.
+    :param said: called with one line per pair when it is measured.
+    :raises DomainNotFoundError, HubMismatchError, UsageError, DataError.
+    """
+    from anchor_hub.devices import resolve_device
+    from anchor_hub.hub import load_domain
+
+    if pairs is None:
+        if len(domains) < 2 or len(set(domains)) != len(domains):
+            raise UsageError(f"--domains {','.join(domains)}: name at least two different domains, with commas")
+        pairs = [(source, target) for source in domains for target in domains if source != target]
+    on = resolve_device(device)
+    loaded: dict[str, Any] = {}
+    for name in domains:
+        data.render_modality(name)  # a stranger is refused before anything is rendered
+        hub = next(iter(loaded.values())).hub if loaded else None
+        loaded[name] = load_domain(name, hub, on)
+    benchmark = Benchmark.open(
+        domains, count=count, seed=seed, batch=batch, device=on, report=report, judges=judges, progress=progress
+    )
+    answered = _answers(others or {}, pairs)
+    total, passed = benchmark.samples.count * (len(pairs) + len(answered)), 0
+
+    def done(count: int) -> None:
+        nonlocal passed
+        passed += count
+        if progress is not None:
+            progress(min(passed, total), total)
+
+    benchmark.done = done
+    results = []
+    for source, target in pairs:
+        results.append(benchmark.pair(loaded[source], loaded[target]))
+        for backend, folder in answered.get((source, target), ()):
+            results.append(benchmark.outputs_of(backend, source, loaded[target], folder))
+        if said is not None:
+            for pair in results[-1 - len(answered.get((source, target), ())) :]:
+                said(_line(pair))
+    return benchmark.result(results, loaded[domains[0]].hub)
+
+
+def evaluate(
+    source: str | None,
+    target: str | None,
+    *,
+    report: Path,
+    count: int | None = None,
+    seed: int = 0,
+    batch: int = BATCH,
+    workers: int = 1,
+    device: str = "auto",
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> RunResult:
+    """``anchor evaluate --benchmark rendered-faces``: one pair, or, with both None, those of all trained domains.
+
+    ``workers`` and ``resume`` change nothing: samples are read once, and a pair takes a minute.
+
+    :raises UsageError: only one of ``source`` and ``target`` is given.
+    """
+    options: dict[str, Any] = {
+        "count": count, "seed": seed, "batch": batch, "device": device, "report": report, "progress": progress
+    }  # fmt: skip
+    if source is None and target is None:
+        return run(trained_domains(), **options)
+    if source is None or target is None:
+        raise UsageError("--benchmark rendered-faces: give both --from and --to, or neither for all pairs")
+    return run(list(dict.fromkeys([source, target])), pairs=[(source, target)], **options)
+
+
+def trained_domains() -> list[str]:
+    """Names of the domains of rendered faces that are trained on this machine.
+
+    :raises UsageError: fewer than two.
+    """
+    from anchor_faces.rendering import MODALITIES
+    from anchor_hub.registry import registry
+
+    known = registry().domains
+    names = [name for name in MODALITIES if name in known and known[name].bundle is not None]
+    if len(names) < 2:
+        raise UsageError("the benchmark needs two trained domains of rendered faces; add one: anchor add-domain sketch")
+    return names
+
+
+def _answers(
+    others: Mapping[str, Path], pairs: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], list[tuple[str, Path]]]:
+    """(source, target) -> (backend, folder) of the outputs that are there."""
+    found: dict[tuple[str, str], list[tuple[str, Path]]] = {}
+    for backend, folder in others.items():
+        held = [pair for pair in pairs if (folder / f"{pair[0]}-to-{pair[1]}").is_dir()]
+        if not held:
+            raise DataError(
+                f"{folder}: holds no outputs of {backend} for any of the pairs; expected folders such as "
+                f"{pairs[0][0]}-to-{pairs[0][1]}"
+            )
+        for source, target in held:
+            found.setdefault((source, target), []).append((backend, folder / f"{source}-to-{target}"))
+    return found
+
+
+def _line(pair: PairResult) -> str:
+    def text(metric: Metric) -> str:
+        beside = [f"floor {metric.floor:.3g}"] if metric.floor is not None else []
+        beside += [f"chance {metric.chance:.3g}"] if metric.chance is not None else []
+        return f"{metric.name} {metric.shown_value()}" + (f" ({', '.join(beside)})" if beside else "")
+
+    return f"{pair.name}: " + "; ".join(text(metric) for metric in pair.metrics)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def dumped(result: RunResult) -> bytes:
+    """The run as JSON with six digits, as it is committed; ``read_run`` reads it back."""
+    text = json.dumps(_rounded(result.model_dump(mode="json")), indent=1, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()

@@ -1,0 +1,114 @@
+"""The benchmark's own samples: which they are, where they lie, and what belongs to which domain."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from anchor_faces.benchmark.renders import NEEDED, Renders, load_renders, rendered
+from anchor_faces.rendering import MODALITIES, RENDERER_VERSION, sample_factors
+from anchor_hub.data.image_folder import ImageFolder
+from anchor_hub.errors import DataError, UsageError
+from anchor_hub.home import Home
+
+if TYPE_CHECKING:
+    from anchor_hub.domain import Domain
+
+NAME = "rendered-faces"
+#: Grows with whatever changes a number: samples, renderer, judges, definitions of scores.
+VERSION = "1"
+#: No training uses this seed: those of the embedded hub, domains and judges use 0.
+SEED = 4000
+COUNT = 2000
+_DATASET = "rendered-faces:"
+
+Progress = Callable[[int, int], None]
+
+
+def factor_list_sha256(count: int = COUNT) -> str:
+    """The hash of the benchmark's factor lists: the same on every machine, or it is another benchmark."""
+    digest = hashlib.sha256()
+    for index in range(count):
+        factors = {key: round(v, 6) if isinstance(v, float) else v for key, v in sample_factors(SEED, index).items()}
+        digest.update(json.dumps(factors, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def render_modality(domain: str) -> str:
+    """What the renderer calls a domain's pictures.
+
+    :raises UsageError: the domain is not one of rendered faces.
+    """
+    from anchor_hub.registry import registry
+
+    if domain in MODALITIES:
+        return domain
+    known = registry().domains
+    dataset = known[domain].spec.dataset if domain in known else None
+    if dataset and dataset.startswith(_DATASET) and dataset[len(_DATASET) :] in MODALITIES:
+        return dataset[len(_DATASET) :]
+    raise UsageError(
+        f"domain {domain!r} is not one of rendered faces, so the benchmark {NAME} has no truth for it; it knows "
+        f"{', '.join(MODALITIES)}. Use anchor evaluate --data for other images"
+    )
+
+
+@dataclass
+class Samples:
+    """The first ``count`` samples of the benchmark, loaded as domains ask for them."""
+
+    folder: Path
+    count: int
+    truth: Renders
+    _loaded: dict[tuple[str, int, str], Tensor] = field(default_factory=dict, repr=False)
+
+    def of(self, domain: Domain) -> Tensor:
+        """The samples ``[N, ...]`` of a domain, as its modality reads them at its hub's size."""
+        name, size = render_modality(domain.name), domain.hub.size
+        key = (name, size, json.dumps(domain.modality.options(), sort_keys=True, default=str))
+        if key not in self._loaded:
+            files = ImageFolder(self.folder / name, domain.modality, size, limit=self.count)
+            loaded = files.load_all(1, max_bytes=1 << 40)
+            assert isinstance(loaded, Tensor)
+            if tuple(path.stem for path in files.paths) != self.truth.names:
+                raise DataError(f"{self.folder / name}: does not hold the samples of {self.folder / 'face'}")
+            self._loaded[key] = loaded
+        return self._loaded[key]
+
+    def file(self, domain: str, name: str) -> Path:
+        """The file of a sample."""
+        modality = render_modality(domain)
+        return self.folder / modality / f"{name}{'.json' if MODALITIES[modality][1] == 'landmark' else '.png'}"
+
+    def sha256(self) -> str:
+        """Over the names and values of what is always read: pictures, label maps, landmarks."""
+        digest = hashlib.sha256("\0".join(self.truth.names).encode())
+        for tensor in (self.truth.pictures, self.truth.labels, self.truth.points):
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def settings(self) -> dict[str, Any]:
+        """What identifies them, for ``metrics.json``."""
+        return {"benchmark": NAME, "version": VERSION, "seed": SEED, "renderer": RENDERER_VERSION, "count": self.count}
+
+
+def benchmark_samples(
+    home: Home, domains: Sequence[str], count: int | None = None, progress: Progress | None = None
+) -> Samples:
+    """The samples with the pictures of ``domains``, rendered into the home's cache where they are not there yet.
+
+    :raises UsageError: fewer than 2 or more than 2,000, or a domain that is not one of rendered faces.
+    """
+    count = COUNT if count is None else count
+    if not 2 <= count <= COUNT:
+        raise UsageError(f"--count {count}: the benchmark {NAME} has 2 to {COUNT:,} samples")
+    wanted = {*NEEDED, *(render_modality(name) for name in domains)}
+    modalities = [name for name in MODALITIES if name in wanted]
+    folder = rendered(home, seed=SEED, count=count, modalities=modalities, progress=progress)
+    return Samples(folder, count, load_renders(folder, count, workers=1))

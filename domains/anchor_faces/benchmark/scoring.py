@@ -1,0 +1,248 @@
+"""Scores of a translation's outputs against the truth, with what the truth itself and shuffled outputs score beside.
+
+Every function takes the outputs of all samples; the chance level of a score is that score with the outputs
+exchanged among the samples, so that an output which ignores its input scores exactly by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anchor_faces.benchmark.factor_groups import JUDGED
+from anchor_faces.benchmark.judge_errors import reading_errors
+from anchor_faces.benchmark.judges import Judges, Reading
+from anchor_faces.benchmark.renders import Renders
+from anchor_hub.evaluation.result import ExtractorRecord, Metric
+from anchor_hub.metrics.frechet import FeatureStatistics, frechet_distance
+from anchor_hub.metrics.image import l1, psnr
+from anchor_hub.metrics.landmarks import LandmarkErrors, interocular_distance, point_distances
+from anchor_hub.metrics.segmentation import ConfusionMatrix
+
+
+@dataclass(frozen=True)
+class Scores:
+    """``metrics`` over all samples; ``by_sample``: metric name -> one number per sample."""
+
+    metrics: list[Metric]
+    by_sample: dict[str, list[float | None]]
+
+
+def shuffled(values: Tensor) -> Tensor:
+    """``[N, ...]`` with every sample in another's place."""
+    return values.roll(max(1, len(values) // 2), 0)
+
+
+class FaceJudge:
+    """Scores pictures of faces through the judges; what the truth scores is measured once.
+
+    :param kept: groups of factors that the translation must keep; the others may vary.
+    """
+
+    def __init__(self, judges: Judges, truth: Renders) -> None:
+        self.judges, self.truth = judges, truth
+        self.record = ExtractorRecord(name=judges.name, sha256=judges.sha256)
+        self.true_reading = judges.read(truth.pictures)
+        self.floor = reading_errors(self.true_reading, truth)
+
+    def score(self, outputs: Tensor, kept: Sequence[str]) -> Scores:
+        """Structure, landmarks, factors and realism of uint8 ``[N, 3, H, W]``."""
+        reading = self.judges.read(outputs)
+        found = reading_errors(reading, self.truth)
+        chance = reading_errors(_shuffled_reading(reading), self.truth)
+        counts = {"pairs": len(outputs)}
+        shared: dict[str, Any] = {"extractor": self.record, "resize": self.judges.resize, "counts": counts}
+        metrics = [
+            Metric(
+                name="parser_miou", label="parser mIoU", value=found["structure"]["mean_iou"], higher_is_better=True,
+                floor=self.floor["structure"]["mean_iou"], chance=chance["structure"]["mean_iou"],
+                details={"iou": found["structure"]["iou"], "pixel_accuracy": found["structure"]["pixel_accuracy"],
+                         "floor_iou": self.floor["structure"]["iou"]}, **shared,
+            ),
+            *_landmark_metrics(found["landmarks"], self.floor["landmarks"], chance["landmarks"], shared),
+            self._factors(found["factors"], chance["factors"], kept, shared),
+            self.realism(reading.features),
+        ]  # fmt: skip
+        by_sample = {
+            "parser_miou": _sample_ious(reading.labels, self.truth.labels[:, None]),
+            "landmark_error_px": point_distances(reading.points, self.truth.points).mean(1).tolist(),
+        }
+        return Scores([metric for metric in metrics if metric is not None], by_sample)
+
+    def _factors(
+        self, found: dict[str, Any], chance: dict[str, Any], kept: Sequence[str], shared: dict[str, Any]
+    ) -> Metric:
+        rows: dict[str, Any] = {}
+        for name, row in found.items():
+            floor = self.floor["factors"][name]
+            best, got = floor["agreement"], row["agreement"]
+            survives = None if not best or got is None else min(max(got / best, 0.0), 1.0)
+            rows[name] = {
+                **row, "kept": row["group"] in kept, "floor": floor["score"], "floor_agreement": best,
+                "chance": chance[name]["score"], "chance_agreement": chance[name]["agreement"], "survives": survives,
+            }  # fmt: skip
+        wanted = [name for name, row in rows.items() if row["kept"]]
+        return Metric(
+            name="factor_agreement", label="factor agreement", higher_is_better=True,
+            value=_mean(rows[name]["agreement"] for name in wanted),
+            floor=_mean(rows[name]["floor_agreement"] for name in wanted),
+            chance=_mean(rows[name]["chance_agreement"] for name in wanted),
+            settings={"kept": list(kept)}, details={"factors": rows},
+            note="" if wanted else "nothing has to be kept", **shared,
+        )  # fmt: skip
+
+    def realism(self, features: Tensor) -> Metric | None:
+        """``fd_rendered``: outputs of one half of the samples to the true pictures of the other half.
+
+        The halves share no face, so a good translation is not favoured by looking like its own truth; the floor
+        is the distance between the halves of the true pictures.
+        """
+        half = len(features) // 2
+        if half < 2:
+            return None
+        first, second = _statistics(self.true_reading.features[:half]), _statistics(self.true_reading.features[half:])
+        return Metric(
+            name="fd_rendered", value=frechet_distance(_statistics(features[:half]), second), higher_is_better=False,
+            floor=frechet_distance(first, second), extractor=self.record, resize=self.judges.resize,
+            counts={"fake": half, "real": len(features) - half},
+        )  # fmt: skip
+
+    def diversity(self, outputs: Sequence[Tensor], kept: Sequence[str]) -> list[Metric]:
+        """How far random styles change the outputs, and what must stay.
+
+        :param outputs: one uint8 ``[M, 3, H, W]`` per style, of the first M samples.
+        """
+        readings = [self.judges.read(output) for output in outputs]
+        count = len(outputs[0])
+        truth = self.truth.part(0, count)
+        scale = self.true_reading.features.std(0).clamp_min(1e-6)
+        features = torch.stack([reading.features for reading in readings]) / scale
+        real = self.true_reading.features / scale
+        between = _mean_distance(features)
+        unrelated = (real - shuffled(real)).norm(dim=1).mean()
+        shared: dict[str, Any] = {
+            "extractor": self.record, "resize": self.judges.resize,
+            "counts": {"inputs": count, "styles": len(outputs)},
+        }  # fmt: skip
+        values = torch.stack([reading.factors for reading in readings])
+        spread = self.true_reading.factors.std(0).clamp_min(1e-6)
+        varied = {
+            factor.name: float((values[:, :, place].std(0) / spread[place]).mean())
+            for place, factor in enumerate(JUDGED)
+            if factor.group not in kept and factor.kind == "value"
+        }
+        matrices = [reading_errors(reading, truth)["structure"]["mean_iou"] for reading in readings]
+        return [
+            Metric(
+                name="diversity_rendered", label="diversity of styles", value=float(between / unrelated),
+                higher_is_better=True,
+                unit="of unrelated faces", details={"deviation_of_free_factors": varied}, **shared,
+            ),
+            Metric(
+                name="parser_miou_styled", label="parser mIoU, random styles", value=_mean(matrices),
+                higher_is_better=True, floor=self.floor["structure"]["mean_iou"], **shared,
+            ),
+        ]  # fmt: skip
+
+
+def label_scores(outputs: Tensor, truth: Tensor, names: Sequence[str]) -> Scores:
+    """Label maps ``[N, 1, H, W]`` against the true ones: mean IoU and pixel accuracy."""
+
+    def measured(found: Tensor) -> dict[str, Any]:
+        matrix = ConfusionMatrix(len(names))
+        matrix.update(found, truth)
+        return matrix.as_dict(names)
+
+    found, chance = measured(outputs), measured(shuffled(outputs))
+    shared: dict[str, Any] = {"higher_is_better": True, "counts": {"pairs": len(outputs)}, "floor": 1.0}
+    metrics = [
+        Metric(name="mean_iou", label="mIoU", value=found["mean_iou"], chance=chance["mean_iou"],
+               details={"iou": found["iou"], "chance_iou": chance["iou"]}, **shared),
+        Metric(name="pixel_accuracy", label="pixel accuracy", value=found["pixel_accuracy"],
+               chance=chance["pixel_accuracy"], **shared),
+    ]  # fmt: skip
+    return Scores(metrics, {"mean_iou": _sample_ious(outputs, truth)})
+
+
+def landmark_scores(outputs: Tensor, truth: Tensor) -> Scores:
+    """Points ``[N, 68, 2]`` against the true ones, in pixels and in distances of the eyes."""
+
+    def measured(found: Tensor) -> dict[str, Any]:
+        errors = LandmarkErrors()
+        errors.update(found, truth)
+        return errors.as_dict()
+
+    floor = {"mean_error_px": 0.0, "normalised_mean_error": 0.0}
+    metrics = _landmark_metrics(
+        measured(outputs), floor, measured(shuffled(outputs)), {"counts": {"pairs": len(outputs)}}
+    )
+    by_sample = point_distances(outputs, truth).mean(1)
+    normalised = by_sample / interocular_distance(truth)
+    return Scores(
+        metrics, {"landmark_error_px": by_sample.tolist(), "landmark_error_interocular": normalised.tolist()}
+    )
+
+
+def picture_scores(outputs: Tensor, truth: Tensor) -> Scores:
+    """Pictures uint8 ``[N, C, H, W]`` against the true ones: mean absolute difference and PSNR."""
+    shared: dict[str, Any] = {"counts": {"pairs": len(outputs)}}
+    other = shuffled(outputs)
+    difference, ratio = l1(outputs, truth), psnr(outputs, truth).clamp_max(100)
+    metrics = [
+        Metric(name="l1", label="mean absolute difference", value=float(difference.mean()), higher_is_better=False,
+               floor=0.0, chance=float(l1(other, truth).mean()), **shared),
+        Metric(name="psnr", label="PSNR", unit="dB", value=float(ratio.mean()), higher_is_better=True,
+               chance=float(psnr(other, truth).clamp_max(100).mean()), **shared),
+    ]  # fmt: skip
+    return Scores(metrics, {"l1": difference.tolist(), "psnr": ratio.tolist()})
+
+
+def _landmark_metrics(
+    found: dict[str, Any], floor: dict[str, Any], chance: dict[str, Any], shared: dict[str, Any]
+) -> list[Metric]:
+    rows = (
+        ("landmark_error_px", "landmark error", "px", "mean_error_px"),
+        ("landmark_error_interocular", "landmark error", "of the eyes' distance", "normalised_mean_error"),
+    )
+    return [
+        Metric(name=name, label=label, unit=unit, value=found[key], floor=floor[key], chance=chance[key],
+               higher_is_better=False, **shared)
+        for name, label, unit, key in rows
+    ]  # fmt: skip
+
+
+def _sample_ious(found: Tensor, truth: Tensor) -> list[float | None]:
+    ious = []
+    for one, other in zip(found, truth, strict=True):
+        matrix = ConfusionMatrix(256)
+        matrix.update(one, other)
+        ious.append(matrix.mean_iou())
+    return list(ious)
+
+
+def _shuffled_reading(reading: Reading) -> Reading:
+    return Reading(*(shuffled(item) for item in (reading.labels, reading.points, reading.factors, reading.features)))
+
+
+def _statistics(features: Tensor) -> FeatureStatistics:
+    statistics = FeatureStatistics()
+    statistics.update(features)
+    return statistics
+
+
+def _mean_distance(features: Tensor) -> Tensor:
+    """Mean distance between the styles of an input, of ``[K, M, D]``."""
+    styles = len(features)
+    pairs = [(a, b) for a in range(styles) for b in range(a)]
+    return torch.stack([(features[a] - features[b]).norm(dim=1).mean() for a, b in pairs]).mean()
+
+
+def _mean(values: Any) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+

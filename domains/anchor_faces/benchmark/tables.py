@@ -1,0 +1,131 @@
+"""A measured benchmark as the Markdown tables of docs/benchmark.md: made from the JSON, never by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anchor_faces.benchmark.factor_groups import GROUPS, JUDGED
+from anchor_hub.evaluation.result import Metric, PairResult, RunResult
+
+# One table per kind of target: (metric, heading, format); a pair belongs to the first kind whose metric it has.
+_FACE = (
+    ("parser_miou", "parser mIoU ↑", "{:.3f}"),
+    ("landmark_error_px", "landmarks, px ↓", "{:.2f}"),
+    ("landmark_error_interocular", "of eyes' distance ↓", "{:.1%}"),
+    ("factor_agreement", "factor agreement ↑", "{:.3f}"),
+    ("fd_rendered", "fd_rendered ↓", "{:.3f}"),
+    ("diversity_rendered", "diversity of styles ↑", "{:.3f}"),
+)
+_LABELS = (("mean_iou", "mIoU ↑", "{:.3f}"), ("pixel_accuracy", "pixel accuracy ↑", "{:.3f}"))
+_POINTS = (
+    ("landmark_error_px", "landmarks, px ↓", "{:.2f}"),
+    ("landmark_error_interocular", "of eyes' distance ↓", "{:.1%}"),
+)
+_PICTURES = (("l1", "mean absolute difference ↓", "{:.3f}"), ("psnr", "PSNR, dB ↑", "{:.1f}"))
+_READ = (("factor_agreement", "factor agreement ↑", "{:.3f}"),)
+KINDS = (
+    ("Into faces", _FACE),
+    ("Into label maps", _LABELS + _READ),
+    ("Into landmarks", _POINTS + _READ),
+    ("Into sketches and other pictures", _PICTURES + _READ),
+)
+OURS = "ours"
+
+
+def markdown(result: RunResult) -> str:
+    """Every table: one per kind of target, then the factors."""
+    parts = []
+    for title, columns in KINDS:
+        pairs = [pair for pair in result.pairs if _kind(pair) == title]
+        if pairs:
+            parts.append(f"### {title}\n\n{_scores(pairs, columns)}")
+    factors = _factors(result.pairs)
+    if factors:
+        parts.append(f"### What survives, factor by factor\n\n{factors}")
+    floor = judges_table(result)
+    if floor:
+        parts.append(f"### The judges' own error\n\n{floor}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _kind(pair: PairResult) -> str:
+    return next((title for title, columns in KINDS if pair.metric(columns[0][0]) is not None), "")
+
+
+def _scores(pairs: Sequence[PairResult], columns: Sequence[tuple[str, str, str]]) -> str:
+    """Rows: each translation with its chance level in brackets, then the truth itself."""
+    held = [column for column in columns if any(pair.metric(column[0]) is not None for pair in pairs)]
+    rows = [["from → to", "by", *(heading for _, heading, _ in held)], ["---"] * (2 + len(held))]
+    for pair in pairs:
+        cells = [_cell(pair.metric(name), form) for name, _, form in held]
+        rows.append([f"{pair.source} → {pair.target}", OURS if pair.backend == "anchor" else pair.backend, *cells])
+    floors = []
+    for name, _, form in held:
+        metrics = [metric for pair in pairs if (metric := pair.metric(name)) is not None]
+        found = [metric.floor for metric in metrics if metric.floor is not None]
+        same = found and max(found) - min(found) < 1e-9
+        floors.append(form.format(found[0]) if same else "" if not found else f"up to {form.format(max(found))}")
+    rows.append(["*the truth itself*", "", *floors])
+    return _table(rows)
+
+
+def _cell(metric: Metric | None, form: str) -> str:
+    if metric is None or metric.value is None:
+        return ""
+    text = form.format(metric.value)
+    return text if metric.chance is None else f"{text} ({form.format(metric.chance)})"
+
+
+def _factors(pairs: Sequence[PairResult]) -> str:
+    """Rows: factors; columns: the judge on the truth, then each translation's agreement; free factors in brackets."""
+    columns = []
+    for pair in pairs:
+        metric = pair.metric("factor_agreement")
+        if metric is not None and metric.details.get("factors"):
+            columns.append((pair, metric.details["factors"]))
+    if not columns:
+        return ""
+    heads = [f"{pair.source} → {pair.target}" + ("" if pair.backend == "anchor" else f" ({pair.backend})")
+             for pair, _ in columns]  # fmt: skip
+    faces = next((rows for pair, rows in columns if pair.metric("parser_miou") is not None), columns[0][1])
+    rows = [["group", "factor", "measure", "judge on true faces", *heads], ["---"] * (4 + len(heads))]
+    for group in GROUPS:
+        for factor in JUDGED:
+            if factor.group != group:
+                continue
+            known = faces.get(factor.name, {})
+            cells = [_factor_cell(table.get(factor.name)) for _, table in columns]
+            best = f"{_number(known.get('floor'))} / {_number(known.get('floor_agreement'))}"
+            rows.append([group, f"`{factor.name}`", str(known.get("measure", "")), best, *cells])
+    return _table(rows)
+
+
+def _factor_cell(row: dict[str, object] | None) -> str:
+    """``score / agreement``; in brackets where the factor may vary."""
+    if row is None or row.get("agreement") is None:
+        return ""
+    text = f"{_number(row['score'])} / {_number(row['agreement'])}"
+    return text if row["kept"] else f"({text})"
+
+
+def judges_table(result: RunResult) -> str:
+    """IoU of every class and the landmark error of the judges on true faces."""
+    floor = result.settings.get("judges_floor")
+    if not isinstance(floor, dict):
+        return ""
+    ious = floor["structure"]["iou"]
+    rows = [["class", "IoU"], ["---", "---"], *([name, _number(value)] for name, value in ious.items())]
+    landmarks = floor["landmarks"]
+    return (
+        f"On {floor['samples']:,} true faces that they never saw: parser mIoU {floor['structure']['mean_iou']:.3f}, "
+        f"pixel accuracy {floor['structure']['pixel_accuracy']:.3f}, landmarks {landmarks['mean_error_px']:.2f} px "
+        f"({landmarks['normalised_mean_error']:.1%} of the eyes' distance).\n\n{_table(rows)}"
+    )
+
+
+def _number(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else "–"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
