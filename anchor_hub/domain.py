@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from anchor_hub.bundle import Bundle, open_bundle, write_bundle
 from anchor_hub.errors import BundleError, MissingPartError
@@ -126,14 +127,8 @@ class AnchoredDomain(Domain):
             options = dict(encoder.get("options") or {})
             architecture["encoder"] = {"name": encoder["name"], "options": options}
             # Larger inputs are averaged down by the encoders, whose body is made for 256 px at most.
-            fitted = {"input_size": min(hub.size, 256), **options}
-            encoder_network = build_encoder(
-                encoder["name"],
-                in_channels=modality.input_channels,
-                num_latents=hub.num_latents,
-                latent_dim=hub.latent_dim,
-                **fitted,
-            )
+            fitted = {"input_size": min(hub.size, 256), **_latent_shape(encoder["name"], hub, options), **options}
+            encoder_network = build_encoder(encoder["name"], in_channels=modality.input_channels, **fitted)
         regressor_network: Regressor | str | None = None
         if isinstance(regressor, str):
             architecture["regressor"] = regressor_network = regressor
@@ -197,7 +192,11 @@ class AnchoredDomain(Domain):
             raise MissingPartError(
                 f"domain {self.name!r} has no encoder: it can be a target (--to), not a source (--from)"
             )
-        offsets = self.encoder(images).to(self.hub.mean_latent.dtype)
+        classes = getattr(self.encoder, "label_dim", 0)
+        conditions = (F.one_hot(self.hub.labels(len(images)), classes).to(images),) if classes else ()
+        offsets = self.encoder(images, *conditions).to(self.hub.mean_latent.dtype)
+        if not self.hub.layers_share_code:  # one code for all chunks of z
+            offsets = offsets.reshape(len(images), self.hub.num_latents, self.hub.latent_dim)
         mean = self.hub.mean_latent.expand_as(offsets)
         driven = torch.arange(self.hub.num_latents, device=offsets.device)[:, None] < self.structure_layers
         return torch.where(driven, mean + offsets, mean)
@@ -239,6 +238,8 @@ class AnchoredDomain(Domain):
                 state = network.state_dict()
                 tensors[part] = {key: value.detach().cpu().contiguous() for key, value in state.items()}
         architecture = {**self._architecture, "structure_layers": self.structure_layers}
+        if self.hub.class_index is not None:
+            architecture.update({"class": self.hub.class_name, "class_index": self.hub.class_index})
         return write_bundle(
             folder,
             kind="domain",
@@ -275,6 +276,9 @@ class AnchoredDomain(Domain):
             what=f"domain {manifest.name!r}",
             other_name=repr(manifest.hub or "unknown"),
         )
+        which = architecture.get("class_index", architecture.get("class"))
+        if which is not None:
+            hub = hub.of_class(which)
         try:
             domain = cls.build(
                 manifest.name,
@@ -291,6 +295,16 @@ class AnchoredDomain(Domain):
                 network.load_state_dict(bundle.tensors(part, network.state_dict()))
                 network.to(hub.device)
         return domain.eval()
+
+
+def _latent_shape(encoder: str, hub: Hub, options: Mapping[str, Any]) -> dict[str, Any]:
+    """How many codes of which length the encoder predicts for the hub.
+
+    The published encoder of BigGAN hubs pools its last map to one z (``head="pooled"``), which is cut into the chunks.
+    """
+    if encoder == "psp" and not hub.layers_share_code and options.get("head", "pooled") == "pooled":
+        return {"space": "w", "num_latents": 1, "latent_dim": hub.num_latents * hub.latent_dim}
+    return {"num_latents": hub.num_latents, "latent_dim": hub.latent_dim}
 
 
 def modality_options(modality: Modality) -> dict[str, Any]:

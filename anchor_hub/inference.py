@@ -154,7 +154,7 @@ class Run:
         if self.invert:
             from anchor_hub.inversion import invert
 
-            latents = invert(translator.hub, images, steps=self.invert, start=latents)
+            latents = invert(translator.source.hub, images, steps=self.invert, start=latents)
         columns = []
         for style in self.choice.of(translator, indices):
             output = translator.decode(latents, style=style, style_layers=self.choice.layers)

@@ -63,10 +63,11 @@ def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions
             f"structure_layers is {options.structure_layers}; hub {hub.name!r} has {hub.num_latents} layers"
         )
     plain = decodes_itself or options.objective == "published"  # every W+ layer is the encoder's own
-    layers = options.structure_layers or (hub.num_latents if plain else round(0.6 * hub.num_latents))
+    layers = options.structure_layers or (hub.num_latents if plain else max(1, round(0.6 * hub.num_latents)))
     encoder = _network_table(options.encoder)
     if encoder["name"] == "compact" and not plain:
-        encoder["options"].setdefault("num_codes", min(options.codes, layers))
+        # Chunks of z are parts of one code: each of them needs its own.
+        encoder["options"].setdefault("num_codes", min(options.codes, layers) if hub.layers_share_code else layers)
     regressor: dict[str, Any] | str = HUB_DECODER
     if not decodes_itself:
         regressor = _network_table(options.regressor)
@@ -166,10 +167,8 @@ class AnchorRecipe(Recipe):
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
     def _random_latents(self, count: int) -> Tensor:
-        """Mapped random latents ``[B, D]`` from torch's default generator, seeded before every step."""
-        z = torch.randn(count, self.hub.latent_dim, device=self.context.device)
-        with torch.no_grad():
-            return self.hub.map(z)
+        """Random latents as the hub samples them, from torch's default generator, seeded before every step."""
+        return self.hub.sample(count)
 
     def _sampled_latents(self, count: int) -> tuple[Tensor, Tensor]:
         """Latents such as other domains' encoders give: ``(structure codes [C, L, D], latents [count, L, D])``.
@@ -179,8 +178,10 @@ class AnchorRecipe(Recipe):
         All are pulled towards the mean latent by random amounts: encoders stay closer to it than samples do.
         """
         hub, pure = self.hub, (count + 1) // 2
-        pull = torch.empty(2, count, 1, device=self.context.device).uniform_(*TRUNCATIONS)
-        first, second = (self.mean + pull[k] * (self._random_latents(count) - self.mean) for k in range(2))
+        pull = torch.empty(2, count, 1, 1, device=self.context.device).uniform_(*TRUNCATIONS)
+        first, second = (
+            self.mean + pull[k] * (hub.expand(self._random_latents(count)) - self.mean) for k in range(2)
+        )
         crossover = torch.randint(1, hub.num_latents + 1, (count,))
         crossover[:pure] = self.domain.structure_layers
         return hub.expand(first[:pure]), mix_styles(first, second, crossover, hub.num_latents)

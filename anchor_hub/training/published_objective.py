@@ -108,14 +108,15 @@ class PublishedObjective:
 
         report: dict[str, float | Tensor] = {}
         if "latent_discriminator" in self.discriminators:
-            reals = hub.map(torch.randn(latents.shape[0] * hub.num_latents, hub.latent_dim, device=context.device))
+            # In W+ every layer's code is compared with a sample of its own; chunks of z are all of one sample.
+            rows = hub.num_latents if hub.layers_share_code else 1
+            reals = losses.latent_rows(hub.sample(latents.shape[0] * rows))
             report["latent_discriminator"] = self._discriminator_step(
                 "latent", reals, losses.latent_rows(latents).detach()
             )
         if "image_discriminator" in self.discriminators:
             with torch.no_grad(), context.autocast():
-                samples = hub.map(torch.randn(latents.shape[0], hub.latent_dim, device=context.device))
-                reals = F.adaptive_avg_pool2d(hub.image(samples, noise="random"), self.size)
+                reals = F.adaptive_avg_pool2d(hub.image(hub.sample(latents.shape[0]), noise="random"), self.size)
             report["image_discriminator"] = self._discriminator_step("image", reals, picture.detach())
 
         terms = {
