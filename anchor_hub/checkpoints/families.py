@@ -7,7 +7,8 @@ A family is a module with ``NAME`` (what users see), ``LAYOUT`` (one line: what 
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -65,24 +66,26 @@ class Family(Protocol):
         ...
 
 
-def families() -> list[Family]:
-    """All families, in the order in which they are asked."""
-    return [cast(Family, importlib.import_module(name)) for name in MODULES if importlib.util.find_spec(name)]
+def families() -> Iterator[Family]:
+    """All families, in the order in which they are asked; each module is imported when its turn comes."""
+    for name in MODULES:
+        yield cast(Family, importlib.import_module(name))
 
 
 def family_of(raw: RawCheckpoint) -> Family:
     """The family of a file. :raises CheckpointError: none; says what was found and what is supported."""
+    known = []
     for family in families():
         if family.matches(raw):
             return family
-    supported = "; ".join(f"{family.NAME}: {family.LAYOUT}" for family in families())
-    raise raw.error(f"is of no supported layout: {describe(raw.content)}. Supported: {supported}")
+        known.append(f"{family.NAME}: {family.LAYOUT}")
+    raise raw.error(f"is of no supported layout: {describe(raw.content)}. Supported: {'; '.join(known)}")
 
 
 def describe(content: Any, limit: int = 6) -> str:
     """What was found, in a line: its entries' names, or its kind."""
     if isinstance(content, Record):
-        return f"it is an object of class {content.class_name[:60]!r}"
+        return f"it is an object of class {ascii(content.class_name)[:60]}"
     if not isinstance(content, dict):
         return f"it holds a {type(content).__name__}"
     names = [ascii(str(name))[1:-1][:60] for name in content]

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from anchor_hub.checkpoints import stylegan2_rosinality as rosinality
+from anchor_hub.checkpoints.raw import Record, load_raw
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.anchor_discriminators import LatentDiscriminator
 from anchor_hub.networks.psp import BODY_GROUPS, PSPEncoder
@@ -57,25 +58,26 @@ _GROUPS = {
 
 
 def read_published(path: str | Path) -> PublishedParts:
-    """Read a checkpoint file with ``weights_only`` (no code in it can run).
+    """Read a checkpoint file; no code in it runs.
 
     :raises CheckpointError: missing, damaged, holding something other than tensors and plain values, or not
         of this layout.
     """
-    path = Path(path)
+    raw = load_raw(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: no such checkpoint file") from error
-    except Exception as error:  # torch raises many kinds on damaged or foreign files
-        raise CheckpointError(
-            f"{path}: not readable as a checkpoint of plain tensors ({type(error).__name__}). If it is a "
-            "published file that stores an argparse namespace, save its tensors again where it is trusted."
-        ) from error
-    try:
-        return split_published(content)
+        return split_published(raw.content)
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        raise raw.error(str(error)) from error
+
+
+def is_published(content: Any) -> bool:
+    """Whether a loaded checkpoint is a release of latent-space anchoring; never raises."""
+    if not isinstance(content, Mapping):
+        return False
+    model = content.get("translator", content.get("state_dict"))
+    return isinstance(model, Mapping) and any(
+        str(name).startswith(tuple(f"{theirs}." for theirs in _GROUPS.values())) for name in model
+    )
 
 
 def split_published(content: Any) -> PublishedParts:
@@ -86,8 +88,10 @@ def split_published(content: Any) -> PublishedParts:
         )
     model = content.get("translator", content.get("state_dict"))
     if not isinstance(model, Mapping):
-        known = ", ".join(str(key) for key in list(content)[:6])
+        known = ", ".join(ascii(str(key))[1:-1][:60] for key in list(content)[:6])
         raise CheckpointError(f"neither 'translator' nor 'state_dict' in the checkpoint (it has: {known})")
+    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in model.items()):
+        raise CheckpointError("its model has entries that are no tensors")
     groups = {
         ours: {
             name[len(theirs) + 1 :]: value for name, value in model.items() if name.startswith(theirs + ".")
@@ -99,13 +103,21 @@ def split_published(content: Any) -> PublishedParts:
             "no entry starts with encoder., decoder. or regressor.: not a latent-space anchoring model"
         )
     options = content.get("opts")
+    options = options.state if isinstance(options, Record) else options
+    mean = content.get("latent_avg")
+    if mean is not None and not isinstance(mean, Tensor):
+        raise CheckpointError(f"its latent_avg is a {type(mean).__name__}, not a tensor")
     return PublishedParts(
         **groups,
-        mean_latent=content.get("latent_avg"),
+        mean_latent=mean,
         options=dict(options) if isinstance(options, Mapping) else {},
-        image_discriminator=dict(content.get("imageD") or {}),
-        latent_discriminator=dict(content.get("latentD") or {}),
+        image_discriminator=_entries(content.get("imageD")),
+        latent_discriminator=_entries(content.get("latentD")),
     )
+
+
+def _entries(value: Any) -> State:
+    return dict(value) if isinstance(value, Mapping) else {}
 
 
 # --- encoder -----------------------------------------------------------------------------------------------

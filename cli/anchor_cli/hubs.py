@@ -14,6 +14,7 @@ app = typer.Typer(
             "verify": Entry("anchor_cli.hub_bundles:verify", "Check every byte of hubs."),
             "export": Entry("anchor_cli.hub_bundles:export", "Write a hub to a zip archive."),
             "install": Entry("anchor_cli.hub_bundles:install", "Install a hub from an archive or a folder."),
+            "import": Entry("anchor_cli.hubs_import:import_", "Make a published checkpoint a hub."),
             "remove": Entry("anchor_cli.hub_bundles:remove", "Remove a hub from the home."),
             "train": Entry("anchor_cli.hubs_train:train", "Train a hub on a folder of images."),
         }

@@ -1,0 +1,64 @@
+"""`anchor hubs import`: a published checkpoint becomes a hub."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+
+def import_(
+    file: Path = typer.Argument(..., help="A checkpoint, or a folder with config.json and weights."),
+    name: str = typer.Option(..., "--name", help="Name of the new hub."),
+    discriminator: Path | None = typer.Option(
+        None, help="A file with the discriminator, to be kept, too [default: the one in FILE]."
+    ),
+    license: str | None = typer.Option(None, help="Licence of the weights [default: asked for, else unknown]."),
+    data_license: str | None = typer.Option(None, help="Licence of the images they were trained on."),
+    seed: int = typer.Option(0, help="Of the 10,000 samples behind the hub's statistics."),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="The bundle's folder [default: hubs/NAME in the home]."
+    ),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the hub of that name."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Make a published generator (StyleGAN2, StyleGAN2-ADA, BigGAN ...) a hub; no code in the file is run."""
+    from anchor_hub.checkpoints.importing import import_hub
+
+    result = import_hub(
+        file,
+        name,
+        discriminator=discriminator,
+        license=license if license is not None else ask_license(as_json),
+        data_license=data_license,
+        seed=seed,
+        output=output,
+        overwrite=overwrite,
+    )
+    report("hub", result, as_json)
+
+
+def ask_license(quiet: bool) -> str | None:
+    """The licence as the user knows it; None where nobody is there to answer."""
+    if quiet or not sys.stdin.isatty() or not sys.stderr.isatty():
+        return None
+    answer: str = typer.prompt("Licence of the weights (Enter: unknown)", default="", show_default=False, err=True)
+    return answer.strip() or None
+
+
+def report(kind: str, result: object, as_json: bool) -> None:
+    """What was imported, on stdout; what to know about it, on stderr."""
+    from anchor_cli.output import note, print_json
+    from anchor_hub.checkpoints.importing import Imported
+
+    assert isinstance(result, Imported)
+    if as_json:
+        print_json(vars(result))
+        return
+    print(f"imported {kind} {result.name} in {result.folder}")
+    print(f"{result.summary}; licence: {result.license}")
+    for line in result.notes:
+        note(f"note: {line}")
+    if result.license == "unknown":
+        note("note: the licence is recorded as unknown; --license says what it is (with --overwrite)")
