@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from anchor_hub.errors import BundleError, NotFoundError, UsageError, did_you_mean
+from anchor_hub.networks.imagenet_names import IMAGENET_CLASSES, class_names, folded, imagenet_aliases
 
 if TYPE_CHECKING:
     from anchor_hub.bundle import Bundle
@@ -19,7 +20,7 @@ def find_class(classes: Sequence[str], which: str | int, hub: str) -> int:
     """Index of a class by name or index.
 
     Upper and lower case are alike; of a name with commas ("tabby, tabby cat") each part is a name. A string of digits
-    is a name first and an index where no class is called so.
+    is a name first and an index where no class is called so. ImageNet's classes have further everyday names.
 
     :raises UsageError: no classes at all. :raises NotFoundError: no such class; the nearest names are told.
     """
@@ -31,6 +32,9 @@ def find_class(classes: Sequence[str], which: str | int, hub: str) -> int:
     for index, name in enumerate(classes):
         for part in name.split(","):
             names.setdefault(part.strip().lower(), index)
+    other_names = _imagenet_aliases(classes)
+    for name, index in other_names.items():
+        names.setdefault(name, index)
     if isinstance(which, bool) or not isinstance(which, (int, str)):
         raise UsageError(f"a class is a name or an index, not {which!r}")
     if isinstance(which, int):
@@ -40,10 +44,17 @@ def find_class(classes: Sequence[str], which: str | int, hub: str) -> int:
         text = which.strip().lower()
         if text in names:
             return names[text]
+        if other_names and folded(text) in other_names:
+            return other_names[folded(text)]
         if text.isdecimal() and int(text) < len(classes):
             return int(text)
     near = did_you_mean(str(which).strip().lower(), names) if len(classes) <= 50 else _near(str(which), names)
     raise NotFoundError(f"hub {hub!r} has no class {which!r}; it has {len(classes)}, by name or index.{near}")
+
+
+def _imagenet_aliases(classes: Sequence[str]) -> dict[str, int]:
+    """Everyday names of ImageNet's classes ("great white shark", "cat"), for a hub that has those classes."""
+    return imagenet_aliases() if tuple(classes) == class_names(IMAGENET_CLASSES) else {}
 
 
 def _near(name: str, names: dict[str, int]) -> str:
