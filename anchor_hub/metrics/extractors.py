@@ -29,9 +29,9 @@ INCEPTION = "inception"
 class Extractor(ABC):
     """Features of pictures.
 
-    ``short`` names the distance (``fd_<short>``), ``name`` the network; ``sha256`` is that of the weight file; ``resize`` and
-    ``preprocessing`` say how pictures reach the network, to be recorded beside every number; ``dimensions`` is
-    the length of a feature vector.
+    ``short`` names the distance (``fd_<short>``), ``name`` the network; ``sha256`` is that of the weight file;
+    ``resize`` and ``preprocessing`` say how pictures reach the network, to be recorded beside every number;
+    ``dimensions`` is the length of a feature vector.
     """
 
     name: str

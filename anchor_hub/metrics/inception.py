@@ -18,6 +18,7 @@ from anchor_hub.metrics.extractors import Extractor, read_weights
 #: Names under which torch-fidelity and pytorch-fid keep one and the same file; its SHA-256 begins with DIGEST.
 FILES = ("weights-inception-2015-12-05-6726825d.pth", "pt_inception-2015-12-05-6726825d.pth")
 DIGEST = "6726825d"
+INCEPTION_NAME = "inception"
 #: How pictures are brought to 299 px: name -> what is recorded.
 RESIZES = {
     "tensorflow": "TensorFlow 1 bilinear, no antialias, to 299x299",  # the published FID, torch-fidelity's
@@ -31,7 +32,7 @@ class InceptionExtractor(Extractor):
     :param network: takes uint8 ``[B, 3, H, W]`` of any size and resizes itself.
     """
 
-    name = "inception"
+    name = INCEPTION_NAME
     dimensions = 2048
 
     def __init__(self, network: Any, device: torch.device | str, *, sha256: str, resize: str) -> None:

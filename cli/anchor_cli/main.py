@@ -19,6 +19,7 @@ COMMANDS: dict[str, Entry] = {
     "synthesize": Entry(
         "anchor_cli.synthesize:synthesize", "Make aligned images of several domains from random latents."
     ),
+    "evaluate": Entry("anchor_cli.evaluate:app", "Measure translations, and compare what was measured."),
     "add-domain": Entry(
         "anchor_cli.add_domain:add_domain", "Train a new domain on this machine and register it."
     ),
@@ -28,6 +29,7 @@ COMMANDS: dict[str, Entry] = {
     "benchmark": Entry(
         "anchor_cli.benchmark:app", "Measure translations of rendered faces against the truth; train its judges."
     ),
+    "study": Entry("anchor_cli.study:app", "Blind user studies: make one, serve it, count the votes."),
     "plugins": Entry("anchor_cli.plugins:plugins", "List plugins, and why one was not loaded."),
     "doctor": Entry("anchor_cli.doctor:doctor", "Check this installation and say what to mend."),
 }

@@ -1,0 +1,99 @@
+"""An evaluation as the command line describes it: names and options in, a run's result out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from anchor_hub.errors import PluginError, UsageError
+from anchor_hub.evaluation.data import pair_data
+from anchor_hub.evaluation.plan import Networks, parse_metrics
+from anchor_hub.evaluation.result import RunResult
+from anchor_hub.evaluation.running import Options, evaluate, outputs_wanted
+from anchor_hub.hub import domain_bundle
+from anchor_hub.jobs import prepare
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class PairsRequest:
+    """What to translate and on what to measure it.
+
+    :param data: folder with ``<source>`` and ``<target>`` folders. ``real``, ``count``: see ``pair_data``.
+    :param metrics: comma-separated, or None for those that need no weights.
+    :param styles: random styles; 0: the mean appearance (10 where ``lpips_diversity`` is asked for).
+    """
+
+    source: str | Path
+    target: str | Path
+    data: str | Path
+    metrics: str | None = None
+    real: str | Path | None = None
+    count: int | None = None
+    styles: int = 0
+    vary: bool = False
+    style_layers: str | None = None
+    truncation: float = 1.0
+    device: str = "auto"
+
+
+def evaluate_pairs(
+    request: PairsRequest,
+    report: str | Path,
+    networks: Networks | None = None,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """`anchor evaluate --data`; see :func:`anchor_hub.evaluation.running.evaluate` for what is written and raised."""
+    options = options or Options()
+    words = [word.strip().lower().replace("-", "_") for word in (request.metrics or "").split(",")]
+    styles = outputs_wanted(words, request.styles)
+    job = prepare(
+        request.source, request.target, styles=styles, vary=request.vary, style_layers=request.style_layers,
+        truncation=request.truncation, seed=options.seed if styles else None, device=request.device,
+    )  # fmt: skip
+    source, target = job.translator.source, job.translator.target
+    data = pair_data(
+        request.data, (source.name, source.modality), (target.name, target.modality),
+        real=request.real, limit=request.count,
+    )  # fmt: skip
+    metrics = parse_metrics(request.metrics, target.modality, data.paired)
+    bundles = [domain_bundle(request.source), domain_bundle(request.target)]
+    return evaluate(
+        job, data, metrics, report, networks=networks, options=options, bundles=bundles, progress=progress
+    )
+
+
+def evaluate_benchmark(
+    name: str,
+    source: str | None,
+    target: str | None,
+    report: str | Path,
+    count: int | None = None,
+    device: str = "auto",
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """`anchor evaluate --benchmark`: the registered benchmark measures and writes its samples; `metrics.json` is
+    written here.
+
+    :param source: with ``target`` None, too: all ordered pairs.
+    :raises BenchmarkNotFoundError: nobody registered the name. :raises PluginError: it returned no result.
+    """
+    from anchor_hub.registry import registry
+
+    options = options or Options()
+    if (source is None) != (target is None):
+        raise UsageError("give --from and --to, or neither (every ordered pair of the benchmark's domains)")
+    record = registry().benchmarks[name]
+    run = registry().load(record.spec.target, f"benchmark {name!r} of {record.label}")
+    result = run(
+        source, target, report=Path(report), count=count, seed=options.seed, batch=options.batch,
+        workers=options.workers, device=device, resume=options.resume, progress=progress,
+    )  # fmt: skip
+    if not isinstance(result, RunResult):
+        raise PluginError(f"benchmark {name!r} of {record.label}: returned {type(result).__name__}, not a RunResult")
+    result.write(report)
+    return result

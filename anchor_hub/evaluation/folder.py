@@ -1,0 +1,70 @@
+"""The report folder while an evaluation runs: what it is of, what is done, and whether it may be gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from anchor_hub.errors import DataError, UsageError
+from anchor_hub.evaluation.result import FILE, parse_json, read_run
+from anchor_hub.files import write_file
+from anchor_hub.inputs import shown
+
+#: Rows and the run's key lie here until `metrics.json` is written.
+WORK = ".evaluation"
+OUTPUTS = "outputs"
+_KEY = "run.json"
+
+
+class ReportFolder:
+    """A folder that one evaluation fills.
+
+    :param described: everything the outputs depend on (data, domains, styles ...); a folder is resumed only where
+        it is the same.
+    """
+
+    def __init__(self, path: str | Path, described: dict[str, Any]) -> None:
+        self.path, self.work, self.outputs = Path(path), Path(path) / WORK, Path(path) / OUTPUTS
+        text = json.dumps(described, sort_keys=True, ensure_ascii=False)
+        #: Digest of ``described``.
+        self.key = hashlib.sha256(text.encode()).hexdigest()
+
+    def begin(self, *, resume: bool) -> None:
+        """Make the folder, or check that what is in it is of this very run.
+
+        :raises UsageError: it is in use and ``resume`` is off, or it is of another run.
+        """
+        found = self._found_key()
+        if found is not None and found != self.key:
+            raise UsageError(
+                f"--report {shown(self.path)}: is of other data, domains or styles: choose another folder, or remove it"
+            )
+        if found is None and self.path.is_dir() and any(self.path.iterdir()):
+            raise UsageError(f"--report {shown(self.path)}: is in use, and not by an evaluation: choose another folder")
+        if found is not None and not resume:
+            raise UsageError(
+                f"--report {shown(self.path)}: holds this evaluation already: give --resume to go on with it, or "
+                "choose another folder"
+            )
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+            write_file(self.work / _KEY, (json.dumps({"key": self.key}) + "\n").encode())
+        except OSError as error:
+            raise DataError(f"{shown(self.path)}: cannot be written to ({error.strerror or error})") from None
+
+    def _found_key(self) -> str | None:
+        """The key of the run that the folder is of, or None."""
+        started, finished = self.work / _KEY, self.path / FILE
+        if started.is_file():
+            value = parse_json(started.read_text(encoding="utf-8", errors="replace"), shown(started))
+            return str(value.get("key")) if isinstance(value, dict) else ""
+        if finished.is_file():
+            return str(read_run(finished).settings.get("key", ""))
+        return None
+
+    def end(self) -> None:
+        """Remove what only a resumed run would need."""
+        shutil.rmtree(self.work, ignore_errors=True)

@@ -1,0 +1,68 @@
+"""Going through samples once, in order, in batches: read in threads, measured in the calling thread, kept as rows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from torch import Tensor
+
+from anchor_hub.evaluation.rows import Rows
+
+ItemT = TypeVar("ItemT")
+Read = TypeVar("Read")
+Batch = TypeVar("Batch")
+
+
+def run_pass(
+    items: Sequence[ItemT],
+    read: Callable[[ItemT], Read],
+    collate: Callable[[Sequence[Read]], Batch],
+    measures: Sequence[tuple[Rows, Callable[[Batch], Tensor]]],
+    *,
+    batch: int,
+    workers: int,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Give every rows file one row per item, in the items' order; items that all files have are not read again.
+
+    At most three batches are in memory. A resumed pass begins at the batch it was stopped in, so that networks
+    see the batches they would have seen.
+
+    :param progress: called with the number of items done since the last call.
+    """
+    for rows, _ in measures:
+        rows.trim(min(len(rows), len(items)))
+    start = min((len(rows) for rows, _ in measures), default=len(items)) // batch * batch
+    if start >= len(items):
+        if progress is not None:
+            progress(len(items))
+        return
+    if progress is not None and start:
+        progress(start)
+    with ThreadPoolExecutor(workers, thread_name_prefix="anchor-measure") as pool:
+        waiting = deque(range(start, len(items), batch))
+        ahead: deque[tuple[int, list[Future[Read]]]] = deque()
+
+        def submit() -> None:
+            if waiting:
+                first = waiting.popleft()
+                ahead.append((first, [pool.submit(read, item) for item in items[first : first + batch]]))
+
+        submit()
+        submit()
+        try:
+            while ahead:
+                first, futures = ahead.popleft()
+                loaded = collate([future.result() for future in futures])
+                submit()
+                for rows, measure in measures:
+                    done = len(rows) - first
+                    if done < len(futures):
+                        rows.append(measure(loaded)[max(done, 0) :])
+                if progress is not None:
+                    progress(len(futures))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,164 @@
+"""Which metrics there are, what each needs, and the measures that a list of them asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anchor_hub.errors import DataError, UsageError, did_you_mean
+from anchor_hub.evaluation.measures import (
+    LabelMeasure,
+    LandmarkMeasure,
+    Measure,
+    PerceptualMeasure,
+    PictureMeasure,
+    check_perceptual_side,
+)
+from anchor_hub.metrics.extractors import INCEPTION, load_extractor
+from anchor_hub.metrics.perceptual import Perceptual
+from anchor_hub.modality import Modality
+
+#: Metric as `--metrics` takes it -> what it is.
+METRICS = {
+    "ssim": "SSIM to the truth",
+    "psnr": "PSNR to the truth, in dB",
+    "l1": "mean absolute error to the truth",
+    "l2": "mean squared error to the truth",
+    "lpips": "LPIPS to the truth",
+    "lpips_s": "LPIPS to the input (UI2I)",
+    "lpips_d": "LPIPS between random outputs (UI2I)",
+    "lpips_diversity": "LPIPS among the outputs of one input, 10 random styles unless told otherwise (GP-UNIT)",
+    "pixel_accuracy": "label maps: share of pixels of the right class",
+    "mean_iou": "label maps: mean intersection over union",
+    "landmark_error": "points: mean distance in pixels, and in distances of the eyes",
+    "fid": "Fréchet distance of Inception features",
+    "kid": "kernel distance of Inception features, ×10³ and ×100",
+    "mfid": "FID within each class, averaged (DeepI2I)",
+    "mkid": "KID within each class, averaged (DeepI2I)",
+    "fd": "Fréchet distance of the features of --extractor",
+    "kd": "kernel distance of the features of --extractor",
+    "mfd": "fd within each class, averaged",
+    "mkd": "kd within each class, averaged",
+    "rc": "share of outputs whose class a classifier of real pictures knows (DeepI2I)",
+    "fc": "share of real pictures whose class a classifier of outputs knows (DeepI2I)",
+}
+PAIRED = ("ssim", "psnr", "l1", "l2", "lpips", "pixel_accuracy", "mean_iou", "landmark_error")
+INCEPTION_SETS = ("fid", "kid", "mfid", "mkid")
+OTHER_SETS = ("fd", "kd", "mfd", "mkd")
+CLASSIFIERS = ("rc", "fc")
+SETS = (*INCEPTION_SETS, *OTHER_SETS, *CLASSIFIERS)
+LPIPS = ("lpips", "lpips_s", "lpips_d", "lpips_diversity")
+#: Outputs of one input where `lpips_diversity` is asked for and nothing is said of styles, as in GP-UNIT.
+DIVERSITY_OUTPUTS = 10
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Where the networks' weights are, as the command line gives it.
+
+    :param extractors: names or paths, see ``load_extractor``; empty: the FID's from the libraries' caches.
+    :param resize: of the FID's Inception. ``lpips_net``, ``lpips_weights``: see ``Perceptual``.
+    """
+
+    extractors: tuple[str | Path, ...] = ()
+    resize: str = "tensorflow"
+    lpips_net: str = "alex"
+    lpips_weights: str | Path | None = None
+
+
+@dataclass
+class Plan:
+    """The measures of a run. ``pair_measures`` look at samples one by one, ``extractors`` make sets' features."""
+
+    metrics: tuple[str, ...]
+    measures: list[Measure] = field(default_factory=list)
+    between: PerceptualMeasure | None = None
+    #: extractor -> those of its set metrics that were asked for
+    extractors: list[tuple[Any, tuple[str, ...]]] = field(default_factory=list)
+
+
+def parse_metrics(text: str | Sequence[str] | None, target: Modality, paired: bool) -> tuple[str, ...]:
+    """``"fid,kid"`` (or a list) to known names, each once, in the order given; None: what needs no weights and fits
+    the target.
+
+    :raises UsageError: an unknown name, or one that does not fit the target's files.
+    """
+    if text is None:
+        if not paired:
+            raise UsageError("the sets are not pairs, so only sets can be compared: give --metrics, e.g. --metrics fid")
+        if target.name == "segmentation":
+            return ("pixel_accuracy", "mean_iou")
+        points = target.name == "landmarks" and not getattr(target, "drawn", False)
+        return ("landmark_error",) if points else ("ssim", "psnr", "l1")
+    words = text.split(",") if isinstance(text, str) else list(text)
+    names = tuple(dict.fromkeys(word.strip().lower().replace("-", "_") for word in words if word.strip()))
+    if not names:
+        raise UsageError(f"--metrics names none; known: {', '.join(METRICS)}")
+    for name in names:
+        if name not in METRICS:
+            raise UsageError(f"--metrics: no metric is named {name!r}.{did_you_mean(name, METRICS)}")
+        if name in ("pixel_accuracy", "mean_iou") and target.name != "segmentation":
+            raise UsageError(f"--metrics {name}: is of label maps, but the target is {target.name}")
+        if name == "landmark_error" and (target.name != "landmarks" or getattr(target, "drawn", False)):
+            raise UsageError(f"--metrics {name}: is of points, but the target is {target.name}")
+        if name in PAIRED and not paired:
+            raise DataError(f"--metrics {name}: needs pairs, but no input has a true output of its name")
+    return names
+
+
+def make_plan(
+    metrics: tuple[str, ...], target: Modality, side: int, networks: Networks, device: Any = "cpu"
+) -> Plan:
+    """The measures for ``metrics``; every network is loaded here, so that a missing one is told before any work.
+
+    :param side: of the pictures, in pixels.
+    :raises DataError: a weight file is missing: the message says which one and where it was looked for.
+    :raises UsageError: a distance is asked for by a name that is not its network's.
+    """
+    plan = Plan(metrics)
+    for name in metrics:
+        if name in PictureMeasure.names():
+            plan.measures.append(PictureMeasure(name))
+    if {"pixel_accuracy", "mean_iou"} & set(metrics):
+        plan.measures.append(LabelMeasure(target.output_channels))
+    if "landmark_error" in metrics:
+        plan.measures.append(LandmarkMeasure(int(getattr(target, "points", 68))))
+    if any(name in LPIPS for name in metrics):
+        check_perceptual_side(side)
+        model = Perceptual(networks.lpips_net, weights=networks.lpips_weights, device=device)
+        plan.measures += [PerceptualMeasure(name, model) for name in metrics if name in LPIPS and name != "lpips_d"]
+        plan.between = PerceptualMeasure("lpips_d", model) if "lpips_d" in metrics else None
+    plan.extractors = _extractors(metrics, networks, device)
+    return plan
+
+
+def _extractors(metrics: tuple[str, ...], networks: Networks, device: Any) -> list[tuple[Any, tuple[str, ...]]]:
+    wanted = {group: tuple(name for name in metrics if name in group) for group in (INCEPTION_SETS, OTHER_SETS)}
+    classifiers = tuple(name for name in metrics if name in CLASSIFIERS)
+    given = [load_extractor(item, device, resize=networks.resize) for item in networks.extractors]
+    others = [extractor for extractor in given if extractor.name != INCEPTION]
+    if given and not any(wanted.values()) and not classifiers:
+        raise UsageError("--extractor is for distances between sets: add fid, kid, fd, kd, rc or fc to --metrics")
+    if wanted[OTHER_SETS] and not others:
+        raise UsageError(
+            f"--metrics {wanted[OTHER_SETS][0]}: say of which network: --extractor PATH (or NAME); the Inception's "
+            "distances are called fid and kid"
+        )
+    if others and not wanted[OTHER_SETS] and not classifiers:
+        raise UsageError(
+            f"--extractor {others[0].name}: its distances are not FID and KID: ask for --metrics fd,kd instead"
+        )
+    used: list[tuple[Any, tuple[str, ...]]] = []
+    inception = [extractor for extractor in given if extractor.name == INCEPTION]
+    if wanted[INCEPTION_SETS] and not inception:
+        inception = [load_extractor(None, device, resize=networks.resize)]
+    for extractor in inception[:1]:
+        used.append((extractor, wanted[INCEPTION_SETS]))
+    used += [(extractor, wanted[OTHER_SETS]) for extractor in others]
+    if classifiers:
+        if not used:
+            raise UsageError(f"--metrics {classifiers[0]}: say with which features: --extractor PATH (or NAME)")
+        used[-1] = (used[-1][0], used[-1][1] + classifiers)
+    return [(extractor, names) for extractor, names in used if names]

@@ -1,0 +1,89 @@
+"""Rows of numbers on disk, one per sample: what a measure found, until all of it is put together.
+
+They make an evaluation's memory constant, its resuming exact, and its result independent of how samples were
+cut into batches: sums are taken over whole files in blocks of one size, in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anchor_hub.errors import DataError
+from anchor_hub.inputs import shown
+
+BLOCK = 256
+_TYPES = {torch.float32: "<f4", torch.float64: "<f8"}
+
+
+class Rows:
+    """A file of rows of ``width`` numbers; what a killed process left of half a row is cut off.
+
+    :param dtype: float32 (features) or float64 (everything that is summed).
+    """
+
+    def __init__(self, path: Path, width: int, dtype: torch.dtype = torch.float64) -> None:
+        self.path, self.width, self.dtype = path, width, dtype
+        self._size = width * torch.empty((), dtype=dtype).element_size()
+
+    def __len__(self) -> int:
+        return self.path.stat().st_size // self._size if self.path.exists() else 0
+
+    def append(self, rows: Tensor) -> None:
+        """Add ``[B, width]`` at the end. :raises DataError: NaN or infinity, or the disk is full."""
+        if rows.shape[1:] != (self.width,):
+            raise ValueError(f"rows are [B, {self.width}], not {list(rows.shape)}")
+        values = rows.detach().to("cpu", self.dtype).contiguous()
+        if bool(values.isnan().any()):
+            raise DataError(f"{self.path.name}: a value is not a number: a picture or the extractor is damaged")
+        try:
+            self.trim(len(self))
+            with open(self.path, "ab") as stream:
+                stream.write(values.numpy().astype(_TYPES[self.dtype]).tobytes())
+        except OSError as error:
+            raise DataError(f"{shown(self.path)}: cannot be written ({error.strerror or error})") from None
+
+    def trim(self, count: int) -> None:
+        """Keep the first ``count`` rows."""
+        if self.path.exists() and self.path.stat().st_size != count * self._size:
+            with open(self.path, "r+b") as stream:
+                stream.truncate(count * self._size)
+
+    def array(self) -> Any:
+        """All rows as an array ``[N, width]`` that stays on disk."""
+        import numpy as np
+
+        count = len(self)
+        kind = _TYPES[self.dtype]
+        if not count:
+            return np.empty((0, self.width), dtype=kind)
+        return np.memmap(self.path, dtype=kind, mode="r", shape=(count, self.width))
+
+    def blocks(self, keep: Tensor | None = None) -> Iterator[Tensor]:
+        """All rows in order (or those that the bool ``keep [N]`` selects), in blocks ``[<= 256, width]``."""
+        import numpy as np
+
+        array = self.array()
+        chosen = range(len(array)) if keep is None else torch.nonzero(keep).flatten().tolist()
+        for start in range(0, len(chosen), BLOCK):
+            part = chosen[start : start + BLOCK]
+            rows = array[part.start : part.stop] if isinstance(part, range) else array[part]
+            yield torch.from_numpy(np.array(rows))
+
+    def sum(self) -> Tensor:
+        """float64 ``[width]``."""
+        total = torch.zeros(self.width, dtype=torch.float64)
+        for block in self.blocks():
+            total += block.double().sum(0)
+        return total
+
+    def mean_and_deviation(self, column: int = 0) -> tuple[float, float]:
+        """Mean and standard deviation (divided by N) of a column, in two passes."""
+        count = len(self)
+        mean = float(self.sum()[column]) / count
+        squares = sum(float((block[:, column].double() - mean).square().sum()) for block in self.blocks())
+        return mean, (squares / count) ** 0.5

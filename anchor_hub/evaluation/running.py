@@ -1,0 +1,349 @@
+"""Evaluating a translation on a folder of pairs: translate, measure, write; streamed, and resumable at any point."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anchor_hub.errors import UsageError
+from anchor_hub.evaluation.data import Item, PairData
+from anchor_hub.evaluation.folder import ReportFolder
+from anchor_hub.evaluation.measures import FeatureMeasure, Loaded, Measure, Setting
+from anchor_hub.evaluation.passes import run_pass
+from anchor_hub.evaluation.plan import CLASSIFIERS, DIVERSITY_OUTPUTS, Networks, Plan, make_plan
+from anchor_hub.evaluation.result import (
+    FILE,
+    DataRecord,
+    HubRecord,
+    Metric,
+    PairResult,
+    RunResult,
+    SampleResult,
+    file_sha256,
+    read_run,
+    sample_line,
+)
+from anchor_hub.evaluation.rows import Rows
+from anchor_hub.evaluation.sets import FeatureSets
+from anchor_hub.inference import Run, StyleChoice
+from anchor_hub.inputs import InputFile
+from anchor_hub.jobs import Job
+from anchor_hub.modality import Modality
+from anchor_hub.pipeline import Pipeline
+
+#: Pairs of outputs that LPIPS_d is measured on; all of them where there are fewer.
+RANDOM_PAIRS = 1000
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to go about it; nothing here changes a result but ``seed`` (of random pairs and subsets) and ``invert``."""
+
+    seed: int = 0
+    invert: int = 0
+    batch: int = 16
+    workers: int = 2
+    resume: bool = False
+
+
+def outputs_wanted(metrics: Sequence[str], styles: int) -> int:
+    """Outputs per input: ``styles``, or GP-UNIT's 10 where diversity is asked for and nothing is said.
+
+    :raises UsageError: diversity of a single output.
+    """
+    if "lpips_diversity" not in metrics:
+        return styles
+    if styles == 1:
+        raise UsageError("--metrics lpips_diversity compares the outputs of one input: give --styles 2 or more")
+    return styles or DIVERSITY_OUTPUTS
+
+
+def evaluate(
+    job: Job,
+    data: PairData,
+    metrics: tuple[str, ...],
+    report: str | Path,
+    *,
+    networks: Networks | None = None,
+    options: Options | None = None,
+    bundles: Sequence[Path] = (),
+    progress: Progress | None = None,
+) -> RunResult:
+    """Translate the inputs of ``data`` into ``report/outputs`` and measure them; writes `metrics.json` and the
+    samples' scores, and returns the result.
+
+    :param metrics: names of ``plan.METRICS``, as ``parse_metrics`` gives them.
+    :param bundles: folders of the domains' bundles; they identify the run.
+    :param progress: called with (steps done, steps in all).
+    :raises DataError: files that are missing or do not fit, or weights that are missing (before any work).
+    :raises UsageError: the report folder is of another run.
+    """
+    return _Evaluation(job, data, metrics, Path(report), networks or Networks(), options or Options(), bundles).run(
+        progress
+    )
+
+
+class _Evaluation:
+    def __init__(
+        self, job: Job, data: PairData, metrics: tuple[str, ...], report: Path,
+        networks: Networks, options: Options, bundles: Sequence[Path],
+    ) -> None:  # fmt: skip
+        translator = job.translator
+        self.translator, self.data, self.metrics, self.options = translator, data, metrics, options
+        self.source, self.target = translator.source_modality, translator.target_modality
+        self.side = translator.size
+        self.source.size = self.target.size = self.side
+        self.run_ = Run(translator, job.choice, invert=options.invert)
+        self.choice: StyleChoice = self.run_.choice
+        self.device = translator.hub.device
+        self.plan: Plan = make_plan(metrics, self.target, self.side, networks, self.device)
+        self.settings = _style_settings(self.choice, options, bundles)
+        self.record = DataRecord(path=str(data.path), count=len(data.items), sha256=data.sha256())
+        described = {
+            "data": self.record.sha256, "hub": translator.hub.fingerprint, "settings": self.settings,
+            "names": [translator.source.name, translator.target.name],
+        }  # fmt: skip
+        self.folder = ReportFolder(report, described)
+        self.setting = Setting(
+            side=self.side, pairs=len(data.items), styles=self.choice.outputs, seed=options.seed,
+            class_names=tuple(getattr(getattr(self.target, "palette", None), "names", ())),
+        )  # fmt: skip
+        self.paths = [self._outputs(item) for item in data.items]
+
+    def run(self, progress: Progress | None) -> RunResult:
+        self.folder.begin(resume=self.options.resume)
+        result_settings = {"metrics": list(self.metrics), "seed": self.options.seed, "key": self.folder.key}
+        if (self.folder.path / FILE).is_file():
+            before = read_run(self.folder.path)
+            if before.settings == result_settings and _same_networks(before, self.plan):
+                self.folder.end()
+                return before
+        between = self._random_pairs() if self.plan.between else []
+        real = self.data.real if self.plan.extractors else ()
+        total = 2 * len(self.data.items) + len(between) + len(real)
+        done = 0
+
+        def step(count: int) -> None:
+            nonlocal done
+            done += count
+            if progress is not None:
+                progress(done, total)
+
+        self._translate(step)
+        sample_rows = self._measure_samples(step)
+        found = [metric for measure, rows in sample_rows for metric in measure.metrics(rows, self.setting)]
+        found += self._measure_between(between, step)
+        found += self._measure_sets(real, step)
+        result = RunResult(
+            kind="pairs", title=f"{self.translator.source.name} -> {self.translator.target.name}",
+            hub=HubRecord(name=self.translator.hub.name, fingerprint=self.translator.hub.fingerprint),
+            data=self.record, settings=result_settings, versions=_versions(self.metrics), machine=self.device.type,
+            pairs=[
+                PairResult(
+                    source=self.translator.source.name, target=self.translator.target.name,
+                    metrics=_asked_for(found, self.metrics), settings=self.settings,
+                    samples=self._write_samples(sample_rows),
+                )
+            ],
+        )  # fmt: skip
+        result.write(self.folder.path)
+        self.folder.end()
+        return result
+
+    # -- outputs -------------------------------------------------------------------------------------
+
+    def _outputs(self, item: Item) -> list[Path]:
+        suffix, count = self.target.output_suffix, self.choice.outputs
+        if count == 1:
+            return [self.folder.outputs / f"{item.name}{suffix}"]
+        return [self.folder.outputs / f"{item.name}-style{number}{suffix}" for number in range(1, count + 1)]
+
+    def _translate(self, step: Callable[[int], None]) -> None:
+        missing = [item for item in self.data.items if not all(path.is_file() for path in self.paths[item.index])]
+        step(len(self.data.items) - len(missing))
+
+        def compute(items: Sequence[Item], samples: Sequence[Tensor]) -> list[list[Tensor]]:
+            return self.run_.compute(samples, [item.index for item in items])
+
+        def write(item: Item, outputs: list[Tensor]) -> None:
+            self.paths[item.index][0].parent.mkdir(parents=True, exist_ok=True)
+            for path, value in zip(self.paths[item.index], outputs, strict=True):
+                self.target.write(value, path)
+            step(1)
+
+        pipeline = Pipeline[Item, Tensor, list[Tensor]](
+            lambda item: self.run_.read(item.input),
+            compute, write, batch=self.options.batch, readers=self.options.workers,
+        )  # fmt: skip
+        pipeline.run(missing)
+
+    # -- passes --------------------------------------------------------------------------------------
+
+    def _rows(self, measure: Measure, role: str = "") -> Rows:
+        """The rows of a measure; the name tells its network, so that a resumed run never mixes two."""
+        network: Any = getattr(measure, "extractor", None) or getattr(measure, "model", None)
+        weights = f"-{network.sha256[:16]}" if network is not None else ""
+        resize = f"-{zlib.crc32(network.resize.encode()):x}" if hasattr(network, "resize") else ""
+        name = f"{measure.key}{role}{weights}{resize}.rows"
+        return Rows(self.folder.work / name, measure.width, measure.dtype)
+
+    def _pass(
+        self, items: Sequence[Any], read: Callable[[Any], dict[str, Tensor]],
+        measures: Sequence[tuple[Rows, Measure]], step: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        run_pass(
+            items, read, _collate, [(rows, measure.rows) for rows, measure in measures],
+            batch=self.options.batch, workers=self.options.workers, progress=step,
+        )  # fmt: skip
+
+    def _measure_samples(self, step: Callable[[int], None]) -> list[tuple[Measure, Rows]]:
+        measures: list[Measure] = list(self.plan.measures)
+        measures += [FeatureMeasure(extractor, "fake") for extractor, _ in self.plan.extractors]
+        needs = frozenset(field for measure in measures for field in measure.needs)
+        pairs = [(self._rows(measure), measure) for measure in measures]
+        self._pass(self.data.items, lambda item: self._load(item, needs), pairs, step)
+        return [(measure, rows) for rows, measure in pairs]
+
+    def _load(self, item: Item, needs: frozenset[str]) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        paths = self.paths[item.index]
+        if needs & {"output", "output_pictures"}:
+            found["output"] = self.target.read(paths[0], self.side)
+            found["output_pictures"] = self.target.preview(found["output"], self.side)
+        if needs & {"truth", "truth_pictures"}:
+            assert item.truth is not None
+            found["truth"] = self.target.read(item.truth, self.side)
+            found["truth_pictures"] = self.target.preview(found["truth"], self.side)
+        if "input_pictures" in needs:
+            found["input_pictures"] = self.source.preview(self.source.read(item.input, self.side), self.side)
+        if "styles" in needs:
+            found["styles"] = torch.stack([self._picture(self.target, path) for path in paths])
+        return found
+
+    def _picture(self, modality: Modality, path: Path) -> Tensor:
+        return modality.preview(modality.read(path, self.side), self.side)
+
+    def _random_pairs(self) -> list[tuple[int, int]]:
+        """Two different outputs each, drawn from the seed; no pair twice."""
+        count = len(self.data.items)
+        if count < 2:
+            raise UsageError("--metrics lpips_d compares two outputs: there is only one input")
+        most = count * (count - 1) // 2
+        if most <= RANDOM_PAIRS:
+            return [(i, j) for i in range(count) for j in range(i + 1, count)]
+        generator, found = torch.Generator().manual_seed(self.options.seed), dict[tuple[int, int], None]()
+        while len(found) < RANDOM_PAIRS:
+            first, second = sorted(torch.randint(count, (2,), generator=generator).tolist())
+            if first != second:
+                found[first, second] = None
+        return list(found)
+
+    def _measure_between(self, pairs: list[tuple[int, int]], step: Callable[[int], None]) -> list[Metric]:
+        measure = self.plan.between
+        if measure is None:
+            return []
+
+        def read(pair: tuple[int, int]) -> dict[str, Tensor]:
+            first, second = (self._picture(self.target, self.paths[index][0]) for index in pair)
+            return {"output_pictures": first, "truth_pictures": second}
+
+        rows = self._rows(measure, f"-{self.options.seed}")
+        self._pass(pairs, read, [(rows, measure)], step)
+        counts = {"pairs": len(pairs), "outputs": len(self.data.items)}
+        return [metric.model_copy(update={"counts": counts}) for metric in measure.metrics(rows, self.setting)]
+
+    def _measure_sets(self, real: Sequence[InputFile], step: Callable[[int], None]) -> list[Metric]:
+        measures = [FeatureMeasure(extractor, "real") for extractor, _ in self.plan.extractors]
+        pairs = [(self._rows(measure), measure) for measure in measures]
+        self._pass(real, lambda file: {"output_pictures": self._picture(self.target, file.path)}, pairs, step)
+        found: list[Metric] = []
+        for (rows, measure), (extractor, names) in zip(pairs, self.plan.extractors, strict=True):
+            sets = FeatureSets(
+                extractor, rows, self._rows(FeatureMeasure(measure.extractor, "fake")),
+                [Item(0, file.name.as_posix(), file.path, None).label for file in real],
+                [item.label for item in self.data.items], self.options.seed,
+            )  # fmt: skip
+            ways = {"d": sets.frechet, "k": sets.kernel, "md": sets.mean_frechet, "mk": sets.mean_kernel}
+            for name in names:
+                if name not in CLASSIFIERS:
+                    kind = "k" if "k" in name else "d"
+                    found += ways[f"m{kind}" if name.startswith("m") else kind]()
+            if any(name in CLASSIFIERS for name in names):
+                found += sets.classifiers(names)
+        return found
+
+    # -- results -------------------------------------------------------------------------------------
+
+    def _write_samples(self, measured: Sequence[tuple[Measure, Rows]]) -> str:
+        """The samples' lines, streamed into place."""
+        name = f"{self.translator.source.name}-{self.translator.target.name}.jsonl"
+        scored = [(measure, rows.array()) for measure, rows in measured if rows.width < 10_000]
+        temporary = self.folder.work / "samples.jsonl"
+        with open(temporary, "w", encoding="utf-8", newline="\n") as stream:
+            for item, paths in zip(self.data.items, self.paths, strict=True):
+                scores: dict[str, float | None] = {}
+                for measure, array in scored:
+                    scores.update(measure.scores(torch.from_numpy(array[item.index].copy())))
+                sample = SampleResult(
+                    index=item.index, name=item.name, input=os.path.abspath(item.input),
+                    outputs=[path.relative_to(self.folder.path).as_posix() for path in paths],
+                    truth=None if item.truth is None else os.path.abspath(item.truth), scores=scores,
+                )  # fmt: skip
+                stream.write(sample_line(sample))
+        os.replace(temporary, self.folder.path / name)
+        return name
+
+
+def _collate(read: Sequence[dict[str, Tensor]]) -> Loaded:
+    return Loaded(**{name: torch.stack([table[name] for table in read]) for name in read[0]})
+
+
+def _asked_for(found: Iterable[Metric], metrics: Sequence[str]) -> list[Metric]:
+    """Without the sibling of a metric that one measure gives together (pixel accuracy and mean IoU)."""
+    siblings = {"pixel_accuracy", "mean_iou"} - set(metrics)
+    return [metric for metric in found if metric.name not in siblings]
+
+
+def _same_networks(before: RunResult, plan: Plan) -> bool:
+    """Whether a finished run was measured by the networks that this one would use."""
+    used = {metric.extractor.sha256 for pair in before.pairs for metric in pair.metrics if metric.extractor}
+    resizes = {metric.resize for pair in before.pairs for metric in pair.metrics}
+    wanted = {extractor.sha256 for extractor, _ in plan.extractors}
+    wanted |= {m.model.sha256 for m in (*plan.measures, plan.between) if m is not None and hasattr(m, "model")}
+    filters = {getattr(extractor, "resize", "") or extractor.preprocessing for extractor, _ in plan.extractors}
+    return used == wanted and filters <= resizes
+
+
+def _style_settings(choice: StyleChoice, options: Options, bundles: Sequence[Path]) -> dict[str, Any]:
+    settings: dict[str, Any] = {"outputs": choice.outputs, "invert": options.invert}
+    if choice.count:
+        settings |= {
+            "styles": choice.count, "vary": choice.vary, "style_seed": choice.seed,
+            "truncation": choice.truncation, "style_layers": list(choice.layers or ()),
+        }  # fmt: skip
+    for role, folder in zip(("source_bundle", "target_bundle"), bundles, strict=False):
+        settings[role] = file_sha256(folder / "bundle.yaml")
+    return settings
+
+
+def _versions(metrics: Sequence[str]) -> dict[str, str]:
+    """Versions of the libraries that took part."""
+    from anchor_hub import __version__
+
+    names = {"torch", "numpy", "pillow"}
+    if any(name.startswith("lpips") for name in metrics):
+        names.add("lpips")
+    if {"ssim", "kid", "mkid", "kd", "mkd"} & set(metrics):
+        names.add("torchmetrics")
+    if {"fid", "mfid", "kid", "mkid"} & set(metrics):
+        names.add("torch-fidelity")
+    return {"anchor-hub": __version__, **{name: importlib.metadata.version(name) for name in sorted(names)}}

@@ -1,0 +1,58 @@
+"""`anchor evaluate distance`: the model distance of UI2I."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def distance(
+    hub: str = typer.Option(..., help="Hub that both models share: a name or a bundle's folder."),
+    domain: list[str] = typer.Option(
+        ..., help="Domain to compare with the hub's own images; twice: with one another."
+    ),
+    metrics: str = typer.Option("lpips", help="Of lpips (the paper's), ssim, psnr, l1, l2; comma-separated."),
+    count: int = typer.Option(2000, min=1, help="Latents that both models make images of."),
+    seed: int = typer.Option(0, help="Of the latents."),
+    truncation: float = typer.Option(1.0, min=0, max=2, help="Pull latents towards the mean (1: not at all)."),
+    lpips_net: str = typer.Option("alex", help="Network of LPIPS: alex, vgg or squeeze."),
+    lpips_weights: Path | None = typer.Option(
+        None, help="torchvision's file of that network [default: in torch's cache]."
+    ),
+    report: Path | None = typer.Option(None, help="Folder to write metrics.json into."),
+    batch: int = typer.Option(16, min=1, help="Latents computed at once."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
+    as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+) -> None:
+    """Measure how far apart the images are that two models make of the same latents (UI2I, equation 1)."""
+    from anchor_cli.evaluate_printing import print_result
+    from anchor_cli.output import step_progress
+    from anchor_hub.errors import UsageError
+    from anchor_hub.evaluation.distance import model_distance
+    from anchor_hub.evaluation.plan import Networks
+    from anchor_hub.hub import load_domain, load_hub
+
+    if len(domain) > 2:
+        raise UsageError("--domain: give one domain (against the hub's own images) or two")
+    words = [word.strip().lower() for word in metrics.split(",") if word.strip()]
+    if not words:
+        raise UsageError("--metrics names none: take lpips, ssim, psnr, l1 or l2")
+    shared = load_hub(hub, device)
+    models = [load_domain(name, shared, device) for name in domain]
+    with step_progress("latents", quiet=quiet or as_json) as progress:
+        result = model_distance(
+            shared if len(models) == 1 else models[0],
+            models[-1],
+            metrics=words,
+            count=count,
+            seed=seed,
+            truncation=truncation,
+            batch=batch,
+            networks=Networks(lpips_net=lpips_net, lpips_weights=lpips_weights),
+            progress=progress,
+        )
+    if report is not None:
+        result.write(report)
+    print_result(result, as_json)
