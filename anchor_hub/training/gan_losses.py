@@ -105,6 +105,30 @@ def lazy_adam_settings(
     return learning_rate * c, (betas[0] ** c, betas[1] ** c)
 
 
+@torch.no_grad()
+def add_orthogonal_gradient(
+    parameters: Iterable[Tensor], strength: float = 1e-4, *, exclude: Iterable[Tensor] = ()
+) -> None:
+    """BigGAN's modified orthogonal regularisation, added to the gradients in place: ``2 s ((W W^T) * (1 - I)) W``.
+
+    It is the gradient of ``s || W W^T * (1 - I) ||_F^2 / 2`` (equation 3 of Brock et al., 2019, up to a factor) with
+    W each parameter of at least two axes, viewed as ``[first axis, -1]``; others have none.
+
+    Args:
+        parameters: those of the network, after ``backward()``. Those without a gradient are left alone.
+        strength: s.
+        exclude: parameters to leave out: the shared class embedding, ``generator.embedding.weight``.
+    """
+    left_out = {id(parameter) for parameter in exclude}
+    for parameter in parameters:
+        if parameter.ndim < 2 or parameter.grad is None or id(parameter) in left_out:
+            continue
+        w = parameter.flatten(1)
+        gram = w @ w.t()
+        gram.fill_diagonal_(0)
+        parameter.grad.add_((gram @ w).view_as(parameter), alpha=2 * strength)
+
+
 def ema_decay(batch_size: int, half_life_images: float = 10_000.0) -> float:
     """Decay per step whose half-life is ``half_life_images`` images: ``0.5 ** (batch_size / half_life_images)``.
 
