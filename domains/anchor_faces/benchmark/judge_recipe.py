@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from anchor_faces.benchmark.factor_groups import FLAG, JUDGED, STYLE
 from anchor_faces.benchmark.judge_network import SIZE, JudgeNetwork
+from anchor_faces.benchmark.judges import save_judges
 from anchor_faces.benchmark.renders import Renders
 from anchor_faces.rendering import CLASS_COLOURS
 from anchor_hub.training.recipe import Recipe, TrainingContext
@@ -143,9 +144,7 @@ class JudgeRecipe(Recipe):
     def export(
         self, folder: Path, provenance: Mapping[str, Any], license: Mapping[str, Any] | None = None
     ) -> Path:
-        """The network as a bundle of the kind ``judges``."""
-        from anchor_faces.benchmark.judges import save_judges
-
+        """The network, without readers, as a bundle of the kind ``judges``."""
         return save_judges(self.network, folder, provenance=provenance, license=license)
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 
+from anchor_faces.benchmark.judge_errors import judge_errors
 from anchor_faces.benchmark.judge_recipe import JudgeOptions, JudgeRecipe
-from anchor_faces.benchmark.judges import Judges
+from anchor_faces.benchmark.judges import Judges, save_judges
+from anchor_faces.benchmark.readers import fit_readers
 from anchor_faces.benchmark.renders import load_renders, rendered
 from anchor_hub.devices import resolve_device
 from anchor_hub.errors import DataError, UsageError
@@ -22,6 +24,7 @@ from anchor_hub.training.trainer import RunResult, Trainer
 
 TRAINING_SEED = 0
 COUNT = 24_000
+READ = 8000  # samples the readers are fitted to: a linear map needs no more
 
 
 @dataclass
@@ -83,17 +86,18 @@ def train_judges(
     result = trainer.run(training.resume)
     if not result.finished:
         return result, None
-    from anchor_faces.benchmark.judge_errors import judge_errors
-    from anchor_faces.benchmark.judges import save_judges
-
     judges = Judges(recipe.network.float(), device=device)
+    few = min(trained, READ)
+    readers = fit_readers(folder, renders.factors, few, workers=training.workers)
     metrics: dict[str, Any] = {"held_out": judge_errors(judges, renders.part(trained, len(renders)))}
     data_set = rendered_data_set(folder)
     record = provenance(
         "anchor benchmark train-judges", data=Path(folder).name, data_images=trained, held_out=training.held_out,
         images_seen=result.images, steps=result.steps, minutes=round(result.minutes, 1), batch=training.batch,
         seed=training.seed, precision=trainer.precision, device=trainer.device.type, data_set=data_set,
-        options=asdict(training.options),
+        options=asdict(training.options), readers=list(readers), readers_fitted_to=few,
     )  # fmt: skip
     license = licenses(training.license, None, data_set)
-    return result, save_judges(recipe.network, training.output, provenance=record, license=license, metrics=metrics)
+    return result, save_judges(
+        recipe.network, training.output, readers=readers, provenance=record, license=license, metrics=metrics
+    )

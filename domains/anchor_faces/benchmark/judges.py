@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from anchor_faces.benchmark.factor_groups import FLAG, JUDGED, STYLE
 from anchor_faces.benchmark.judge_network import SIZE, JudgeNetwork
+from anchor_faces.benchmark.readers import Reader, reader_tensors
 from anchor_hub.bundle import open_bundle, write_bundle
 from anchor_hub.errors import BundleError, DataError
 
@@ -41,14 +42,25 @@ class Judges:
     """Face parser, landmark and factor regressor; also the extractor ``rendered-faces-r1``.
 
     :param sha256: of the weights' file, to be recorded beside every number.
+    :param readers: of pictures that are no faces, by modality of the renderer.
+    :param readers_sha256: of their file.
     """
 
     name, short = NAME, "rendered"
     resize = "bilinear-antialiased 64x64"
     preprocessing = "resized to 64x64 (bilinear, antialiased, float), x / 127.5 - 1; pooled maps of the judges' trunk"
 
-    def __init__(self, network: JudgeNetwork, sha256: str = "", device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        network: JudgeNetwork,
+        sha256: str = "",
+        device: torch.device | str = "cpu",
+        *,
+        readers: Mapping[str, Reader] | None = None,
+        readers_sha256: str = "",
+    ) -> None:
         self.device, self.sha256 = torch.device(device), sha256
+        self.readers, self.readers_sha256 = dict(readers or {}), readers_sha256
         self.network = network.eval().requires_grad_(False).to(self.device)
 
     def _values(self, pictures: Tensor) -> Tensor:
@@ -99,6 +111,7 @@ def save_judges(
     network: JudgeNetwork,
     folder: Path,
     *,
+    readers: Mapping[str, Reader] | None = None,
     provenance: Mapping[str, Any] | None = None,
     license: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
@@ -108,14 +121,16 @@ def save_judges(
     for name, value in network.state_dict().items():
         half = value.dtype.is_floating_point and value.ndim > 1
         tensors[name] = value.detach().cpu().to(torch.float16 if half else value.dtype).contiguous()
+    parts = {"network": tensors, "readers": reader_tensors(readers or {})}
     card = (
         f"# {NAME}\n\nThe judges of the benchmark `rendered-faces`: a face parser (19 classes), a landmark regressor "
         "(68 points) and a factor regressor that share one trunk, trained with full supervision on rendered faces of "
         "64 px by `anchor benchmark train-judges`. No photographs. They read rendered faces and pictures of a hub "
-        "trained on them, and say nothing about photographs. `metrics` in bundle.yaml holds their own error.\n"
+        "trained on them, and say nothing about photographs. `readers` are linear regressions from label maps, "
+        "landmarks and sketches to the factors. `metrics` in bundle.yaml holds their own error.\n"
     )
     return write_bundle(
-        folder, kind="judges", name=NAME, tensors={"network": tensors}, architecture={"width": network.width},
+        folder, kind="judges", name=NAME, tensors=parts, architecture={"width": network.width},
         provenance=dict(provenance or {}), license=dict(license or {}), metrics=dict(metrics or {}), card=card,
         overwrite=True,
     )  # fmt: skip
@@ -142,4 +157,10 @@ def _load(folder: str, device: str) -> Judges:
         raise BundleError(f"{folder}: bad architecture: width is {width!r}; install the bundle again")
     network = JudgeNetwork(width)
     network.load_state_dict(bundle.tensors("network", network.state_dict()))
-    return Judges(network, bundle.manifest.files["network.safetensors"], device)
+    files = bundle.manifest.files
+    held = bundle.tensors("readers") if "readers" in bundle.parts else {}
+    return Judges(
+        network, files["network.safetensors"], device,
+        readers={kind: Reader(kind, weight) for kind, weight in held.items()},
+        readers_sha256=files.get("readers.safetensors", ""),
+    )  # fmt: skip

@@ -101,9 +101,3 @@ def rendered(
             folder, count=count, size=SIZE, seed=seed, modalities=modalities, workers=workers, progress=progress
         )
     return folder
-
-
-def noise_pictures(count: int, seed: int = 0) -> Tensor:
-    """Pictures of nothing, uint8 ``[count, 3, 64, 64]``: what a judge must not find a face in."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (count, 3, SIZE, SIZE), dtype=torch.uint8, generator=generator)

@@ -120,10 +120,14 @@ class Benchmark:
         if self._is_face(target):
             return self.face_judge.score(outputs, kept_groups(data.render_modality(source), kind))
         if target.modality.name == "segmentation":
-            return label_scores(outputs, truth, target.modality.palette.names)  # type: ignore[attr-defined]
-        if target.modality.name == "landmarks" and outputs.ndim == 3:
-            return landmark_scores(outputs, truth)
-        return picture_scores(outputs, truth)
+            scores = label_scores(outputs, truth, target.modality.palette.names)  # type: ignore[attr-defined]
+        elif target.modality.name == "landmarks" and outputs.ndim == 3:
+            scores = landmark_scores(outputs, truth)
+        else:
+            scores = picture_scores(outputs, truth)
+        kept = kept_groups(data.render_modality(source), kind)
+        factors = self.face_judge.read_factors(kind, outputs, truth, target.hub.size, kept)
+        return Scores(scores.metrics + ([factors] if factors else []), scores.by_sample)
 
     @staticmethod
     def _is_face(target: Domain) -> bool:

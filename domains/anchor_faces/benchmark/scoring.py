@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anchor_faces.benchmark.agreement import factor_scores
 from anchor_faces.benchmark.factor_groups import JUDGED
 from anchor_faces.benchmark.judge_errors import reading_errors
 from anchor_faces.benchmark.judges import Judges, Reading
@@ -76,24 +77,26 @@ class FaceJudge:
     def _factors(
         self, found: dict[str, Any], chance: dict[str, Any], kept: Sequence[str], shared: dict[str, Any]
     ) -> Metric:
-        rows: dict[str, Any] = {}
-        for name, row in found.items():
-            floor = self.floor["factors"][name]
-            best, got = floor["agreement"], row["agreement"]
-            survives = None if not best or got is None else min(max(got / best, 0.0), 1.0)
-            rows[name] = {
-                **row, "kept": row["group"] in kept, "floor": floor["score"], "floor_agreement": best,
-                "chance": chance[name]["score"], "chance_agreement": chance[name]["agreement"], "survives": survives,
-            }  # fmt: skip
-        wanted = [name for name, row in rows.items() if row["kept"]]
-        return Metric(
-            name="factor_agreement", label="factor agreement", higher_is_better=True,
-            value=_mean(rows[name]["agreement"] for name in wanted),
-            floor=_mean(rows[name]["floor_agreement"] for name in wanted),
-            chance=_mean(rows[name]["chance_agreement"] for name in wanted),
-            settings={"kept": list(kept)}, details={"factors": rows},
-            note="" if wanted else "nothing has to be kept", **shared,
-        )  # fmt: skip
+        return _factor_metric(found, self.floor["factors"], chance, kept, shared)
+
+    def read_factors(
+        self, kind: str, outputs: Tensor, truth: Tensor, size: int, kept: Sequence[str]
+    ) -> Metric | None:
+        """Agreement of factors read off label maps, landmarks or sketches; None where there is no reader for them.
+
+        :param outputs: samples ``[N, ...]`` of modality ``kind`` of the renderer, ``truth`` the true ones, ``size`` px.
+        """
+        reader = self.judges.readers.get(kind)
+        if reader is None or outputs.shape[1:] != truth.shape[1:]:
+            return None
+        factors = self.truth.factors
+        read = reader.read(outputs, size)
+        found, chance = factor_scores(read, factors), factor_scores(shuffled(read), factors)
+        shared = {
+            "extractor": ExtractorRecord(name=f"{self.judges.name}-readers", sha256=self.judges.readers_sha256),
+            "counts": {"pairs": len(outputs)},
+        }  # fmt: skip
+        return _factor_metric(found, factor_scores(reader.read(truth, size), factors), chance, kept, shared)
 
     def realism(self, features: Tensor) -> Metric | None:
         """``fd_rendered``: outputs of one half of the samples to the true pictures of the other half.
@@ -213,6 +216,30 @@ def _landmark_metrics(
                higher_is_better=False, **shared)
         for name, label, unit, key in rows
     ]  # fmt: skip
+
+
+def _factor_metric(
+    found: dict[str, Any], floors: dict[str, Any], chance: dict[str, Any], kept: Sequence[str], shared: dict[str, Any]
+) -> Metric:
+    """The mean agreement over the kept factors; every factor in its details."""
+    rows: dict[str, Any] = {}
+    for name, row in found.items():
+        floor = floors[name]
+        best, got = floor["agreement"], row["agreement"]
+        survives = None if not best or best <= 0 or got is None else min(max(got / best, 0.0), 1.0)
+        rows[name] = {
+            **row, "kept": row["group"] in kept, "floor": floor["score"], "floor_agreement": best,
+            "chance": chance[name]["score"], "chance_agreement": chance[name]["agreement"], "survives": survives,
+        }  # fmt: skip
+    wanted = [name for name, row in rows.items() if row["kept"]]
+    return Metric(
+        name="factor_agreement", label="factor agreement", higher_is_better=True,
+        value=_mean(rows[name]["agreement"] for name in wanted),
+        floor=_mean(rows[name]["floor_agreement"] for name in wanted),
+        chance=_mean(rows[name]["chance_agreement"] for name in wanted),
+        settings={"kept": list(kept)}, details={"factors": rows},
+        note="" if wanted else "nothing has to be kept", **shared,
+    )  # fmt: skip
 
 
 def _sample_ious(found: Tensor, truth: Tensor) -> list[float | None]:
