@@ -117,3 +117,14 @@ class SubTree(Tree):
 
     def source(self, name: str) -> Source:
         return self.outer.source(f"{self.folder}/{name}")
+
+
+class Without(Tree):
+    """Another tree, less one folder."""
+
+    def __init__(self, outer: Tree, folder: str) -> None:
+        self.outer = outer
+        super().__init__(outer.root, [name for name in outer.files if not name.startswith(f"{folder}/")])
+
+    def source(self, name: str) -> Source:
+        return self.outer.source(name)

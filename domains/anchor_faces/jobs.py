@@ -102,11 +102,14 @@ def merge_settings(
     if path.exists():
         try:
             found = load_yaml(path)
+            other = found.get("data_set")
             differing = [name for name in {**found, **settings} if _differs(name, found, settings, lists)]
             found_start, found_end = int(found["start"]), int(found["start"]) + int(found["count"])
-            known = {name: list(found[name]) for name in lists}
-        except (ConfigError, KeyError, TypeError, ValueError) as error:
+            known = {name: list(found.get(name, ())) for name in lists}
+        except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{path}: damaged ({error!r}); delete the folder or choose another") from error
+        if other != settings.get("data_set"):
+            raise DataError(f"{path}: the folder holds {other or 'rendered-faces'}; choose another folder")
         if differing:
             details = ", ".join(f"{name} is {found.get(name)}, not {settings.get(name)}" for name in differing)
             raise DataError(f"{path}: {details}; choose another folder, or delete this one")
@@ -120,8 +123,8 @@ def merge_settings(
 
 
 def _differs(name: str, found: dict[str, Any], settings: dict[str, Any], lists: dict[str, Any]) -> bool:
-    if name in ("start", "count") or name in lists:
+    if name in ("start", "count", "data_set") or name in lists:
         return False
-    if name in settings and name != "data_set" and name not in found:
+    if name in settings and name not in found:
         raise KeyError(name)
     return bool(found.get(name) != settings.get(name))

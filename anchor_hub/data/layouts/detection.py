@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from anchor_hub.data.layouts import class_folders, paired, plain
+from anchor_hub.data.layouts import (
+    afhq,
+    celebamask_hq,
+    class_folders,
+    cufsf,
+    ffhq,
+    labelled_json,
+    manifest,
+    paired,
+    plain,
+)
 from anchor_hub.data.layouts.base import TRAINING_SPLITS, Found, Request, Sample
 from anchor_hub.data.trees import FolderTree, Tree, ZipTree
 from anchor_hub.data.where import mentions
@@ -13,7 +23,7 @@ from anchor_hub.data.zips import is_zip
 from anchor_hub.errors import DataError
 
 # The first that recognises a tree has it: those with names of their own come before those that fit much.
-LAYOUTS: tuple[ModuleType, ...] = (paired, class_folders)
+LAYOUTS: tuple[ModuleType, ...] = (celebamask_hq, ffhq, afhq, cufsf, manifest, labelled_json, paired, class_folders)
 
 
 def supported_layouts() -> list[tuple[str, str]]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from anchor_hub.data.layouts.base import Found, Request, Sample, readable, stem
 from anchor_hub.data.layouts.class_folders import class_samples, split_samples
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.trees import Tree, Without
 from anchor_hub.errors import DataError
 from anchor_hub.inputs import shown
 
@@ -33,8 +31,10 @@ def find(tree: Tree, request: Request) -> Found | None:
     :raises DataError: none suits it, or several do.
     """
     kinds = {kind: [f for f in tree.folders if f.lower() in names] for kind, names in FOLDERS.items()}
-    if sum(bool(folders) for folders in kinds.values()) < 2 or readable_at_top(tree, request):
+    if readable_at_top(tree, request):
         return None
+    if sum(bool(folders) for folders in kinds.values()) < 2:
+        return _beside_classes(tree, request, kinds["masks"])
     wanted = _KINDS.get(request.modality, ("images",))
     folders = next((kinds[kind] for kind in wanted if kinds[kind]), [])
     there = ", ".join(shown(tree.root / folder) for folders in kinds.values() for folder in folders)
@@ -43,17 +43,35 @@ def find(tree: Tree, request: Request) -> Found | None:
         raise DataError(
             f"{shown(tree.root)}: of its folders {there}, {what} for modality {request.modality!r}; name one of them"
         )
-    inner = tree.below(folders[0])
+    found = _samples(tree.below(folders[0]), request)
+    found.folder = tree.root
+    _compare(found, tree, folders[0], [folder for others in kinds.values() for folder in others])
+    return found
+
+
+def _samples(inner: Tree, request: Request) -> Found:
     names = readable(inner, request)
     if not names:
         raise DataError(
             f"{shown(inner.root)}: holds no readable file for modality {request.modality!r}; found {inner.summary()}"
         )
     samples = split_samples(inner, names) or class_samples(inner, names)
-    if samples is None:
-        samples = [Sample(inner.source(name), stem(name)) for name in names]
-    found = Found(NAME, [replace(sample) for sample in samples], folder=tree.root)
-    _compare(found, tree, folders[0], [folder for others in kinds.values() for folder in others])
+    return Found(NAME, samples or [Sample(inner.source(name), stem(name)) for name in names])
+
+
+def _beside_classes(tree: Tree, request: Request, masks: list[str]) -> Found | None:
+    """``CLASS/...`` or ``train/CLASS/...`` with a folder of masks beside them that has the same folders in it."""
+    if len(masks) != 1:
+        return None
+    inner = set(tree.below(masks[0]).folders)
+    others = set(tree.folders) - set(masks)
+    if not inner or not inner <= others:
+        return None
+    if request.modality == "segmentation":
+        found = _samples(tree.below(masks[0]), request)
+    else:
+        found = _samples(Without(tree, masks[0]), request)
+    found.folder = tree.root
     return found
 
 
