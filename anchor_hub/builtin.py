@@ -66,6 +66,14 @@ def anchor_register_recipes(register: Callable[[RecipeSpec], None]) -> None:
     )
     register(
         RecipeSpec(
+            "biggan",
+            target="anchor_hub.training.biggan_recipe:BigGANRecipe",
+            kind="hub",
+            summary="train a class-conditional hub with BigGAN's losses",
+        )
+    )
+    register(
+        RecipeSpec(
             "anchor",
             target="anchor_hub.training.anchor_recipe:AnchorRecipe",
             kind="domain",

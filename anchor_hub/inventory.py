@@ -9,6 +9,7 @@ from typing import Any
 
 from anchor_hub.archive import remove_bundle
 from anchor_hub.bundle import MANIFEST, Bundle, Kind, open_bundle
+from anchor_hub.classes import read_classes
 from anchor_hub.errors import AnchorError, UsageError
 from anchor_hub.home import home
 from anchor_hub.registry import Registered, registry
@@ -76,9 +77,11 @@ def locate(kind: Kind, name: str) -> Bundle:
 def show(kind: Kind, name: str) -> dict[str, Any]:
     """The manifest as a dict, with `path`, `bytes` and `card`."""
     bundle = locate(kind, name)
+    classes = read_classes(bundle)
     sizes = {item.name: item.stat().st_size for item in bundle.path.iterdir() if item.is_file()}
     return {
         **bundle.manifest.model_dump(exclude_none=True),
+        **({"classes": list(classes)} if classes else {}),
         "path": str(bundle.path),
         "bytes": sum(sizes.values()),
         "card": bundle.card(),

@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Any] = {"count": 3000, "images": 20_000, "batch": 16, "mirro
 class DomainPlan:
     """Everything one domain's training depends on, resolved from the registry and the call.
 
+    :param hub_class: the class of a class-conditional hub, by name or index; None for other hubs.
     :param dataset: ``"name:argument"`` of a registered data set, where no ``data`` folder is given.
     :param count: images to make or find in that data set.
     :param images: images to train on in total (each is seen several times).
@@ -52,6 +53,7 @@ class DomainPlan:
     seed: int = 0
     where: str | None = None
     limit: int | None = None
+    hub_class: str | None = None
 
 
 def plan_domain(
@@ -81,6 +83,8 @@ def plan_domain(
         raise UsageError(f"domain {name!r}: say what its images are, e.g. --modality rgb")
     training = dict(spec.training)
     own = {key: training.pop(key) for key in (*DEFAULTS, "max_minutes") if key in training}
+    if "class" in training:
+        own["hub_class"] = str(training.pop("class"))
     chosen = {**DEFAULTS, **own, **{key: value for key, value in settings.items() if value is not None}}
     return DomainPlan(
         name=name,
@@ -205,7 +209,7 @@ def add_domain(
     options = AnchorOptions.from_dict(plan.options)
     where = resolve_device(device)
     precision = resolve_precision(precision, where)
-    hub = load_hub(plan.hub, where)
+    hub = _of_class(load_hub(plan.hub, where), plan)
     recipe = plan_recipe(plan, hub, options)  # wrong options are told before an hour of reading
     with progress() if progress is not None else nullcontext() as update:
         images, folder, samples = load_images(
@@ -234,11 +238,24 @@ def add_domain(
         "anchor add-domain", data=plan.dataset or Path(str(plan.data)).name, samples=len(samples),
         images_seen=result.images, minutes=round(result.minutes, 2), seed=plan.seed, precision=trainer.precision,
         device=str(where), processes=trainer.processes, batch=plan.batch, mirror=plan.mirror,
-        count=plan.count if plan.dataset else None, where=plan.where, data_set=data_set,
+        count=plan.count if plan.dataset else None, where=plan.where, data_set=data_set, hub_class=hub.class_name,
         options=options.to_dict(),
     )  # fmt: skip
     bundle = recipe.export(target, record, licenses(license, data_license, data_set))
     return AddedDomain(plan.name, bundle, run, result.images, result.minutes, 0, skipped)
+
+
+def _of_class(hub: Hub, plan: DomainPlan) -> Hub:
+    """The hub, its class fixed where it has classes. :raises UsageError, NotFoundError: no class, or a wrong one."""
+    if plan.hub_class is not None:
+        return hub.of_class(plan.hub_class)
+    if hub.classes:
+        some = ", ".join(hub.classes[:10]) + (f" ... {len(hub.classes)} in all" if len(hub.classes) > 10 else "")
+        raise UsageError(
+            f"hub {hub.name!r} makes pictures of several classes; say of which domain {plan.name!r} is: --class NAME "
+            f"({some})"
+        )
+    return hub
 
 
 def plan_recipe(plan: DomainPlan, hub: Hub, options: AnchorOptions, *, drawn: bool = False) -> AnchorRecipe:
@@ -277,6 +294,7 @@ def recorded_options(plan: DomainPlan, recipe: AnchorRecipe) -> dict[str, Any]:
     return {
         "domain": plan.name,
         "hub": recipe.hub.fingerprint,
+        **({"class": recipe.hub.class_index} if recipe.hub.classes else {}),
         "modality": modality_options(recipe.modality),
         "total_images": plan.images,  # the learning rate's schedule depends on it
         **recipe.options.to_dict(),

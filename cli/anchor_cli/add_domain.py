@@ -17,6 +17,9 @@ def add_domain(
     palette: str | None = typer.Option(None, help="Label maps: a palette's name, e.g. celebamask-hq."),
     merge_classes: Path | None = typer.Option(None, help="Label maps: YAML file that merges classes."),
     hub: str | None = typer.Option(None, help="The hub to anchor to [default: the domain's, or the bundled one]."),
+    hub_class: str | None = typer.Option(
+        None, "--class", help="Class of a class-conditional hub, by name or index (anchor hubs show HUB)."
+    ),
     objective: str | None = typer.Option(
         None, help="aligned (the default) or published (the paper's equation 5)."
     ),
@@ -90,6 +93,7 @@ def add_domain(
         mirror=mirror,
         where=where,
         limit=limit,
+        hub_class=hub_class,
     )
     added = add(
         plan,

@@ -12,6 +12,9 @@ from anchor_hub.bundle import Kind, open_bundle
 from anchor_hub.config import dump_yaml
 from anchor_hub.errors import AnchorError
 
+#: Names of classes that `hubs show` prints.
+MOST_CLASSES = 50
+
 
 def list_bundles(kind: Kind, as_json: bool) -> None:
     rows = inventory.describe_all(kind)
@@ -37,6 +40,9 @@ def show_bundle(kind: Kind, name: str, as_json: bool) -> None:
         return
     card = shown.pop("card")
     shown["bytes"] = size_text(shown["bytes"])
+    if len(shown.get("classes", ())) > MOST_CLASSES:  # --json has them all
+        more = len(shown["classes"]) - MOST_CLASSES
+        shown["classes"] = [*shown["classes"][:MOST_CLASSES], f"... and {more} more (--json)"]
     print(dump_yaml(shown), end="")
     if card.strip():
         print(f"\n{card.strip()}")
