@@ -1,0 +1,99 @@
+"""A neighbour for the benchmark's numbers: the nearest neighbour in the training set, by what the judges see.
+
+    python benchmarks/nearest.py --data faces-64 --samples "$(anchor benchmark samples)" -o outputs/nearest
+    anchor benchmark run --domains face,seg,landmark --also nearest=outputs/nearest
+
+It answers with a file of the training set, copied, and knows no pair: a label map is compared with what the parser
+sees in each training face, a face with every training label map in the same way; landmarks with the points that the
+landmark judge finds. Between label maps and landmarks, and for sketches, there is nothing to compare, and no answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from anchor_faces.benchmark.judges import load_judges
+from anchor_hub.data.image_folder import ImageFolder
+from anchor_hub.modality import build_modality
+from anchor_hub.registry import registry
+
+SIZE, CLASSES = 64, 19
+#: source, target, and what both are described by.
+WAYS = (
+    ("seg", "face", "labels"),
+    ("face", "seg", "labels"),
+    ("landmark", "face", "points"),
+    ("face", "landmark", "points"),
+)
+
+
+def pooled(labels: Tensor) -> Tensor:
+    """Shares of the classes at 16 x 16 positions, float16 ``[N, 19 * 256]``, of ids ``[N, 1, 64, 64]``."""
+    parts = []
+    for part in labels.split(100):
+        hot = F.one_hot(part[:, 0].long(), CLASSES).permute(0, 3, 1, 2).float()
+        parts.append(F.avg_pool2d(hot, 4).flatten(1).half())
+    return torch.cat(parts)
+
+
+def described(folder: Path, domains: set[str], count: int | None) -> tuple[dict[tuple[str, str], Tensor], list[str]]:
+    """(domain, description) -> ``[N, D]``, and the names of the samples."""
+    found: dict[tuple[str, str], Tensor] = {}
+    names: list[str] = []
+    for domain in sorted(domains):
+        modality = build_modality(dict(registry().domains[domain].spec.modality))
+        files = ImageFolder(folder / domain, modality, SIZE, limit=count)
+        names = [path.stem for path in files.paths]
+        samples = files.load_all(1)
+        assert isinstance(samples, Tensor)
+        if domain == "face":
+            reading = load_judges().read(samples)
+            found["face", "labels"], found["face", "points"] = pooled(reading.labels), reading.points.flatten(1)
+        elif domain == "seg":
+            found["seg", "labels"] = pooled(samples)
+        else:
+            found["landmark", "points"] = samples.float().flatten(1)
+    return found, names
+
+
+def nearest(queries: Tensor, known: Tensor) -> Tensor:
+    """The place ``[N]`` of the nearest of ``known [M, D]`` by Euclidean distance, of ``queries [N, D]``."""
+    best = []
+    squares = torch.stack([row.float().square().sum() for row in known])
+    for part in queries.split(100):
+        scores = torch.cat([part.float() @ block.float().T for block in known.split(2000)], 1)
+        best.append((squares - 2 * scores).argmin(1))
+    return torch.cat(best)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the training set: rendered, with face, seg, landmark")
+    parser.add_argument("--samples", type=Path, required=True, help="what anchor benchmark samples prints")
+    parser.add_argument("--known", type=int, default=22_000, help="samples of the training set")
+    parser.add_argument("--count", type=int, help="only the first so many samples of the benchmark")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    domains = {"face", "seg", "landmark"}
+    known, names = described(arguments.data, domains, arguments.known)
+    asked, samples = described(arguments.samples, domains, arguments.count)
+    written = {}
+    for source, target, what in WAYS:
+        folder = arguments.output / f"{source}-to-{target}"
+        folder.mkdir(parents=True, exist_ok=True)
+        suffix = ".json" if target == "landmark" else ".png"
+        for name, place in zip(samples, nearest(asked[source, what], known[target, what]).tolist(), strict=True):
+            shutil.copyfile(arguments.data / target / f"{names[place]}{suffix}", folder / f"{name}{suffix}")
+        written[folder.name] = len(samples)
+    print(json.dumps({"known": len(names), **written}))
+
+
+if __name__ == "__main__":
+    main()
