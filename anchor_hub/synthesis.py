@@ -54,11 +54,17 @@ def load_domains(names: Sequence[str | Path], device: str | torch.device = "auto
 
 @torch.no_grad()
 def decode_all(domains: Sequence[AnchoredDomain], latents: Tensor) -> list[Tensor]:
-    """Each domain's samples (as its modality has them, on the CPU) of the same latents; the hub runs once."""
-    resolutions = sorted({resolution for domain in domains for resolution in domain.feature_resolutions})
-    image = any(domain.reads_image for domain in domains)
-    output = domains[0].hub.synthesize(latents, features=resolutions, image=image)
-    return [domain.modality.from_network(domain.decode_from(output)).cpu() for domain in domains]
+    """Each domain's samples (as its modality has them, on the CPU) of the same latents; the hub runs once per class."""
+    samples: dict[int, Tensor] = {}
+    for hub in {id(domain.hub): domain.hub for domain in domains}.values():
+        members = [(place, domain) for place, domain in enumerate(domains) if domain.hub is hub]
+        resolutions = sorted({resolution for _, domain in members for resolution in domain.feature_resolutions})
+        image = any(domain.reads_image for _, domain in members)
+        output = hub.synthesize(latents, features=resolutions, image=image)
+        for place, domain in members:
+            raw = domain.decode(latents) if domain.decodes_alone else domain.decode_from(output)
+            samples[place] = domain.modality.from_network(raw).cpu()
+    return [samples[place] for place in range(len(domains))]
 
 
 def synthesize_set(
@@ -77,8 +83,8 @@ def synthesize_set(
     """Write a data set of ``count`` random latents seen by every domain, whole or not at all, and return its folder.
 
     ``<output>/<domain>/000000.png`` and so on, with the same names in every domain; ``latents.safetensors``
-    with ``w [count, D]`` (truncated already); ``dataset.yaml`` with the hub, the domains' modalities and the
-    settings. Latent i of a seed is the same for every ``count`` and set of domains.
+    with ``w [count, D]``, or ``z [count, L, D]`` of a BigGAN hub (truncated already); ``dataset.yaml`` with the hub,
+    the domains' modalities and the settings. Latent i of a seed is the same for every ``count`` and set of domains.
 
     :param grid: a PNG with one row per latent (at most ``GRID_ROWS``) and one column per domain.
     :param overwrite: replace a data set that this command wrote before.
@@ -127,7 +133,7 @@ def synthesize_set(
                 previous = writing.submit(write, start, columns)
             if previous is not None:
                 previous.result()
-            _write_latents(temporary / "latents.safetensors", torch.cat(latents))
+            _write_latents(temporary / "latents.safetensors", hub.latent_name, torch.cat(latents))
             description = _describe(loaded, count, seed, truncation)
             (temporary / "dataset.yaml").write_text(dump_yaml(description), encoding="utf-8")
     except OSError as error:
@@ -155,10 +161,10 @@ def _check_folder(folder: Path, overwrite: bool) -> None:
         )
 
 
-def _write_latents(path: Path, latents: Tensor) -> None:
+def _write_latents(path: Path, name: str, latents: Tensor) -> None:
     from safetensors.torch import save_file
 
-    save_file({"w": latents.float().contiguous()}, path)
+    save_file({name: latents.float().contiguous()}, path)
 
 
 def _describe(domains: Sequence[AnchoredDomain], count: int, seed: int, truncation: float) -> dict[str, Any]:
@@ -171,6 +177,13 @@ def _describe(domains: Sequence[AnchoredDomain], count: int, seed: int, truncati
         "seed": seed,
         "truncation": truncation,
         "latents": "latents.safetensors",
-        "domains": {domain.name: {"modality": modality_options(domain.modality)} for domain in domains},
+        "domains": {domain.name: _describe_domain(domain) for domain in domains},
         "library": f"anchor-hub {anchor_hub.__version__}",
     }
+
+
+def _describe_domain(domain: AnchoredDomain) -> dict[str, Any]:
+    described: dict[str, Any] = {"modality": modality_options(domain.modality)}
+    if domain.hub.class_name is not None:
+        described["class"] = domain.hub.class_name
+    return described

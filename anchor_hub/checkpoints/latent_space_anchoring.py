@@ -29,6 +29,7 @@ from anchor_hub.networks.regressors import PUBLISHED_WIDTHS, Regressor, build_re
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
 
 State = dict[str, Tensor]
+LAYOUT = "a dict with translator or state_dict, whose entries begin with encoder., regressor. and decoder."
 
 
 @dataclass
@@ -254,13 +255,29 @@ def regressor_from_published(
     :raises CheckpointError: unknown or missing entries, wrong shapes, or widths of no published variant.
     """
     state = regressor_state(published)
+    name = _variant(state)
+    in_channels = state[_first(state)].shape[1]
+    out_channels = state["head.weight"].shape[0]
+    regressor = build_regressor(name, {resolution: in_channels}, (resolution,), out_channels, output_size)
+    return _load(regressor, state, "regressor").eval()
+
+
+def regressor_variant(published: Mapping[str, Tensor]) -> str:
+    """Which of the published regressors the entries are, e.g. ``deeper``. :raises CheckpointError: none."""
+    return _variant(regressor_state(published))
+
+
+def _first(state: Mapping[str, Tensor]) -> str:
+    return "blocks.0.conv1.weight" if "blocks.0.skip.weight" in state else "blocks.0.conv.weight"
+
+
+def _variant(state: Mapping[str, Tensor]) -> str:
     count = 1 + max((int(name.split(".")[1]) for name in state if name.startswith("blocks.")), default=-1)
     residual = "blocks.0.skip.weight" in state
     part = "conv2" if residual else "conv"
     try:
         widths = tuple(state[f"blocks.{index}.{part}.weight"].shape[0] for index in range(count))
-        in_channels = state["blocks.0.conv1.weight" if residual else "blocks.0.conv.weight"].shape[1]
-        out_channels = state["head.weight"].shape[0]
+        _ = state[_first(state)], state["head.weight"]
     except KeyError as error:
         raise CheckpointError(f"published regressor lacks {error.args[0]!r} (our name)") from error
     names = [name for name, known in PUBLISHED_WIDTHS.items() if known == widths]
@@ -269,8 +286,7 @@ def regressor_from_published(
     ]
     if not names:
         raise CheckpointError(f"regressor widths {widths} are none of the published variants'")
-    regressor = build_regressor(names[0], {resolution: in_channels}, (resolution,), out_channels, output_size)
-    return _load(regressor, state, "regressor").eval()
+    return names[0]
 
 
 def latent_discriminator_from_published(

@@ -33,9 +33,11 @@ class PublishedOutput(NamedTuple):
 
 
 def layer_activations(
-    generator: Generator, latents: Tensor, *, noise: Noise = "const"
+    generator: Generator, latents: Tensor, *, noise: Noise = "const", up_to: int | None = None
 ) -> tuple[Tensor, list[Tensor]]:
     """A generator's image and all its activations: the 4x4 constant, then every styled convolution's output.
+
+    With ``up_to`` (pixels), of a larger generator only the layers up to that resolution, and the image so far.
 
     Entry ``2 k`` and ``2 k + 1`` (k > 0) are the maps of resolution ``4 * 2 ** k``; 256 px has entries 12 and 13.
     """
@@ -45,7 +47,8 @@ def layer_activations(
         for conv in generator.synthesis.styled_convs()
     ]
     try:
-        image = generator.synthesize(latents, noise=noise).image
+        stop = up_to if up_to is not None and up_to < generator.config.size else None
+        image = generator.synthesize(latents, noise=noise, up_to=stop).image
     finally:
         for hook in hooks:
             hook.remove()

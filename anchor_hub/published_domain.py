@@ -1,0 +1,215 @@
+"""Domains as the authors of latent-space anchoring released them: imported, not trained here.
+
+They differ from this library's own in what the regressor reads (both maps of 256 px, also the one before the last
+convolution), in their own mean latent, and in the variant whose decoder is a fine-tuned generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from anchor_hub.bundle import Bundle, open_bundle, write_bundle
+from anchor_hub.domain import AnchoredDomain, modality_options
+from anchor_hub.errors import AnchorError, BundleError
+from anchor_hub.networks.psp import PSPEncoder
+from anchor_hub.networks.published_anchor import PUBLISHED_SIZE, aggregate, layer_activations
+from anchor_hub.networks.regressors import Regressor, build_regressor
+from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, SynthesisOutput
+
+if TYPE_CHECKING:
+    from anchor_hub.hub import Hub
+    from anchor_hub.modality import Modality
+
+#: ``architecture.name`` of such a domain's bundle.
+ARCHITECTURE = "published-anchor"
+
+
+class PublishedDomain(AnchoredDomain):
+    """A released domain: ``z = E(x) + mean`` and ``x = R(f(z))``, or ``x = G'(z)`` with a fine-tuned generator G'.
+
+    :param encoder: offsets from ``mean_latent``, or None for a decode-only domain.
+    :param mean_latent: ``[L, D]`` or ``[1, D]`` of the release; None adds nothing.
+    :param regressor: reads the aggregated maps as ``features[256]``; None for an encode-only domain.
+    :param domain_generator: makes the domain's pictures in place of a regressor.
+    :param aggregation: what the regressor reads, see :func:`~anchor_hub.networks.published_anchor.aggregate`.
+    :param regressor_name: the published variant that ``regressor`` is.
+
+    Pictures come at the hub's size: the regressor's 256 px are resized (bilinear) where the hub is larger.
+    """
+
+    #: It decodes from latents, never from feature maps that were computed for several domains at once.
+    decodes_alone = True
+
+    def __init__(
+        self,
+        name: str,
+        modality: Modality,
+        hub: Hub,
+        *,
+        encoder: PSPEncoder | None = None,
+        mean_latent: Tensor | None = None,
+        regressor: Regressor | None = None,
+        domain_generator: Generator | None = None,
+        aggregation: str = "single",
+        regressor_name: str = "deeper",
+    ) -> None:
+        if domain_generator is not None:
+            regressor = None
+        super().__init__(name, modality, hub, encoder=encoder, regressor=regressor)
+        self.mean_latent = None if mean_latent is None else mean_latent.to(hub.mean_latent)
+        self.domain_generator = None if domain_generator is None else domain_generator.to(hub.device)
+        self.aggregation, self.regressor_name = aggregation, regressor_name
+        self.eval()
+
+    @property
+    def can_decode(self) -> bool:
+        return self.regressor is not None or self.domain_generator is not None
+
+    @property
+    def reads_image(self) -> bool:
+        """Never: it decodes from latents."""
+        return False
+
+    @property
+    def feature_resolutions(self) -> tuple[int, ...]:
+        """None: it decodes from latents."""
+        return ()
+
+    def networks(self) -> list[nn.Module]:
+        """The domain's own networks (never the hub's)."""
+        extra = [] if self.domain_generator is None else [self.domain_generator]
+        return [*super().networks(), *extra]
+
+    def encode(self, images: Tensor) -> Tensor:
+        if self.encoder is None:
+            return super().encode(images)
+        offsets: Tensor = self.encoder(images).to(self.hub.mean_latent.dtype)
+        return offsets if self.mean_latent is None else offsets + self.mean_latent
+
+    def decode(self, latents: Tensor, *, noise: str | Sequence[Tensor] = "const") -> Tensor:
+        codes = self.hub.expand(latents)
+        if self.domain_generator is not None:
+            image = self.domain_generator.synthesize(codes, noise=noise).image
+            assert image is not None
+            return image
+        if not isinstance(self.regressor, Regressor):
+            raise self._no_decoder()
+        _, maps = layer_activations(self.hub.generator, codes, noise=noise, up_to=PUBLISHED_SIZE)
+        how: Any = int(self.aggregation) if self.aggregation.isdecimal() else self.aggregation
+        output = self.regressor({PUBLISHED_SIZE: aggregate(maps, how)})
+        if output.shape[-1] == self.hub.size:
+            return output
+        return F.interpolate(output, size=(self.hub.size, self.hub.size), mode="bilinear", align_corners=False)
+
+    def decode_from(self, output: SynthesisOutput) -> Tensor:
+        """Not possible: the feature maps of a hub are not all that its regressor reads."""
+        raise TypeError(f"domain {self.name!r} decodes from latents, not from feature maps")
+
+    def architecture(self) -> dict[str, Any]:
+        """The tables from which :meth:`load` builds the networks."""
+        encoder, regressor, generator = self.encoder, self.regressor, self.domain_generator
+        tables: dict[str, Any] = {"name": ARCHITECTURE, "encoder": None, "regressor": None}
+        if isinstance(encoder, PSPEncoder):
+            keys = ("in_channels", "num_latents", "latent_dim", "space", "input_size", "head", "label_dim")
+            tables["encoder"] = {"name": "psp", "options": {key: getattr(encoder, key) for key in keys}}
+        if isinstance(regressor, Regressor):
+            options = {"in_channels": regressor.in_channels, "out_channels": regressor.out_channels}
+            tables["regressor"] = {"name": self.regressor_name, "options": options}
+            tables["aggregation"] = self.aggregation
+        if generator is not None:
+            tables["generator"] = generator.config.to_dict()
+        return tables
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        provenance: Mapping[str, Any] | None = None,
+        license: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        card: str | None = None,
+        extras: Mapping[str, bytes] | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """Write the bundle: parts ``encoder``, ``regressor``, ``statistics`` and ``generator``, where they exist."""
+        networks = {"encoder": self.encoder, "regressor": self.regressor, "generator": self.domain_generator}
+        tensors: dict[str, dict[str, Tensor]] = {
+            part: dict(network.state_dict()) for part, network in networks.items() if isinstance(network, nn.Module)
+        }
+        if self.mean_latent is not None:
+            tensors["statistics"] = {"mean_latent": self.mean_latent}
+        return write_bundle(
+            folder,
+            kind="domain",
+            name=self.name,
+            tensors=tensors,
+            architecture=self.architecture(),
+            hub=self.hub.name,
+            hub_fingerprint=self.hub_fingerprint,
+            modality=modality_options(self.modality),
+            provenance=dict(provenance or {}),
+            license=dict(license or {}),
+            metrics=dict(metrics or {}),
+            extras=extras,
+            card=card or f"# {self.name}\n\nA released {self.modality.name} domain of hub {self.hub.name}.\n",
+            overwrite=overwrite,
+        )
+
+    @classmethod
+    def load(cls, bundle: Bundle | str | Path, hub: Hub) -> PublishedDomain:
+        """The domain of a bundle on its hub, in eval mode.
+
+        :raises HubMismatchError: it belongs to another hub. :raises BundleError: a damaged bundle.
+        """
+        from anchor_hub.modality import build_modality
+
+        bundle = open_bundle(bundle, "domain") if isinstance(bundle, (str, Path)) else bundle
+        manifest, tables = bundle.manifest, bundle.manifest.architecture
+        hub.require_same(
+            str(manifest.hub_fingerprint), what=f"domain {manifest.name!r}", other_name=repr(manifest.hub or "unknown")
+        )
+        encoder, regressor, generator, mean_latent = None, None, None, None
+        try:
+            with torch.device("meta"):
+                if tables.get("encoder"):
+                    encoder = PSPEncoder(**tables["encoder"]["options"])
+                if tables.get("regressor"):
+                    options, variant = tables["regressor"]["options"], tables["regressor"]["name"]
+                    regressor = regressor_of(variant, options["in_channels"], options["out_channels"])
+                if tables.get("generator"):
+                    generator = Generator(StyleGAN2Config.from_dict(tables["generator"]))
+        except AnchorError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise BundleError(f"{bundle.path}: bad domain architecture: {error}") from None
+        parts: dict[str, nn.Module | None] = {"encoder": encoder, "regressor": regressor, "generator": generator}
+        for part, network in parts.items():
+            if network is not None:
+                network.load_state_dict(bundle.tensors(part, network.state_dict()), assign=True)
+                for module in network.modules():
+                    if hasattr(module, "reset_constants"):
+                        module.reset_constants()
+        if "statistics" in bundle.parts:
+            mean_latent = bundle.tensors("statistics")["mean_latent"]
+        return cls(
+            manifest.name,
+            build_modality(manifest.modality or {}),
+            hub,
+            encoder=encoder,
+            mean_latent=mean_latent,
+            regressor=regressor,
+            domain_generator=generator,
+            aggregation=str(tables.get("aggregation", "single")),
+            regressor_name=str((tables.get("regressor") or {}).get("name", "deeper")),
+        )
+
+
+def regressor_of(variant: str, in_channels: int, out_channels: int) -> Regressor:
+    """A published regressor that reads aggregated maps of ``in_channels`` as ``features[256]``."""
+    return build_regressor(variant, {PUBLISHED_SIZE: in_channels}, (PUBLISHED_SIZE,), out_channels)
