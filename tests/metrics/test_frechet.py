@@ -86,3 +86,28 @@ def test_wrong_calls() -> None:
         found.update(torch.zeros(3, 4))
     with pytest.raises(DataError, match=r"\[B, D\]"):
         FeatureStatistics().update(torch.zeros(3))
+
+
+class Same(torch.nn.Module):
+    """An extractor for torchmetrics whose pictures are features already."""
+
+    num_features = 6
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows
+
+
+def test_it_is_the_libraries_number() -> None:
+    generator = torch.Generator().manual_seed(4)
+    first = torch.randn(200, 6, generator=generator, dtype=torch.float64)
+    second = first[:150] @ torch.randn(6, 6, generator=generator, dtype=torch.float64) + 0.5
+    found = frechet_distance(statistics(first, 7), statistics(second, 64))
+    metrics = pytest.importorskip("torchmetrics.image.fid", exc_type=Exception)
+    theirs = metrics.FrechetInceptionDistance(feature=Same())
+    theirs.update(first, real=True)
+    theirs.update(second, real=False)
+    assert found == pytest.approx(float(theirs.compute()), rel=1e-6)
+    fidelity = pytest.importorskip("torch_fidelity.metric_fid", exc_type=Exception)
+    tables = [{"mu": rows.mean(0).numpy(), "sigma": torch.cov(rows.T).numpy()} for rows in (first, second)]
+    wanted = fidelity.fid_statistics_to_metric(*tables, verbose=False)["frechet_inception_distance"]
+    assert found == pytest.approx(float(wanted), rel=1e-6)

@@ -49,6 +49,19 @@ def test_the_weights_of_the_file_are_the_ones_in_use(trunk: Path) -> None:
     assert torch.equal(used["slice5.10.bias"], stored["features.10.bias"])
 
 
+def test_it_is_the_lpips_librarys_number(trunk: Path) -> None:
+    lpips: Any = pytest.importorskip("lpips", exc_type=Exception)
+    theirs = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
+    stored = torch.load(trunk, weights_only=True)
+    theirs.net.load_state_dict({n: stored["features." + n.partition(".")[2]] for n in theirs.net.state_dict()})
+    generator = torch.Generator().manual_seed(3)
+    one, other = (torch.rand(2, 3, 48, 48, generator=generator) * 2 - 1 for _ in range(2))
+    with torch.no_grad():
+        wanted, found = theirs(one, other).flatten(), Perceptual()(one, other)
+    assert torch.equal(found, wanted) and bool((found > 0).all())
+    assert torch.allclose(Perceptual()(other, one), found, rtol=1e-5)  # symmetric
+
+
 def test_gradients_reach_the_pictures(trunk: Path) -> None:
     first = torch.rand(1, 3, 64, 64, requires_grad=True)
     Perceptual()(first, torch.rand(1, 3, 64, 64)).sum().backward()
