@@ -18,6 +18,7 @@ from PIL import Image
 from anchor_hub.domain import AnchoredDomain
 from anchor_hub.hub import Hub, clear_cache
 from anchor_hub.modality import build_modality
+from anchor_hub.networks.biggan import BigGAN, BigGANConfig
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
 
 SIZE, CHANNELS, LATENT = 16, 16, 16
@@ -77,6 +78,20 @@ def tiny_generator(
 def tiny_hub(seed: int = 0, name: str = "tiny", size: int = SIZE) -> Hub:
     """A hub around :func:`tiny_generator`, statistics of 4,000 samples."""
     return Hub.from_generator(tiny_generator(seed, size), name, samples=4000)
+
+
+def tiny_biggan(seed: int = 0, name: str = "zoo", classes: tuple[str, ...] = ("cat", "dog", "hen")) -> Hub:
+    """A hub around a hierarchical BigGAN of 16 px with random weights: 3 chunks of z of length 4."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        config = BigGANConfig(
+            SIZE, latent_dim=4, classes=len(classes), embedding_dim=6, channels={4: 16, 8: 8, 16: 8}, attention=(8,)
+        )
+        generator = BigGAN(config)
+        for parameter in generator.parameters():
+            # Fresh class-conditional gains are nearly zero; these make classes and chunks count.
+            torch.nn.init.normal_(parameter, std=0.5)
+    return Hub.from_generator(generator, name, classes=classes)
 
 
 def tiny_domain(name: str, hub: Hub, *, seed: int = 1, **changes: Any) -> AnchoredDomain:

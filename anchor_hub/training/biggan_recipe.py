@@ -45,6 +45,8 @@ class BigGANOptions:
         share_fakes: the generator's step takes the images of the last discriminator step instead of fresh ones, which
             saves a forward pass (a fifth of the time).
         augment: names of the differentiable augmentations that real and generated images pass before the discriminator.
+        class_deviation: standard deviation of the class embedding's first values; None: orthogonal, as published. Long
+            vectors give the class as much say as the latent from the first step, which short trainings need.
         average_half_life: half-life of the generator's moving average, in images.
         average_rampup: while the run is young the half-life is at most this part of the images seen; None: as given.
     """
@@ -54,6 +56,7 @@ class BigGANOptions:
     discriminator_steps: int = 1
     share_fakes: bool = False
     augment: tuple[str, ...] = ()
+    class_deviation: float | None = None
     average_half_life: float = 10_000.0
     average_rampup: float | None = 0.05
 
@@ -100,6 +103,8 @@ class BigGANRecipe(Recipe):
         self.context = context
         options = self.options
         self.generator = context.place(BigGAN(self.config)).train()
+        if options.class_deviation is not None:
+            nn.init.normal_(self.generator.embedding.weight, std=options.class_deviation)
         self.discriminator = context.place(BigGANDiscriminator(self.discriminator_config)).train()
         self.average = WeightAverage(self.generator)
         self.generator_optimizer = _adam(self.generator, options.learning_rate)

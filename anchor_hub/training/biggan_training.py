@@ -31,6 +31,7 @@ BIGGAN_PRESETS: dict[str, dict[str, Any]] = {
         "discriminator_learning_rate": 8e-4,
         "batch": 16,
         "share_fakes": True,
+        "class_deviation": 1.0,
         "average_half_life": 5_000.0,
     },
     # The paper's 128 px network of "ch" 96, for GPUs; batch and learning rates as in the authors' code.
@@ -44,6 +45,7 @@ BIGGAN_PRESETS: dict[str, dict[str, Any]] = {
         "discriminator_learning_rate": 4e-4,
         "batch": 256,
         "share_fakes": False,
+        "class_deviation": None,
         "average_half_life": 1_774_000.0,  # 0.9999 per step of 256
     },
 }
@@ -97,6 +99,7 @@ def options(training: HubTraining) -> BigGANOptions:
         discriminator_learning_rate=critic_rate,
         discriminator_steps=training.discriminator_steps or 1,
         share_fakes=table["share_fakes"],
+        class_deviation=table["class_deviation"],
         augment=parse_augment(training.augment or "none"),
         average_half_life=table["average_half_life"],
     )
