@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from anchor_hub.errors import DataError
-from anchor_hub.metrics.image import l1, psnr
+from anchor_hub.metrics.image import l1, l2, psnr
 
 
 def test_numbers_worked_out_by_hand() -> None:
@@ -26,3 +26,10 @@ def test_wrong_calls() -> None:
         l1(picture, picture[..., :3])
     with pytest.raises(DataError, match="uint8"):
         psnr(picture.float(), picture.float())
+
+
+def test_squared_error_by_hand() -> None:
+    black = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+    half = black.clone()
+    half[..., :2] = 255
+    assert l2(black, half).tolist() == [0.5] and l2(half, black).tolist() == [0.5]
