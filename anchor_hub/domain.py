@@ -67,6 +67,14 @@ class Domain(ABC):
         :raises MissingPartError: the domain has no decoder.
         """
 
+    def appearance(self, styles: Tensor) -> Tensor:
+        """What the images of this domain do not say of latents ``[B, D]`` or ``[B, L, D]``, such as colours.
+
+        ``w - E(R(f(w)))`` in the layers that the encoder drives, ``[B, L, D]``: added to an image's codes it gives them
+        the appearance of ``w``. Zero in the finer layers, and for domains of which this is not known (the default).
+        """
+        return torch.zeros_like(self.hub.expand(styles))
+
 
 class AnchoredDomain(Domain):
     """A domain learned by latent-space anchoring: ``z = E(x)`` and ``x = R(f(z))`` (equations 1 and 2).
@@ -76,6 +84,9 @@ class AnchoredDomain(Domain):
     :param structure_layers: leading W+ layers the encoder drives; default all.
     :param architecture: what :meth:`save` writes, the tables of :meth:`build`, which fills it in.
     """
+
+    #: Whether :meth:`decode_from` cannot be used, and :meth:`decode` runs the hub itself.
+    decodes_alone = False
 
     def __init__(
         self,
@@ -200,6 +211,14 @@ class AnchoredDomain(Domain):
         mean = self.hub.mean_latent.expand_as(offsets)
         driven = torch.arange(self.hub.num_latents, device=offsets.device)[:, None] < self.structure_layers
         return torch.where(driven, mean + offsets, mean)
+
+    def appearance(self, styles: Tensor) -> Tensor:
+        if self.structure_layers >= self.hub.num_latents or not (self.can_encode and self.can_decode):
+            return super().appearance(styles)
+        latents = self.hub.expand(styles)
+        found = self.encode(self.modality.as_input(self.decode(latents)))
+        driven = torch.arange(self.hub.num_latents, device=found.device)[:, None] < self.structure_layers
+        return torch.where(driven, latents - found, 0.0)
 
     def decode(self, latents: Tensor, *, noise: str | Sequence[Tensor] = "const") -> Tensor:
         image = self.reads_image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,8 @@ class StyleChoice:
     :param vary: every input gets random styles of its own, instead of all inputs the same ones.
     :param seed: of the random styles.
     :param truncation: of the random styles; 1 is none.
-    :param layers: W+ layers the style replaces; None: those that the source's encoder leaves alone.
+    :param layers: W+ layers the style replaces; None: those that the source's encoder leaves alone, and the style's
+        colours in the others.
     :param exemplars: W+ codes ``[n, L, D]`` in place of random ones, see ``jobs.exemplar_styles``.
     :param pictures: previews of the exemplars, for contact sheets.
     """
@@ -54,12 +55,11 @@ class StyleChoice:
         return len(self.exemplars) if self.exemplars is not None else max(1, self.count)
 
     def check(self, source: Domain) -> StyleChoice:
-        """The choice with its layers filled in. :raises UsageError: see ``default_style_layers``."""
+        """The choice itself. :raises UsageError: see ``default_style_layers``."""
         check_truncation(self.truncation)
-        if self.exemplars is None and self.count == 0:
-            return self
-        layers = default_style_layers(source) if self.layers is None else self.layers
-        return replace(self, layers=layers)
+        if self.layers is None and (self.exemplars is not None or self.count):
+            default_style_layers(source)  # there are some
+        return self
 
     def of(self, translator: AnchorTranslator, indices: Sequence[int]) -> list[Tensor | None]:
         """One style for each output: ``[1, L, D]``, or ``[B, L, D]`` where every input has its own."""

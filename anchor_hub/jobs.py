@@ -67,9 +67,9 @@ def prepare(
     exemplars: Tensor | None = None
     pictures: tuple[Tensor, ...] = ()
     if style_from:
-        layers = layers or default_style_layers(between.source)
+        used = layers or default_style_layers(between.source)
         domain = exemplar_domain(between, style_domain)
-        exemplars, pictures = exemplar_styles(domain, style_from, layers)
+        exemplars, pictures = exemplar_styles(domain, style_from, used)
     reading = None if merge_classes is None else merged(between.source, merge_classes)
     choice = StyleChoice(count, vary, seed or 0, truncation, layers, exemplars, pictures)
     return Job(between, choice, reading)

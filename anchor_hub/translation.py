@@ -85,11 +85,18 @@ class AnchorTranslator(Translator):
     def decode(
         self, latents: Tensor, *, style: Tensor | None = None, style_layers: Sequence[int] | None = None
     ) -> Tensor:
-        """W+ latents ``[B, L, D]``, with ``style`` (see :meth:`translate`) in its layers, to raw target output."""
+        """W+ latents ``[B, L, D]``, with ``style`` (see :meth:`translate`) in its layers, to raw target output.
+
+        Unless ``style_layers`` are given, the style's appearance goes into the other layers, too
+        (:meth:`~anchor_hub.domain.Domain.appearance` of the source).
+        """
         with torch.no_grad(), _memory_errors():
             if style is not None:
-                layers = default_style_layers(self.source) if style_layers is None else style_layers
-                latents = self.hub.merge(latents, style.to(latents), layers)
+                style = style.to(latents)
+                if style_layers is None:
+                    style_layers = default_style_layers(self.source)
+                    latents = latents + self.source.appearance(style)
+                latents = self.hub.merge(latents, style, style_layers)
             return self._checked(self.target.decode(latents), len(latents))
 
     def _checked(self, output: Tensor, batch: int) -> Tensor:
@@ -119,7 +126,8 @@ class AnchorTranslator(Translator):
         :param style: ``[D]``, ``[B or 1, D]`` or ``[B or 1, L, D]``; None and no ``seed``: the mean latent's
             appearance.
         :param seed: without a ``style``, takes the random style number 0 of that seed for all images.
-        :param style_layers: W+ layers the style replaces; default: those that the source's encoder leaves alone.
+        :param style_layers: W+ layers the style replaces; default: those that the source's encoder leaves alone, and
+            the style's colours in the others.
         :param truncation: of the random style (1: none); the encoded structure is never truncated.
         :raises UsageError: a style, but the source's encoder drives every layer and no ``style_layers`` are given.
         """
@@ -212,7 +220,8 @@ def translate(
     :param styles: random styles per input; with a ``seed`` at least one; 0 and no seed: the mean latent's appearance.
     :param vary: random styles of its own for every input, instead of the same ones for all.
     :param truncation: of the random styles (1: none).
-    :param style_layers: W+ layers that styles replace; default: those that the source's encoder leaves alone.
+    :param style_layers: W+ layers that styles replace; default: those that the source's encoder leaves alone, and the
+        styles' colours in the others.
     :param style_from: exemplar images whose style to take instead of random ones, encoded by ``style_domain``.
     :param invert: steps of optimisation-based refinement (rgb sources).
     :returns: one result per input and style, input by input; ``.image`` is a picture, ``.save(path)`` writes it.
@@ -227,8 +236,8 @@ def translate(
     exemplars = None
     if style_from is not None:
         paths = [style_from] if isinstance(style_from, (str, Path)) else list(style_from)
-        layers = layers or default_style_layers(between.source)
-        exemplars, _ = jobs.exemplar_styles(jobs.exemplar_domain(between, style_domain), paths, layers)
+        used = layers or default_style_layers(between.source)
+        exemplars, _ = jobs.exemplar_styles(jobs.exemplar_domain(between, style_domain), paths, used)
     choice = inference.StyleChoice(count, vary, seed or 0, truncation, layers, exemplars)
     return inference.translate_samples(between, inputs, choice=choice, batch=batch, invert=invert)
 

@@ -37,9 +37,32 @@ def test_a_style_fills_the_layers_the_source_leaves_alone(pair):
     style = random_styles(pair.hub, 1, seed=3)
     latents = pair.encode(images).clone()
     latents[:, 4:] = style[:, 4:]
-    assert torch.equal(pair.translate(images, style=style), pair.hub.image(latents))
-    assert torch.equal(pair.translate(images, seed=3), pair.hub.image(latents))
+    pictures = pair.translate(images, style=style, style_layers=(4, 5))
+    assert torch.equal(pictures, pair.hub.image(latents))
+    assert torch.equal(pair.translate(images, seed=3, style_layers=(4, 5)), pictures)
     assert not torch.equal(pair.translate(images, seed=4), pair.translate(images, seed=3))
+
+
+def test_a_style_gives_its_appearance_to_the_layers_of_the_source(pair):
+    """What the source's images do not say of the style goes with it; its structure stays behind."""
+    images = network_input(pair)
+    style = random_styles(pair.hub, 1, seed=3)
+    with torch.no_grad():
+        read = pair.source.modality.as_input(pair.source.decode(style))
+        latents = pair.encode(images) + style - pair.source.encode(read)
+        expected = pair.hub.image(latents)
+    assert torch.allclose(pair.translate(images, style=style), expected, atol=1e-4)
+    assert torch.equal(pair.translate(images, style=style), pair.translate(images, seed=3))
+    assert torch.count_nonzero(pair.source.appearance(style)[:, 4:]) == 0
+    assert torch.count_nonzero(pair.target.appearance(style)) == 0, "its encoder says everything of a picture"
+
+
+def test_a_style_leaves_its_own_structure_as_it_is(pair):
+    """Giving an image's map the appearance of the very latent it was read from gives that latent."""
+    style = random_styles(pair.hub, 1, seed=3)
+    with torch.no_grad():
+        read = pair.source.modality.as_input(pair.source.decode(style))
+    assert torch.allclose(pair.translate(read, style=style), pair.hub.image(style), atol=1e-4)
 
 
 def test_style_layers_choose_where_a_style_goes(pair):
@@ -54,7 +77,11 @@ def test_style_layers_choose_where_a_style_goes(pair):
 
 def test_truncation_acts_on_the_style_and_not_on_the_structure(pair):
     images = network_input(pair)
-    assert torch.allclose(pair.translate(images, seed=3, truncation=0.0), pair.translate(images), atol=1e-5)
+    layers = (4, 5)
+    none = pair.translate(images, seed=3, truncation=0.0, style_layers=layers)
+    assert torch.allclose(none, pair.translate(images), atol=1e-5)
+    mean = pair.translate(images, style=pair.hub.mean_latent)
+    assert torch.allclose(pair.translate(images, seed=3, truncation=0.0), mean, atol=1e-5)
 
 
 def test_random_styles_depend_on_their_number_alone(pair):

@@ -25,6 +25,7 @@ class AlignedWeights:
     adversarial: float = 0.3  # R(F(w)) looks like an image of the domain
     edges: float = 0.3  # edges of x and G(E(x)), of R(F(w)) and G(w), lie in the same places
     regions: float = 0.0  # label maps: one region of the map is of one colour in the picture
+    dice: float = 0.0  # label maps: every class is read back as well as every other, however small it is
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class AnchorOptions:
     :param structure_layers: leading W+ layers the encoder drives; the finer ones get the code of a random sample in
         every training step, so that structure lives in the coarse layers and the regressor does not care about colour.
         ``None`` = 60 % of the hub's layers, or all of them for ``published`` and for the hub's own domain.
+    :param appearance: share of the images that get a random sample's appearance in the structure layers, too (0 to 1):
+        the difference between the sample's code and what the encoder finds in the map that the regressor reads from it.
     :param codes: how many of the structure layers get a code of their own (1: one code for all of them).
     :param learning_rate: of Adam (``aligned``, default 1e-3) or Ranger (``published``, default 1e-4).
     :param weights: of :class:`AlignedWeights`, by name; the published objective has its own table.
@@ -49,6 +52,7 @@ class AnchorOptions:
     regressor: Mapping[str, Any] = field(default_factory=lambda: {"name": "compact"})
     resolutions: tuple[int, ...] = ()
     structure_layers: int | None = None
+    appearance: float = 0.75
     codes: int = 1
     learning_rate: float | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -64,6 +68,9 @@ class AnchorOptions:
             count = getattr(self, key)
             if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
                 raise UsageError(f"{key} must be a whole number of at least 1, not {count!r}")
+        share = self.appearance
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+            raise UsageError(f"appearance must be a number from 0 to 1, not {share!r}")
         rate = self.learning_rate
         if rate is not None and not (isinstance(rate, (int, float)) and 0 < rate <= 1):
             raise UsageError(f"learning_rate must lie above 0 and not above 1, not {rate!r}")
@@ -87,7 +94,7 @@ class AnchorOptions:
 
 # By modality: what the terms weigh unless told otherwise; docs/results.md says what they achieve.
 ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
-    "segmentation": AlignedWeights(adversarial=0.5, regions=0.2),
+    "segmentation": AlignedWeights(adversarial=0.5, regions=0.2, dice=0.5),
     "landmarks": AlignedWeights(edges=0.2),
     "gray": AlignedWeights(reconstruction=10.0, edges=0.5),
     "rgb": AlignedWeights(reconstruction=10.0),
@@ -98,8 +105,9 @@ def aligned_weights(modality: str, overrides: Mapping[str, float]) -> AlignedWei
     """The weights for a modality with overrides applied; unknown names raise :class:`UsageError`."""
     base = ALIGNED_WEIGHTS.get(modality, AlignedWeights())
     check_weights(overrides, [f.name for f in fields(AlignedWeights)], "aligned")
-    if overrides.get("regions") and modality != "segmentation":
-        raise UsageError(f"the term 'regions' needs label maps; modality {modality!r} has no classes")
+    for term in ("regions", "dice"):
+        if overrides.get(term) and modality != "segmentation":
+            raise UsageError(f"the term {term!r} needs label maps; modality {modality!r} has no classes")
     return replace(base, **overrides)
 
 

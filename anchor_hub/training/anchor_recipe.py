@@ -26,7 +26,7 @@ from anchor_hub.modality.pictures import from_unit
 from anchor_hub.networks.anchor_discriminators import PatchDiscriminator
 from anchor_hub.networks.regressors import Regressor
 from anchor_hub.networks.stylegan2 import mix_styles
-from anchor_hub.training.anchor_losses import latent_consistency, mahalanobis
+from anchor_hub.training.anchor_losses import latent_consistency, mahalanobis, soft_dice
 from anchor_hub.training.anchor_options import AnchorOptions, aligned_weights
 from anchor_hub.training.gan_losses import d_logistic, g_nonsaturating, r1_penalty
 from anchor_hub.training.published_objective import PublishedObjective, published_weights
@@ -200,15 +200,6 @@ class AnchorRecipe(Recipe):
         resolutions = self.regressor.resolutions  # type: ignore[union-attr]
         terms: dict[str, Tensor] = {}
 
-        # The domain's images: encoded, given a random appearance, read back.
-        codes = self._codes(inputs)[:, :structure]
-        latents = torch.cat([codes, hub.expand(self._random_latents(count))[:, structure:]], dim=1)
-        with self.context.autocast():
-            encoded = hub.synthesize(latents, features=resolutions, image=needs_picture, noise="random")
-            output = self.regressor(encoded.features)  # type: ignore[misc]
-        terms["reconstruction"] = self.modality.reconstruction_loss(output.float(), batch)
-        terms["mahalanobis"] = mahalanobis(codes, self.mean, self.whitening)
-
         # The hub's own latents: the regressor has never seen a true image for them, so it is told what one looks like.
         sampled, latents = self._sampled_latents(count)
         with torch.no_grad(), self.context.autocast():
@@ -216,10 +207,22 @@ class AnchorRecipe(Recipe):
         with self.context.autocast():
             output = self.regressor(drawn.features)  # type: ignore[misc]
         fakes = self.modality.as_input(output.float())
+        found: Tensor | None = None
         if weights.consistency:
-            pure = len(sampled)
-            found = self._codes(fakes[:pure])[:, :structure]
+            found = self._codes(fakes[: len(sampled)])[:, :structure]
             terms["consistency"] = latent_consistency(found, sampled[:, :structure], self.mean, self.whitening)
+
+        # The domain's images: encoded, given the appearance of random samples, read back.
+        codes = self._codes(inputs)[:, :structure]
+        coarse = codes + self._appearance(fakes.detach(), latents, found) if self.options.appearance else codes
+        latents = torch.cat([coarse, hub.expand(self._random_latents(count))[:, structure:]], dim=1)
+        with self.context.autocast():
+            encoded = hub.synthesize(latents, features=resolutions, image=needs_picture, noise="random")
+            output = self.regressor(encoded.features)  # type: ignore[misc]
+        terms["reconstruction"] = self.modality.reconstruction_loss(output.float(), batch)
+        if weights.dice:
+            terms["dice"] = soft_dice(output, inputs)
+        terms["mahalanobis"] = mahalanobis(codes, self.mean, self.whitening)
         if weights.adversarial:
             with self.context.autocast():
                 terms["adversarial"] = g_nonsaturating(self.networks["discriminator"](fakes).float())
@@ -229,6 +232,20 @@ class AnchorRecipe(Recipe):
         if weights.regions and encoded.image is not None and drawn.image is not None:
             terms["regions"] = region_colour_loss(inputs, encoded.image) + region_colour_loss(fakes, drawn.image)
         return terms
+
+    @torch.no_grad()
+    def _appearance(self, fakes: Tensor, latents: Tensor, found: Tensor | None) -> Tensor:
+        """What the domain's images do not say of sampled latents, such as their colours: ``[B, structure layers, D]``.
+
+        The difference between ``latents`` and the codes of the images ``fakes`` that were decoded from them; zero for
+        the share of the batch that keeps the mean appearance. ``found``: the codes of the first images, if known.
+        """
+        known = 0 if found is None else len(found)
+        parts = [] if found is None else [found.detach()]
+        if known < len(fakes):
+            parts.append(self._codes(fakes[known:])[:, : self.domain.structure_layers])
+        given = torch.rand(len(fakes), 1, 1, device=fakes.device) < self.options.appearance
+        return torch.where(given, latents[:, : self.domain.structure_layers] - torch.cat(parts), 0.0)
 
     def _own_domain_terms(self, inputs: Tensor) -> dict[str, Tensor]:
         """Terms for the domain the hub itself generates: inversion of its images and of its samples."""

@@ -29,6 +29,9 @@ def add_domain(
     ),
     layers: str | None = typer.Option(None, help="Feature maps the regressor reads, e.g. 16,32,64."),
     structure_layers: int | None = typer.Option(None, min=1, help="Leading W+ layers the encoder drives."),
+    appearance: float | None = typer.Option(
+        None, min=0, max=1, help="Share of the images that get a random sample's appearance [default: 0.75]."
+    ),
     codes: int | None = typer.Option(None, min=1, help="Structure layers with a code of their own."),
     weight: list[str] = typer.Option([], help="Weight of a loss term, e.g. edges=0.5; repeatable."),
     learning_rate: float | None = typer.Option(None, help="Learning rate [default: 0.001; published: 0.0001]."),
@@ -81,6 +84,7 @@ def add_domain(
             regressor=regressor,
             layers=layers,
             structure_layers=structure_layers,
+            appearance=appearance,
             codes=codes,
             weights=weight,
             learning_rate=learning_rate,

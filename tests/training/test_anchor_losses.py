@@ -78,6 +78,19 @@ def test_cross_entropy_takes_ids_with_or_without_a_channel_axis():
     assert torch.equal(losses.reconstruction_cross_entropy(logits, ids[:, None]), expected)
 
 
+def test_soft_dice_counts_every_class_the_same():
+    ids = torch.zeros(2, 8, 8, dtype=torch.long)
+    ids[:, 0, 0] = 1  # one pixel of a small class; class 2 is absent
+    one_hot = F.one_hot(ids, 3).permute(0, 3, 1, 2).float()
+    assert float(losses.soft_dice(one_hot * 100, one_hot)) == pytest.approx(0, abs=1e-6)
+    everything_large = F.one_hot(torch.zeros_like(ids), 3).permute(0, 3, 1, 2).float() * 100
+    large = 1 - 2 * 126 / (128 + 126)
+    assert float(losses.soft_dice(everything_large, one_hot)) == pytest.approx((large + 1) / 2, abs=1e-5)
+    logits = torch.zeros(2, 3, 8, 8, requires_grad=True)
+    losses.soft_dice(logits, one_hot).backward()
+    assert logits.grad[0, 1, 0, 0] < 0 < logits.grad[0, 1, 4, 4]
+
+
 def _samples(count: int = 20_000) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Correlated codes with uneven variances: samples [N, 8], mean, covariance."""
     torch.manual_seed(0)

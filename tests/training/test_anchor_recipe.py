@@ -78,12 +78,13 @@ def run(recipe: AnchorRecipe, batch: Tensor, steps: int, start: int = 0) -> list
 
 ALIGNED_TERMS = {"reconstruction", "mahalanobis", "consistency", "adversarial", "edges", "discriminator"}
 PUBLISHED_TERMS = {"reconstruction", "latent_norm", "image_adversarial", "image_discriminator"}
-# On a hub of random weights and in a few steps the critic's full weight outvotes the reading back.
-MILD: dict[str, Any] = {"weights": {"adversarial": 0.1}}
+# On a hub of random weights and in a few steps the critic's full weight outvotes the reading back, and the appearance
+# of samples drowns the codes.
+MILD: dict[str, Any] = {"weights": {"adversarial": 0.1}, "appearance": 0}
 CASES: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("aligned", "rgb", {}, ALIGNED_TERMS),
     ("aligned", "gray", {}, ALIGNED_TERMS),
-    ("aligned", "segmentation", MILD, ALIGNED_TERMS | {"regions"}),
+    ("aligned", "segmentation", MILD, ALIGNED_TERMS | {"regions", "dice"}),
     ("aligned", "landmarks", {}, ALIGNED_TERMS),
     ("aligned", "drawn", MILD, ALIGNED_TERMS),
     ("aligned", "rgb", {"regressor": {"name": "hub"}}, {"reconstruction", "mahalanobis", "consistency", "edges"}),
@@ -124,7 +125,7 @@ def test_the_same_seed_gives_the_same_networks_and_leaves_the_callers_random_sta
 
 
 def test_the_encoder_drives_only_the_structure_layers(hub, monkeypatch):
-    recipe = make("gray", hub, structure_layers=3, codes=2)
+    recipe = make("gray", hub, structure_layers=3, codes=2, appearance=0)
     seen: list[Tensor] = []
     synthesize = hub.synthesize
     monkeypatch.setattr(hub, "synthesize", lambda latents, **how: (seen.append(latents), synthesize(latents, **how))[1])
@@ -133,7 +134,7 @@ def test_the_encoder_drives_only_the_structure_layers(hub, monkeypatch):
     batch = samples("gray", hub)
     codes = recipe._codes(recipe.modality.to_network(batch)).detach()
     run(recipe, batch, 1)
-    encoded, sampled = seen
+    sampled, encoded = seen
     torch.testing.assert_close(encoded[:, :3], codes[:, :3])
     # The second half of the sampled latents changes codes at any layer.
     for latents in (encoded, sampled[: (len(sampled) + 1) // 2]):
@@ -145,6 +146,35 @@ def test_the_encoder_drives_only_the_structure_layers(hub, monkeypatch):
     found = domain.encode(recipe.modality.to_network(batch))
     assert torch.equal(found[:, 3:], hub.mean_latent.expand_as(found[:, 3:]))
     assert not torch.equal(found[:, 0], found[:, 1]) and torch.equal(found[:, 1], found[:, 2])
+
+
+@pytest.mark.parametrize("weights", [{}, {"consistency": 0}])
+@pytest.mark.parametrize("share", [1, 0.5])
+def test_codes_get_the_appearance_of_samples(hub, monkeypatch, weights, share):
+    """What the encoder does not find again in a map read from a sample is added to the codes of images."""
+    recipe = make("segmentation", hub, structure_layers=3, appearance=share, weights=weights)
+    given = torch.tensor([True, True, True, False] if share == 0.5 else [True] * 4)
+    monkeypatch.setattr(torch, "rand", lambda *size, **_: (~given).float().reshape(size) * 0.9)
+    seen: list[Tensor] = []
+    synthesize = hub.synthesize
+
+    def watched(latents: Tensor, **how: Any) -> Any:
+        seen.append(latents)
+        return synthesize(latents, **{**how, "noise": "none"})
+
+    monkeypatch.setattr(hub, "synthesize", watched)
+    with torch.no_grad():
+        recipe.encoder.weight.mul_(20)
+        batch = samples("segmentation", hub)
+        inputs = recipe.modality.to_network(batch)
+        recipe._terms(inputs, batch)
+        latents, encoded = seen[0][:, :3], seen[1][:, :3]
+        features = synthesize(seen[0], features=recipe.regressor.resolutions, noise="none").features
+        fakes = recipe.modality.as_input(recipe.regressor(features))
+        codes, found = recipe._codes(inputs)[:, :3], recipe._codes(fakes)[:, :3]
+    torch.testing.assert_close(encoded[given], (codes + latents - found)[given], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(encoded[~given], codes[~given])
+    assert float((encoded - codes)[given].abs().amax((1, 2)).min()) > 0.3
 
 
 def test_structure_layers_and_codes_by_default(hub):
@@ -187,7 +217,7 @@ def test_choices_that_do_not_fit_are_told_before_anything_is_read(hub, kind, opt
 
 
 def test_a_weight_of_zero_leaves_the_term_out(hub):
-    weights = {"consistency": 0, "adversarial": 0, "edges": 0, "regions": 0}
+    weights = {"consistency": 0, "adversarial": 0, "edges": 0, "regions": 0, "dice": 0}
     recipe = make("segmentation", hub, weights=weights)
     assert set(recipe.networks) == {"encoder", "regressor"}
     assert set(run(recipe, samples("segmentation", hub), 1)[0]) == {"reconstruction", "mahalanobis"}
