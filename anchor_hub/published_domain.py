@@ -193,8 +193,8 @@ class PublishedDomain(AnchoredDomain):
             if network is not None:
                 network.load_state_dict(bundle.tensors(part, network.state_dict()), assign=True)
                 for module in network.modules():
-                    if hasattr(module, "reset_constants"):
-                        module.reset_constants()
+                    if callable(remake := getattr(module, "reset_constants", None)):
+                        remake()
         if "statistics" in bundle.parts:
             mean_latent = bundle.tensors("statistics")["mean_latent"]
         return cls(

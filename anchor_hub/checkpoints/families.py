@@ -15,7 +15,6 @@ from typing import Any, Protocol, cast
 from torch import Tensor, nn
 
 from anchor_hub.checkpoints.raw import RawCheckpoint, Record, walk
-from anchor_hub.errors import CheckpointError
 
 #: Modules of the families in the order in which they are asked.
 MODULES = (

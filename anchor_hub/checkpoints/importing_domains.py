@@ -149,7 +149,7 @@ def _same(ours: Tensor, theirs: Tensor) -> bool:
 def _networks(
     parts: published.PublishedParts, hub: Hub
 ) -> tuple[PSPEncoder | None, Regressor | None, Generator | None]:
-    """Encoder, regressor and fine-tuned generator, where the file has them. :raises CheckpointError: they do not fit."""
+    """Encoder, regressor and fine-tuned generator, where the file has them. :raises CheckpointError: no fit."""
     encoder, regressor, tuned = None, None, None
     try:
         if parts.encoder:
@@ -174,7 +174,7 @@ def _networks(
     if encoder is not None and encoder.label_dim:
         raise CheckpointError("its encoder takes class labels, which domains of StyleGAN2 hubs have not")
     if encoder is None and regressor is None and tuned is None:
-        raise CheckpointError("it has neither an encoder nor a regressor: import its generator with `anchor hubs import`")
+        raise CheckpointError("it has neither encoder nor regressor: import its generator with `anchor hubs import`")
     return encoder, regressor, tuned
 
 
@@ -198,7 +198,7 @@ def _mean(mean: Tensor | None, hub: Hub, path: Path) -> Tensor | None:
         return None
     rows = mean.detach().float().reshape(-1, mean.shape[-1]) if mean.ndim in (1, 2) else mean.float()
     if tuple(rows.shape) not in {(1, hub.latent_dim), (hub.num_latents, hub.latent_dim)}:
-        raise CheckpointError(f"{path}: its latent_avg has shape {list(mean.shape)}, which does not fit hub {hub.name!r}")
+        raise CheckpointError(f"{path}: its latent_avg has shape {list(mean.shape)}: it does not fit hub {hub.name!r}")
     if not bool(torch.isfinite(rows).all()):
         raise CheckpointError(f"{path}: its latent_avg has NaN or infinity: the file is damaged")
     return rows.clone()

@@ -49,10 +49,14 @@ class Blob:
 
 @dataclass
 class Record:
-    """An object of a class that is not there: its class's name and its attributes. It has no behaviour."""
+    """An object of a class that is not there: its class's name and its attributes. It has no behaviour.
+
+    ``source`` is the length of the program text that came with it, which nobody looks at.
+    """
 
     class_name: str
     state: dict[str, Any] = field(default_factory=dict)
+    source: int = 0
 
 
 Table = Mapping[str, Global]
@@ -93,6 +97,8 @@ class Machine:
 
     :param table: ``module.name`` to what it stands for.
     :param persistent: builds what a persistent id (a tuple) stands for.
+    :param refused: where given, a global that is in no table becomes an inert :class:`Record`, its error is added to
+        this list, and the rest is read: for looking at files, never for using them.
     """
 
     def __init__(
@@ -101,7 +107,9 @@ class Machine:
         table: Table,
         persistent: Callable[[Any], Any] | None = None,
         start: int = 0,
+        refused: list[CheckpointError] | None = None,
     ) -> None:
+        self.refused = refused
         self.buffer, self.table, self.persistent, self.position = buffer, table, persistent, start
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
@@ -166,7 +174,10 @@ class Machine:
         full = f"{module}.{name}"
         known = self.table.get(full)
         if known is None:
-            raise refusal(full)
+            if self.refused is None:
+                raise refusal(full)
+            self.refused.append(refusal(full))
+            known = Global(full, lambda *arguments: Record(full, {"arguments": arguments}))
         self.stack.append(known)
 
     def call(self, callee: Any, arguments: Any) -> None:
@@ -180,12 +191,17 @@ class Machine:
 
     def set_items(self, pairs: list[Any]) -> None:
         target = self.stack[-1]
+        if isinstance(target, Record) and self.refused is not None:
+            target = target.state
         if not isinstance(target, dict) or len(pairs) % 2:
             raise _damaged("entries of something that is no dict")
         for key, value in zip(pairs[::2], pairs[1::2], strict=True):
             target[hashable(key)] = value
 
     def extend(self, items: list[Any]) -> None:
+        if isinstance(self.stack[-1], Record) and self.refused is not None:
+            self.stack[-1].state.setdefault("items", []).extend(items)
+            return
         if type(self.stack[-1]) is not list:
             raise _damaged("items of something that is no list")
         self.stack[-1].extend(items)
@@ -194,6 +210,8 @@ class Machine:
         state, target = self.stack.pop(), self.stack[-1]
         if isinstance(target, Record):
             attributes = state[0] if isinstance(state, tuple) and state else state
+            if self.refused is not None and not isinstance(attributes, dict):
+                attributes = {"state": state}
             if not isinstance(attributes, dict):
                 raise _damaged(f"a {target.class_name} without attributes")
             target.state.update(attributes)

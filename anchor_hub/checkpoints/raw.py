@@ -64,9 +64,11 @@ class RawCheckpoint:
         return CheckpointError(f"{self.path}: {message}")
 
 
-def load_raw(path: Path | str) -> RawCheckpoint:
+def load_raw(path: Path | str, *, refused: list[CheckpointError] | None = None) -> RawCheckpoint:
     """Read a checkpoint file, or a folder with ``config.json`` and weights; no code of it runs.
 
+    :param refused: where given, what a file holds beside plain data becomes an inert :class:`Record`, and the error
+        that would have been raised is added to this list: for looking at files, never for using them.
     :raises CheckpointError: missing, damaged, of another kind (said which), or holding more than plain data
         (named what). The message begins with the path.
     """
@@ -81,7 +83,7 @@ def load_raw(path: Path | str) -> RawCheckpoint:
     if not stat.S_ISREG(mode):
         raise CheckpointError(f"{weights}: is not a regular file")
     try:
-        kind, content, size = _read(weights)
+        kind, content, size = _read(weights, refused)
         check_tree(content)
     except OSError as error:
         if isinstance(error, AnchorError):
@@ -127,7 +129,7 @@ def _config(path: Path) -> dict[str, Any]:
     return found
 
 
-def _read(path: Path) -> tuple[Kind, Any, int]:
+def _read(path: Path, refused: list[CheckpointError] | None) -> tuple[Kind, Any, int]:
     from anchor_hub.checkpoints import torch_files
     from anchor_hub.checkpoints.storages import LEGACY_MAGIC
 
@@ -139,12 +141,12 @@ def _read(path: Path) -> tuple[Kind, Any, int]:
         # A private mapping: pages are read when they are used and never written back.
         view = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY))
         if head[:4] == b"PK\x03\x04":
-            return "torch", torch_files.read_zip(view, stream), size
+            return "torch", torch_files.read_zip(view, stream, refused), size
         if _is_safetensors(head, size):
             return "safetensors", _safetensors(view, path), size
         if head[:1] == b"\x80" and LEGACY_MAGIC.to_bytes(10, "little") in head[:20]:
-            return "torch-legacy", torch_files.read_legacy(view), size
-        return "pickle", torch_files.read_pickle(view), size
+            return "torch-legacy", torch_files.read_legacy(view, refused), size
+        return "pickle", torch_files.read_pickle(view, refused), size
 
 
 def _is_safetensors(head: bytes, size: int) -> bool:

@@ -43,9 +43,13 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
     """
     record, key = _network(raw.content, "G_ema", "G")
     if record is None:
-        raise CheckpointError("it holds a discriminator only; import the file with G_ema, and give this as --discriminator")
+        raise CheckpointError(
+            "it holds a discriminator only; import the file with G_ema, and give this as --discriminator"
+        )
     generator, mean_latent = generator_from_ada(record)
     notes = [] if key in ("G_ema", "") else ["The file has no averaged generator G_ema; G was taken."]
+    if isinstance(record, Record) and record.source:
+        notes.append("The Python source text that the file carries was not run.")
     source = raw if discriminator is None else discriminator
     critic, _ = _network(source.content, "D")
     if critic is None and discriminator is not None:

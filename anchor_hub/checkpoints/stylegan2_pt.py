@@ -25,6 +25,8 @@ NAME = "stylegan2"
 LAYOUT = "a .pt of rosinality's with g_ema (and g, d, latent_avg), or its state dict with style.1.weight"
 #: Where a generator may be, the one to use first.
 GENERATORS = ("g_ema", "g")
+GENERATOR_NAMES = ("style.1.weight", "input.input")
+DISCRIMINATOR_NAMES = ("final_linear.1.weight", "convs.0.0.weight")
 
 
 def matches(raw: RawCheckpoint) -> bool:
@@ -36,7 +38,7 @@ def _state(content: Any, key: str) -> dict[str, Tensor] | None:
     """The state dict under ``key``, or ``content`` itself, where it is in rosinality's names."""
     for candidate in (content.get(key) if isinstance(content, Mapping) else None, content):
         state = state_dict(candidate)
-        names = ("style.1.weight", "input.input") if key in GENERATORS else ("final_linear.1.weight", "convs.0.0.weight")
+        names = GENERATOR_NAMES if key in GENERATORS else DISCRIMINATOR_NAMES
         if state is not None and all(name in state for name in names):
             return state
     return None
@@ -50,7 +52,9 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
     notes = []
     key = next((key for key in GENERATORS if _state(raw.content, key)), None)
     if key is None:
-        raise CheckpointError("it holds a discriminator only; import the file with g_ema, and give this as --discriminator")
+        raise CheckpointError(
+            "it holds a discriminator only; import the file with g_ema, and give this as --discriminator"
+        )
     if key == "g" and "g" in raw.content:
         notes.append("The file has no averaged generator g_ema; g was taken.")
     state = _state(raw.content, key)

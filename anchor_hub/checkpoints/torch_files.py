@@ -1,5 +1,4 @@
-"""Files of ``torch.save``, zip and legacy, read in place: no code runs, nothing unpacks, storages are views of the file.
-"""
+"""Files of ``torch.save`` (zip and legacy) and NVIDIA's pickles, read in place: no code runs, nothing unpacks."""
 
 from __future__ import annotations
 
@@ -26,10 +25,12 @@ from anchor_hub.checkpoints.storages import (
 from anchor_hub.errors import CheckpointError
 
 MAX_MEMBERS = 200_000
+#: See :func:`anchor_hub.checkpoints.raw.load_raw`.
+Refused = list[CheckpointError] | None
 _LOCAL_HEADER = 30
 
 
-def read_zip(buffer: memoryview, stream: io.BufferedIOBase) -> Any:
+def read_zip(buffer: memoryview, stream: io.BufferedIOBase, refused: Refused = None) -> Any:
     """The content of a zip that ``torch.save`` wrote.
 
     :raises CheckpointError: damage, compressed members, a TorchScript program, another zip.
@@ -62,7 +63,7 @@ def read_zip(buffer: memoryview, stream: io.BufferedIOBase) -> Any:
 
     pickle = _stored(buffer, members[f"{root}/data.pkl"])
     table = {**PLAIN, **STORAGE_TYPES, **Tensors().table()}
-    return Machine(pickle, table, lambda identity: storage_of(identity, storage)).run()
+    return Machine(pickle, table, lambda identity: storage_of(identity, storage), refused=refused).run()
 
 
 def _members(stream: io.BufferedIOBase, size: int) -> tuple[dict[str, zipfile.ZipInfo], str]:
@@ -114,7 +115,7 @@ def _stored(buffer: memoryview, info: zipfile.ZipInfo) -> memoryview:
     return data
 
 
-def read_legacy(buffer: memoryview) -> Any:
+def read_legacy(buffer: memoryview, refused: Refused = None) -> Any:
     """The content of a stream that ``torch.save`` wrote before torch 1.6 (or with its old serialization).
 
     :raises CheckpointError: damage, truncation, objects with code.
@@ -130,7 +131,7 @@ def read_legacy(buffer: memoryview) -> Any:
         return storages[key] if key in storages else torch.empty(count, dtype=dtype, device="meta")
 
     start = legacy_head(buffer)
-    machine = Machine(buffer, table, lambda identity: storage_of(identity, collect), start)
+    machine = Machine(buffer, table, lambda identity: storage_of(identity, collect), start, refused)
     machine.run()
     keys_machine = Machine(buffer, {}, None, machine.position)
     keys, position = keys_machine.run(), keys_machine.position
@@ -139,10 +140,10 @@ def read_legacy(buffer: memoryview) -> Any:
     for key in map(str, keys):
         storages[key], position = legacy_numbers(buffer, position, *announced[key])
     table = {**PLAIN, **STORAGE_TYPES, **Tensors().table()}
-    return Machine(buffer, table, lambda identity: storage_of(identity, collect), start).run()
+    return Machine(buffer, table, lambda identity: storage_of(identity, collect), start, refused).run()
 
 
-def read_pickle(buffer: memoryview) -> Any:
+def read_pickle(buffer: memoryview, refused: Refused = None) -> Any:
     """The content of a plain pickle in the layout of NVIDIA's networks.
 
     Each of its objects names a class and brings that class's source text; the text is dropped unread, the
@@ -156,7 +157,8 @@ def read_pickle(buffer: memoryview) -> Any:
         fits = isinstance(meta, dict) and meta.get("type") == "class" and isinstance(meta.get("state"), dict)
         if not fits or not isinstance(meta.get("class_name"), str):
             raise CheckpointError("it has an NVIDIA network object without class name or state: it is damaged")
-        return Record(meta["class_name"], meta["state"])
+        source = meta.get("module_src")
+        return Record(meta["class_name"], meta["state"], len(source) if isinstance(source, str) else 0)
 
     def load_storage(data: Any) -> Tensor:
         if not isinstance(data, (Blob, bytes)):
@@ -173,7 +175,7 @@ def read_pickle(buffer: memoryview) -> Any:
         **tensors.table(),
         **{name: Global(name, build) for name, build in nvidia.items()},
     }
-    machine = Machine(buffer, table)
+    machine = Machine(buffer, table, refused=refused)
     content = machine.run()
     if machine.position != len(buffer):
         raise CheckpointError("it goes on after its end: it is damaged or another kind of file")

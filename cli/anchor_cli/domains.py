@@ -18,6 +18,7 @@ app = typer.Typer(
             "install": Entry(
                 "anchor_cli.domain_bundles:install", "Install a domain from an archive or a folder."
             ),
+            "import": Entry("anchor_cli.domains_import:import_", "Make a released encoder and regressor a domain."),
             "remove": Entry("anchor_cli.domain_bundles:remove", "Remove a domain from the home."),
         }
     ),

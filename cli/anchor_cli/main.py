@@ -25,6 +25,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "domains": Entry("anchor_cli.domains:app", "List, show, verify, export, install and remove domains."),
     "hubs": Entry("anchor_cli.hubs:app", "List, show, verify, export, install, remove and train hubs."),
+    "checkpoints": Entry("anchor_cli.checkpoints:app", "Look into checkpoint files; nothing in them is run."),
     "data": Entry("anchor_cli.data:app", "Render and check data sets."),
     "benchmark": Entry(
         "anchor_cli.benchmark:app", "Measure translations of rendered faces against the truth; train its judges."

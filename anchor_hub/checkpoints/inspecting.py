@@ -1,0 +1,167 @@
+"""What is in a checkpoint file, whatever it is: for `anchor checkpoints inspect`. Nothing in it is run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from anchor_hub.checkpoints.families import describe, families
+from anchor_hub.checkpoints.latent_space_anchoring import is_published
+from anchor_hub.checkpoints.raw import RawCheckpoint, Record, load_raw, walk
+from anchor_hub.checkpoints.stylegan2_ada import module_state
+from anchor_hub.errors import CheckpointError
+
+CONTAINERS = {
+    "torch": "a file of torch.save (zip)",
+    "torch-legacy": "a file of torch.save (before torch 1.6)",
+    "pickle": "a pickle of NVIDIA's kind",
+    "safetensors": "a .safetensors file",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor, a value, or (``count`` > 0) a group of so many of them; ``numbers`` is what its tensors hold."""
+
+    name: str
+    kind: str
+    shape: str
+    value: str
+    count: int = 0
+    numbers: int = 0
+
+
+@dataclass
+class Inspection:
+    """What was found.
+
+    Attributes:
+        path, bytes, sha256: of the file with the weights.
+        container: how it is stored.
+        family: name of the supported family it belongs to, or "".
+        summary: what importing it would give, in a line.
+        entries: every tensor and value.
+        config: the ``config.json`` beside it.
+        notes: what importing would tell.
+        problems: why it cannot be imported, one sentence each; empty where it can.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+    container: str
+    family: str = ""
+    summary: str = ""
+    entries: list[Entry] = field(default_factory=list)
+    config: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def groups(self) -> list[Entry]:
+        """The entries by the first parts of their names: few rows for many layers."""
+        for depth in (3, 2, 1):
+            rows = self._grouped(depth)
+            if len(rows) <= 24 or depth == 1:
+                return rows
+        return []
+
+    def _grouped(self, depth: int) -> list[Entry]:
+        found: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            found.setdefault(".".join(entry.name.split(".")[:depth]), []).append(entry)
+        rows = []
+        for name, entries in found.items():
+            if len(entries) == 1:
+                only = entries[0]
+                rows.append(Entry(only.name, only.kind, only.shape, only.value, 1, only.numbers))
+                continue
+            numbers = sum(entry.numbers for entry in entries)
+            tensors = [entry for entry in entries if entry.numbers or entry.shape.startswith("[")]
+            kinds = ", ".join(sorted({entry.kind for entry in tensors})) or "values"
+            holds = f"{len(tensors)} tensors" if tensors else f"{len(entries)} values"
+            if tensors and len(entries) > len(tensors):
+                holds += f", {len(entries) - len(tensors)} values"
+            rows.append(Entry(name, kinds, f"{numbers:,} numbers" if tensors else "", holds, len(entries), numbers))
+        return rows
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+
+def inspect_checkpoint(path: Path | str) -> Inspection:
+    """What a checkpoint holds, also where it cannot be imported: then ``problems`` says why.
+
+    :raises CheckpointError: there is nothing to show: missing, empty, damaged, or no checkpoint at all (said which).
+    """
+    refused: list[CheckpointError] = []
+    raw = load_raw(path, refused=refused)
+    found = Inspection(str(raw.path), raw.size, raw.sha256, CONTAINERS[raw.kind], config=raw.config)
+    found.entries = [_entry(name, value) for name, value in _flat(raw.content)]
+    if refused:
+        found.problems = list(dict.fromkeys(f"{raw.path}: {error}" for error in refused))
+        return found
+    try:
+        _family(raw, found)
+    except CheckpointError as error:
+        text = str(error)
+        found.problems.append(text if text.startswith(str(raw.path)) else f"{raw.path}: {text}")
+    return found
+
+
+def _flat(content: Any) -> Iterator[tuple[str, Any]]:
+    """Every tensor and value by name; NVIDIA's network objects without torch's bookkeeping."""
+    for key, value in content.items() if isinstance(content, Mapping) else [("", content)]:
+        if not isinstance(value, Record) or "_modules" not in value.state:
+            yield from walk(value, str(key))
+            continue
+        try:
+            state = module_state(value)
+        except CheckpointError:
+            yield from walk(value, str(key))
+            continue
+        yield str(key), value
+        yield from walk(value.state.get("_init_kwargs", {}), f"{key}.(arguments)")
+        for name, tensor in state.items():
+            yield f"{key}.{name}", tensor
+
+
+def _family(raw: RawCheckpoint, found: Inspection) -> None:
+    """Fill in family and summary. :raises CheckpointError: it cannot be imported."""
+    for family in families():
+        if not family.matches(raw):
+            continue
+        found.family = family.NAME
+        imported = family.read(raw, None)
+        found.notes = imported.notes
+        config: Any = imported.generator.config
+        numbers = sum(value.numel() for value in imported.generator.parameters())
+        classes = f", {len(imported.classes)} classes" if imported.classes else ""
+        kept = ", a discriminator" if imported.discriminator is not None else ""
+        mean = ", a mean latent" if imported.mean_latent is not None else ""
+        found.summary = f"a generator of {config.size} px{classes}, {numbers / 1e6:.1f} million parameters{kept}{mean}"
+        if is_published(raw.content):
+            found.summary += "; a domain (`anchor domains import`)"
+        return
+    if is_published(raw.content):
+        found.family = "latent-space-anchoring"
+        return
+    known = ", ".join(family.NAME for family in families())
+    raise CheckpointError(f"is of no supported family: {describe(raw.content)}; supported: {known}")
+
+
+def _entry(name: str, value: Any) -> Entry:
+    if isinstance(value, Tensor):
+        shape, count = list(value.shape), math.prod(value.shape)
+        few = f"{value.item():.6g}" if count == 1 else ""
+        return Entry(name, str(value.dtype).removeprefix("torch."), str(shape), few, 0, count)
+    if isinstance(value, Record):
+        source = f", with {value.source:,} characters of program text, not run" if value.source else ""
+        return Entry(name or "(all)", "object", "", f"of class {ascii(value.class_name)[1:-1][:80]}{source}")
+    text = ascii(value) if isinstance(value, str) else str(value)
+    return Entry(name, type(value).__name__, "", text if len(text) <= 80 else f"{text[:77]}...")

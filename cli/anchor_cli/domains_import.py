@@ -1,0 +1,47 @@
+"""`anchor domains import`: a released encoder and regressor become a domain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def import_(
+    file: Path = typer.Argument(..., help="A release of latent-space anchoring (.pt)."),
+    name: str = typer.Option(..., "--name", help="Name of the new domain."),
+    hub: str = typer.Option(..., "--hub", help="The hub that its frozen generator is: a name or a bundle's folder."),
+    modality: str | None = typer.Option(
+        None, help="rgb, gray, segmentation or landmarks [default: by its channels: 3 rgb, 1 gray, else segmentation]."
+    ),
+    palette: str | None = typer.Option(None, help="Palette of label maps [default: celebamask-hq for 19 classes]."),
+    license: str | None = typer.Option(None, help="Licence of the weights [default: asked for, else unknown]."),
+    data_license: str | None = typer.Option(None, help="Licence of the images they were trained on."),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="The bundle's folder [default: domains/NAME in the home]."
+    ),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the domain of that name."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Make a released encoder and regressor a domain of an installed hub; no code in the file is run."""
+    from anchor_cli.hubs_import import ask_license, report
+    from anchor_hub.checkpoints.importing_domains import import_domain
+    from anchor_hub.errors import UsageError
+
+    if palette and modality not in (None, "segmentation"):
+        raise UsageError(f"--palette is for label maps; --modality is {modality}")
+    table: dict[str, Any] | None = {"name": modality} if modality else None
+    if palette:
+        table = {"name": "segmentation", "palette": palette}
+    result = import_domain(
+        file,
+        name,
+        hub,
+        modality=table,
+        license=license if license is not None else ask_license(as_json),
+        data_license=data_license,
+        output=output,
+        overwrite=overwrite,
+    )
+    report("domain", result, as_json)
