@@ -34,10 +34,11 @@ def noise(path: Path, seed: int, size: int = 16) -> Path:
 
 
 def stats_lines(count: int = 30) -> str:
-    return "".join(
-        json.dumps({"step": n, "images": n * 16, "images_per_second": 40.0, "losses": {"edges": 2 / n, "r1": 0.1}}) + "\n"
-        for n in range(1, count + 1)
-    )
+    lines = []
+    for step in range(1, count + 1):
+        losses = {"edges": 2 / step, "r1": 0.1}
+        lines.append(json.dumps({"step": step, "images": step * 16, "images_per_second": 40.0, "losses": losses}))
+    return "\n".join(lines) + "\n"
 
 
 def report_folder(folder: Path, *, count: int = 12, name: str = "{:06d}", size: int = 16, **changes: Any) -> Path:

@@ -25,7 +25,8 @@ def test_ticks_are_round(low: float, high: float, wanted: list[float]) -> None:
 def test_ticks_lie_inside(low: float, span: float) -> None:
     high = low + span
     found = ticks(low, high)
-    assert len(found) <= 9 and all(low - 1e-6 * span - abs(low) * 1e-9 <= x <= high + 1e-6 * span + abs(high) * 1e-9 for x in found)
+    slack = 1e-6 * span + 1e-9 * abs(high)
+    assert len(found) <= 9 and all(low - slack - 1e-9 * abs(low) <= x <= high + slack for x in found)
 
 
 @pytest.mark.parametrize(

@@ -138,16 +138,25 @@ def test_only_the_first_samples_are_in_the_grid(tmp_path: Path) -> None:
 
 
 def test_text_from_files_never_acts(tmp_path: Path) -> None:
+    metric = Metric(
+        name="psnr",
+        value=None,
+        higher_is_better=True,
+        label=HOSTILE,
+        unit=HOSTILE,
+        note=HOSTILE,
+        resize=HOSTILE,
+        settings={HOSTILE: 1},
+        counts={HOSTILE: 1},
+        details={HOSTILE: {HOSTILE: {HOSTILE: 1}}},
+    )
     report = report_folder(
         tmp_path,
-        name=f"{HOSTILE.replace('{', '').replace('}', '')}{{}}",
+        name=HOSTILE.replace("{", "").replace("}", "") + "{}",
         title=HOSTILE,
-        settings={HOSTILE: {HOSTILE: HOSTILE}, "bidi": "\u202eabc\0", "surrogate": "a\udcffb".encode("utf-8", "replace").decode()},
-        pairs=[pair(source=HOSTILE, settings={"note": [HOSTILE]}, metrics=[
-            Metric(name="psnr", value=None, higher_is_better=True, label=HOSTILE, unit=HOSTILE, note=HOSTILE,
-                   resize=HOSTILE, settings={HOSTILE: 1}, counts={HOSTILE: 1}, details={HOSTILE: {HOSTILE: {HOSTILE: 1}}})
-        ])],
-    )  # fmt: skip
+        settings={HOSTILE: {HOSTILE: HOSTILE}, "bidi": "\u202eabc\0"},
+        pairs=[pair(source=HOSTILE, settings={"note": [HOSTILE]}, metrics=[metric])],
+    )
     (report / "stats-seg.jsonl").write_text(json.dumps({"images": 1, "losses": {HOSTILE: 1.0}}) + "\n")
     page = page_of(report, stats={HOSTILE: report / "stats-seg.jsonl"})
     assert len(page.all("script")) == 1

@@ -43,7 +43,7 @@ def modality_of(domain: str) -> Modality | None:
         if "/" in domain or "\\" in domain:
             table = open_bundle(domain, "domain").manifest.modality
         else:
-            table = registry().domains[domain].spec.modality
+            table = dict(registry().domains[domain].spec.modality)
         return build_modality(table or {})
     except (AnchorError, OSError):
         return None

@@ -1,0 +1,197 @@
+"""The study's page and its few requests. Import it inside functions only: it needs the extra `[web]`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from pydantic import BaseModel, Field
+
+from anchor_hub.errors import DataError, UsageError
+from anchor_hub.study.plan import Study, Task, open_study, picture
+from anchor_hub.study.votes import LONGEST_CODE, Participant, Votes
+
+PAGE = Path(__file__).parent / "page"
+COOKIE = "anchor_study"
+STATIC = {"/": "index.html", "/study.css": "study.css", "/study.js": "study.js"}
+LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # A picture's address is the same for every participant, its content is not.
+    "Cache-Control": "no-store",
+}
+
+
+class Enter(BaseModel):
+    """Somebody begins, or comes back."""
+
+    code: str = Field(default="", max_length=4 * LONGEST_CODE)
+
+
+class Vote(BaseModel):
+    """An answer to the task of that number; no position: it could not be shown."""
+
+    task: int = Field(ge=0)
+    position: int | None = Field(default=None, ge=0)
+    seconds: float | None = Field(default=None, ge=0)
+
+
+class Session:
+    """What one participant has done and is to do next."""
+
+    def __init__(self, folder: Path, study: Study, votes: Votes, participant: Participant) -> None:
+        self.folder, self.study, self.votes, self.participant = folder, study, votes, participant
+        self.tasks = study.tasks(participant.code)
+
+    def state(self) -> dict[str, Any]:
+        """What the page shows. Nothing in it tells which run a picture is of."""
+        answered = self.votes.answered(self.participant)
+        done = sum((task.set_name, task.question.name) in answered for task in self.tasks)
+        missing = 0
+        following: int | None = None
+        for number, task in enumerate(self.tasks):
+            if (task.set_name, task.question.name) in answered:
+                continue
+            if not self.complete(task):
+                missing += 1
+            elif following is None:
+                following = number
+        state: dict[str, Any] = {"code": self.participant.code, "done": done, "total": len(self.tasks) - missing}
+        if following is None:
+            return {**state, "task": None}
+        task = self.tasks[following]
+        address = f"/pictures/{following}"
+        return {
+            **state,
+            "task": {
+                "number": following,
+                "question": task.question.text,
+                "input": f"{address}/input" if self.study.inputs else None,
+                "choices": [f"{address}/{position}" for position in range(len(task.order))],
+            },
+        }
+
+    def complete(self, task: Task) -> bool:
+        """Whether all pictures of a task are there."""
+        runs = [*task.order, *([None] if self.study.inputs else [])]
+        return all(picture(self.folder, task.place, run).is_file() for run in runs)
+
+
+def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
+    """The web application of a study's folder. ``host``: a name or address it is reached by, beside the local ones.
+
+    :raises DataError: no study there, or its votes cannot be used.
+    """
+    folder = Path(folder)
+    study = open_study(folder)
+    votes = Votes(folder, study)
+    app = FastAPI(title="Anchor Hub study", docs_url=None, redoc_url=None, openapi_url=None)
+    everywhere = host in ("0.0.0.0", "::")
+
+    @app.middleware("http")
+    async def guard(request: Request, call_next: Any) -> Response:
+        """Requests of other sites' pages are refused, even where their name leads to this machine."""
+        name = _host_name(f"//{request.headers.get('host', '')}")
+        origin = request.headers.get("origin")
+        if not everywhere and name not in (*LOCAL_NAMES, host):
+            response: Response = JSONResponse({"error": "this study is not served under that name"}, 400)
+        elif origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+            response = JSONResponse({"error": "requests of other sites are refused"}, 403)
+        else:
+            response = await call_next(request)
+        response.headers.update(HEADERS)
+        return response
+
+    @app.exception_handler(DataError)
+    async def damaged(request: Request, error: DataError) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, 500)
+
+    def session(request: Request) -> Session | None:
+        participant = votes.participant(request.cookies.get(COOKIE))
+        return Session(folder, study, votes, participant) if participant else None
+
+    def answer(found: Session | None) -> JSONResponse:
+        asked = study.sets_per_participant * len(study.questions)
+        about = {"title": study.title, "questions": asked, "runs": len(study.runs)}
+        return JSONResponse({**about, **(found.state() if found else {"code": None})})
+
+    for address, name in STATIC.items():
+        app.add_api_route(address, _file(PAGE / name), methods=["GET"])
+
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(status_code=204)
+
+    @app.get("/api/state")
+    def state(request: Request) -> JSONResponse:
+        return answer(session(request))
+
+    @app.post("/api/enter")
+    def enter(body: Enter) -> JSONResponse:
+        try:
+            participant = votes.enter(body.code)
+        except UsageError as error:
+            return JSONResponse({"error": str(error)}, 422)
+        response = answer(Session(folder, study, votes, participant))
+        response.set_cookie(COOKIE, participant.token, max_age=31_536_000, httponly=True, samesite="strict")
+        return response
+
+    @app.post("/api/leave")
+    def leave() -> JSONResponse:
+        response = answer(None)
+        response.delete_cookie(COOKIE)
+        return response
+
+    @app.post("/api/vote")
+    def vote(request: Request, body: Vote) -> JSONResponse:
+        found = session(request)
+        if found is None:
+            return JSONResponse({"error": "nobody has begun in this browser"}, 401)
+        if body.task >= len(found.tasks) or (body.position or 0) >= len(study.runs):
+            return JSONResponse({"error": "there is no such task or picture"}, 422)
+        # A second answer to the same task changes nothing: the state that follows is the answer to both.
+        seconds = body.seconds if body.seconds is not None and math.isfinite(body.seconds) else None
+        votes.record(found.participant, found.tasks[body.task], body.position, seconds)
+        return answer(found)
+
+    @app.get("/pictures/{task}/{which}")
+    def show(request: Request, task: int, which: str) -> Response:
+        found = session(request)
+        runs = len(study.runs)
+        if found is None or not 0 <= task < len(found.tasks):
+            return JSONResponse({"error": "there is no such picture"}, 404)
+        if which == "input":
+            run = None
+        elif which.isascii() and which.isdigit() and int(which[:9]) < runs:
+            run = found.tasks[task].order[int(which)]
+        else:
+            return JSONResponse({"error": "there is no such picture"}, 404)
+        try:
+            data = picture(folder, found.tasks[task].place, run).read_bytes()
+        except OSError:
+            return JSONResponse({"error": "the picture is missing"}, 404)
+        # Bytes alone: a file's name, date or tag would tell the run.
+        return Response(data, media_type="image/png")
+
+    return app
+
+
+def _host_name(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
+
+
+def _file(path: Path) -> Any:
+    def send() -> FileResponse:
+        return FileResponse(path)
+
+    return send

@@ -1,0 +1,117 @@
+"""`anchor study new | serve | results`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def new(
+    runs: list[str] = typer.Option(
+        ..., "--runs", help="Folders of results, with commas, each may be named: ours=a/,theirs=b/."
+    ),
+    questions: str = typer.Option(
+        "quality", "--questions", help="With commas: quality, structure, realism, content, preference."
+    ),
+    question: list[str] = typer.Option([], help="A question of your own, NAME=WORDS; repeatable."),
+    inputs: Path | None = typer.Option(None, help="Folder of the inputs [default: those that report folders name]."),
+    source: str | None = typer.Option(None, "--from", help="Domain of the inputs; draws label maps and points."),
+    target: str | None = typer.Option(None, "--to", help="Domain of the results; draws label maps and points."),
+    pool: int = typer.Option(300, min=1, help="Sets in the study, drawn from those that all runs have."),
+    sets: int = typer.Option(15, min=1, help="Sets that one participant sees."),
+    seed: int = typer.Option(0, help="Fixes the pool, the sets of each participant and every order."),
+    title: str | None = typer.Option(None, help="Title of the page; no run's name, the study is blind."),
+    output: Path = typer.Option(Path("study"), "--output", "-o", help="The study's folder."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace a study that exists, with its votes."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+) -> None:
+    """Make a study: results of the same inputs, matched by name, in a folder that `anchor study serve` shows."""
+    from anchor_cli.output import note, step_progress
+    from anchor_hub.study.making import new_study, parse_runs
+    from anchor_hub.study.plan import parse_questions
+
+    folders = parse_runs(runs)
+    asked = parse_questions("" if question and questions == "quality" else questions, question)
+    with step_progress("sets", quiet=quiet) as progress:
+        made = new_study(
+            folders,
+            output,
+            questions=asked,
+            inputs=inputs,
+            source=source,
+            target=target,
+            pool=pool,
+            sets=sets,
+            seed=seed,
+            title=title,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    for remark in made.notes:
+        note(f"note: {remark}")
+    study = made.study
+    typer.echo(
+        f"{len(study.sets)} sets of {len(study.runs)} runs in {made.folder}; a participant sees "
+        f"{study.sets_per_participant} sets and answers {study.sets_per_participant * len(study.questions)} questions"
+    )
+    note(f"`anchor study serve {made.folder}` shows it")
+
+
+def serve(
+    folder: Path = typer.Argument(..., help="The study's folder."),
+    host: str = typer.Option("127.0.0.1", help="Address to listen at; 0.0.0.0 lets other machines in."),
+    port: int = typer.Option(8737, min=0, max=65535, help="Port; 0 takes any free one."),
+) -> None:
+    """Serve a study's page until Ctrl-C. Needs the extra `[web]`. Every vote is on the disk at once."""
+    from anchor_cli.output import note
+    from anchor_hub.study.results import results as count
+    from anchor_hub.study.serving import serve_study
+
+    def announce(address: str) -> None:
+        # For programs that start the server: one line, at once.
+        print(address, flush=True)
+        note("open this address in a browser; Ctrl-C ends the server, votes are kept")
+        if host not in ("127.0.0.1", "localhost", "::1"):
+            note("note: whoever reaches this address can take part")
+
+    try:
+        serve_study(folder, host=host, port=port, announce=announce)
+    except KeyboardInterrupt:
+        pass  # the ordinary end of a server
+    votes = sum(question["votes"] for question in count(folder)["questions"])
+    note(f"stopped with {votes} vote{'s' if votes != 1 else ''}; `anchor study results {folder}` counts them")
+
+
+def results(
+    folder: Path = typer.Argument(..., help="The study's folder."),
+    confidence: float = typer.Option(0.95, help="Of the intervals, between 0 and 1."),
+    csv: Path | None = typer.Option(None, "--csv", help="Also write every vote to this file."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Print each run's share of the votes with Wilson's confidence interval."""
+    from anchor_cli.output import note, print_json, print_table
+    from anchor_hub.files import write_file
+    from anchor_hub.study.results import results as count
+    from anchor_hub.study.results import votes_csv
+
+    found = count(folder, confidence)
+    if csv is not None:
+        write_file(csv, votes_csv(folder).encode("utf-8"))
+    if as_json:
+        print_json(found)
+        return
+    rows = []
+    for question in found["questions"]:
+        for run in question["runs"]:
+            share = "-" if run["share"] is None else f"{100 * run['share']:.1f} %"
+            interval = "-" if run["share"] is None else f"{100 * run['low']:.1f} to {100 * run['high']:.1f} %"
+            rows.append((question["name"], run["run"], run["votes"], share, interval))
+    print_table(("QUESTION", "RUN", "VOTES", "SHARE", f"{100 * confidence:g} % INTERVAL"), rows)
+    people = found["participants"]
+    note(
+        f"{people} participant{'s' if people != 1 else ''}, {found['finished']} finished; "
+        f"by chance each run gets {100 * found['chance']:.1f} %"
+    )
+    if found["passed_over"]:
+        note(f"note: {found['passed_over']} questions were passed over, a picture could not be shown")
