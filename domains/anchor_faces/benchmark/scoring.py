@@ -24,6 +24,9 @@ from anchor_hub.metrics.image import l1, psnr
 from anchor_hub.metrics.landmarks import LandmarkErrors, interocular_distance, point_distances
 from anchor_hub.metrics.segmentation import ConfusionMatrix
 
+#: A factor that even on true pictures agrees less than this with the truth is shown, but counts in no mean.
+READABLE = 0.4
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -221,24 +224,25 @@ def _landmark_metrics(
 def _factor_metric(
     found: dict[str, Any], floors: dict[str, Any], chance: dict[str, Any], kept: Sequence[str], shared: dict[str, Any]
 ) -> Metric:
-    """The mean agreement over the kept factors; every factor in its details."""
+    """The mean agreement over the kept factors that the judge itself can read; every factor in its details."""
     rows: dict[str, Any] = {}
     for name, row in found.items():
         floor = floors[name]
         best, got = floor["agreement"], row["agreement"]
         survives = None if not best or best <= 0 or got is None else min(max(got / best, 0.0), 1.0)
         rows[name] = {
-            **row, "kept": row["group"] in kept, "floor": floor["score"], "floor_agreement": best,
+            **row, "kept": row["group"] in kept, "readable": best is not None and best >= READABLE,
+            "floor": floor["score"], "floor_agreement": best,
             "chance": chance[name]["score"], "chance_agreement": chance[name]["agreement"], "survives": survives,
         }  # fmt: skip
-    wanted = [name for name, row in rows.items() if row["kept"]]
+    wanted = [name for name, row in rows.items() if row["kept"] and row["readable"]]
     return Metric(
         name="factor_agreement", label="factor agreement", higher_is_better=True,
         value=_mean(rows[name]["agreement"] for name in wanted),
         floor=_mean(rows[name]["floor_agreement"] for name in wanted),
         chance=_mean(rows[name]["chance_agreement"] for name in wanted),
-        settings={"kept": list(kept)}, details={"factors": rows},
-        note="" if wanted else "nothing has to be kept", **shared,
+        settings={"kept": list(kept), "readable_from": READABLE}, details={"factors": rows},
+        note="" if wanted else "no factor that must be kept can be read", **shared,
     )  # fmt: skip
 
 
