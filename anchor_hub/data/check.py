@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from anchor_hub.data.image_folder import ImageFolder, SkippedFile, parallel_map
-from anchor_hub.data.reading import IMAGE_EXTENSIONS
+from anchor_hub.data.reading import IMAGE_EXTENSIONS, MAX_FILE_BYTES
+from anchor_hub.data.sources import ComposedFile, VirtualFile
 from anchor_hub.errors import ImageError, UsageError
 from anchor_hub.inputs import shown
 from anchor_hub.modality import Modality, build_modality
@@ -26,9 +28,12 @@ FEW_FILES = 100
 class FolderReport:
     """What :func:`check_folder` found.
 
-    ``bad``: files that cannot be read. ``sizes``: number of files by "WIDTHxHEIGHT" as stored, most frequent first.
-    ``duplicates``: (file, the file before that has the same content). ``classes``: each class's share of all
-    pixels, for label maps. ``warnings``: sentences about what is allowed, but seldom meant.
+    ``layout``: the data set's layout, or "files". ``splits``, ``class_counts``: number of files by split, by class.
+    ``ignored``: files of the data set that nothing reads. ``bad``: files that cannot be read. ``sizes``, ``modes``:
+    number of files by "WIDTHxHEIGHT" and by kind of pixel (Pillow's name), as stored, most frequent first.
+    ``duplicates``: (file, the file before that has the same content); ``between_splits``: those in two splits.
+    ``classes``: each class's share of all pixels, for label maps. ``warnings``: sentences about what is allowed, but
+    seldom meant.
     """
 
     files: int
@@ -38,6 +43,12 @@ class FolderReport:
     sizes: dict[str, int] = field(default_factory=dict)
     duplicates: list[tuple[Path, Path]] = field(default_factory=list)
     classes: dict[str, float] | None = None
+    layout: str = "files"
+    splits: dict[str, int] = field(default_factory=dict)
+    class_counts: dict[str, int] = field(default_factory=dict)
+    modes: dict[str, int] = field(default_factory=dict)
+    between_splits: list[tuple[Path, Path]] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -56,6 +67,12 @@ class FolderReport:
             "sizes": self.sizes,
             "duplicates": [[str(path), str(first)] for path, first in self.duplicates],
             "classes": self.classes,
+            "layout": self.layout,
+            "splits": self.splits,
+            "class_counts": self.class_counts,
+            "modes": self.modes,
+            "between_splits": [[str(path), str(first)] for path, first in self.between_splits],
+            "ignored": self.ignored,
             "warnings": self.warnings,
         }
 
@@ -66,6 +83,7 @@ class _Seen:
 
     digest: bytes
     extent: tuple[int, int] | None
+    mode: str | None
     is_flat: bool
     is_gray: bool
     outside: bool
@@ -111,22 +129,24 @@ def check_folder(
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> FolderReport:
-    """Read every file as training would, at ``size`` pixels, and say what is in the folder.
+    """Read every file of every split as training would, at ``size`` pixels, and say what is in the folder.
 
     :param progress: called with (files read, files).
     :raises DataError: there are no files at all. :raises UsageError: a wrong filter.
     """
-    folder = ImageFolder(source, modality, size, where=where, limit=limit, errors="skip")
+    folder = ImageFolder(source, modality, size, where=where, limit=limit, errors="skip", every_split=True)
     report = FolderReport(len(folder), modality.name, size)
+    _describe_layout(report, folder)
 
     def look(path: Path) -> _Seen | SkippedFile:
         try:
-            return _look(modality.read(path, size), path, modality)
+            return _look(path, modality, size)
         except ImageError as error:
             return SkippedFile(path, str(error))
 
     sizes: Counter[str] = Counter()
-    first_of: dict[bytes, Path] = {}
+    modes: Counter[str] = Counter()
+    first_of: dict[bytes, tuple[Path, str | None]] = {}
     counts: Tensor | None = None
     flat: list[Path] = []
     gray: list[Path] = []
@@ -134,13 +154,17 @@ def check_folder(
     stretched: list[Path] = []
     small: list[Path] = []
     paths = list(folder.paths)
-    for done, (path, seen) in enumerate(zip(paths, parallel_map(look, paths, workers), strict=True), start=1):
+    looked = zip(paths, folder.splits, parallel_map(look, paths, workers), strict=True)
+    for done, (path, split, seen) in enumerate(looked, start=1):
         if isinstance(seen, SkippedFile):
             report.bad.append(seen)
         else:
             if seen.digest in first_of:
-                report.duplicates.append((path, first_of[seen.digest]))
-            first_of.setdefault(seen.digest, path)
+                first, other_split = first_of[seen.digest]
+                report.duplicates.append((path, first))
+                report.between_splits.extend([(path, first)] if split != other_split else [])
+            first_of.setdefault(seen.digest, (path, split))
+            modes.update([seen.mode] if seen.mode is not None else [])
             if seen.extent is not None:
                 width, height = seen.extent
                 sizes[f"{width}x{height}"] += 1
@@ -153,7 +177,7 @@ def check_folder(
                 counts = seen.counts if counts is None else counts + seen.counts
         if progress is not None:
             progress(done, len(paths))
-    report.sizes = dict(sizes.most_common())
+    report.sizes, report.modes = dict(sizes.most_common()), dict(modes.most_common())
     fits = "cropped to their middle" if modality.fit == "crop" else "stretched to a square"
     for found, what in (
         (stretched, f"not square: they are {fits}"),
@@ -162,6 +186,7 @@ def check_folder(
         (gray if len(gray) < report.readable else [], "gray among colour pictures"),
         (outside, "with points outside the image"),
         ([path for path, _ in report.duplicates], "like another one, pixel for pixel"),
+        ([path for path, _ in report.between_splits], "in one split, and in another one as well"),
     ):
         if found:
             report.warnings.append(f"{len(found):,} of {report.readable:,} files are {what}, e.g. {shown(found[0])}")
@@ -175,20 +200,42 @@ def check_folder(
     return report
 
 
-def _look(sample: Tensor, path: Path, modality: Modality) -> _Seen:
+def _describe_layout(report: FolderReport, folder: ImageFolder) -> None:
+    if folder.found is None:
+        return
+    report.layout = folder.found.layout
+    report.splits = dict(Counter(split for split in folder.splits if split is not None))
+    numbers = Counter(folder.labels)
+    report.class_counts = {name: numbers[index] for index, name in enumerate(folder.class_names)}
+    report.warnings.extend(folder.found.notes)
+    report.ignored = folder.found.unused
+    if report.ignored and not folder.found.notes:
+        kinds = Counter(Path(name).suffix.lower() or "without suffix" for name in report.ignored)
+        said = ", ".join(f"{count:,} {suffix}" for suffix, count in kinds.most_common(5))
+        report.warnings.append(f"{len(report.ignored):,} files are not read as {report.modality}: {said}")
+
+
+def _look(path: Path, modality: Modality, size: int) -> _Seen:
+    source: Any = path
+    if isinstance(path, VirtualFile):  # read once, for its content and for its size
+        data = path.read(MAX_FILE_BYTES)
+        source = ComposedFile(PurePath(str(path)), lambda: data)
+    sample = modality.read(source, size)
     is_points = sample.dtype.is_floating_point
     counts = None
     if modality.name == "segmentation":
         counts = torch.bincount(sample.flatten().long(), minlength=modality.input_channels)
     is_gray = sample.shape[0] == 3 and bool((sample[0] == sample[1]).all() and (sample[1] == sample[2]).all())
-    extent = None
+    extent = mode = None
     if path.suffix.lower() in IMAGE_EXTENSIONS:
-        with Image.open(path) as image:  # its size alone; that it is sound was found out by reading it
-            extent = image.size
+        stream = io.BytesIO(source.read(MAX_FILE_BYTES)) if isinstance(source, VirtualFile) else path
+        with Image.open(stream) as image:  # its head alone; that it is sound was found out by reading it
+            extent, mode = image.size, image.mode
     side = modality.size or 0
     return _Seen(
         hashlib.blake2b(sample.numpy().tobytes(), digest_size=16).digest(),
         extent,
+        mode,
         not is_points and bool((sample == sample[:, :1, :1]).all()),
         not is_points and is_gray,
         is_points and bool(((sample < 0) | (sample > side)).any()),

@@ -50,6 +50,7 @@ class ImageFolder(Sequence[Tensor]):
     :param limit: at most so many files, the first ones (after the filter).
     :param errors: ``raise`` on the first file that cannot be read, or ``skip`` such files and collect them in
         :attr:`skipped`.
+    :param every_split: take the validation and test splits, too.
     :raises DataError: no files. :raises UsageError: a wrong filter or limit.
     """
 
@@ -62,6 +63,7 @@ class ImageFolder(Sequence[Tensor]):
         where: str | None = None,
         limit: int | None = None,
         errors: Literal["raise", "skip"] = "raise",
+        every_split: bool = False,
     ) -> None:
         if limit is not None and limit < 1:
             raise UsageError(f"--limit {limit}: must be at least 1")
@@ -76,7 +78,7 @@ class ImageFolder(Sequence[Tensor]):
         if root is not None and is_data_set(root):
             _refuse_several_domains(root)
             self.found = found = find_data_set(root, modality.name, tuple(modality.extensions))
-            samples = training_samples(found, where)
+            samples = found.samples if every_split else training_samples(found, where)
             if where is not None:
                 samples = select_samples(found, samples, where)
         else:
@@ -88,6 +90,8 @@ class ImageFolder(Sequence[Tensor]):
         #: Names of the classes (2 before 10), where the data set has classes; else empty.
         self.class_names: tuple[str, ...] = Found("", samples).class_names if classed else ()
         samples = samples[:limit]
+        #: For each file its split, where the data set has splits.
+        self.splits: list[str | None] = [sample.split for sample in samples]
         #: The files, in order; those skipped so far are not among them.
         self.paths: list[Path] = [cast(Path, sample.source) for sample in samples]
         #: For each of :attr:`paths` its class, an index of :attr:`class_names`; empty where there are no classes.
@@ -143,6 +147,7 @@ class ImageFolder(Sequence[Tensor]):
             raise DataError(f"none of {total} files could be read{first}")
         self.paths = [self.paths[place] for place in kept]
         self.labels = [self.labels[place] for place in kept] if self.labels else []
+        self.splits = [self.splits[place] for place in kept]
         return store[: len(kept)] if in_memory else self
 
     def _try(self, path: Path) -> tuple[Path, Tensor | ImageError]:

@@ -10,7 +10,7 @@ SHOWN = 20
 
 
 def check(
-    data: list[str] = typer.Argument(..., help="Folder, glob or files."),
+    data: list[str] = typer.Argument(..., help="Folder or zip archive in a known layout, glob or files."),
     domain: str | None = typer.Option(None, help="Read as this registered domain's files."),
     modality: str = typer.Option("rgb", help="How to read them otherwise: rgb, gray, segmentation, landmarks."),
     classes: int | None = typer.Option(None, min=2, help="Number of classes of label maps."),
@@ -23,7 +23,8 @@ def check(
     as_json: bool = typer.Option(False, "--json", help="Print JSON, with every bad file."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
 ) -> None:
-    """Read every file as training would; name those that cannot be read (exit 1) and what looks unintended."""
+    """Say which layout a data set has and what is in it; read every file of every split as training would, and name
+    those that cannot be read (exit 1) and what looks unintended."""
     from anchor_cli.output import print_json, printable, step_progress
     from anchor_hub.data.check import check_folder, folder_modality
 
@@ -41,10 +42,17 @@ def check(
             print(f"note: {printable(warning)}")
         for name, share in (report.classes or {}).items():
             print(f"class {printable(name)}: {share:.2%} of all pixels")
+        for title, counts in (("split", report.splits), ("class", report.class_counts)):
+            for name, count in list(counts.items())[:SHOWN]:
+                print(f"{title} {printable(name)}: {count:,} file{'' if count == 1 else 's'}")
+            if len(counts) > SHOWN:
+                print(f"{title}: {len(counts) - SHOWN:,} more (--json lists all)")
         sizes = ", ".join(f"{count:,} of {extent}" for extent, count in list(report.sizes.items())[:3])
         more = f" and {len(report.sizes) - 3:,} other sizes" if len(report.sizes) > 3 else ""
         files = "1 file" if report.files == 1 else f"{report.files:,} files"
         found_sizes = f"; {sizes}{more}" if sizes else ""
-        print(f"{files}, {report.readable:,} readable as {report.modality}, {len(report.bad):,} bad{found_sizes}")
+        modes = ", ".join(f"{mode} {count:,}" for mode, count in report.modes.items())
+        good = f"{report.readable:,} readable as {report.modality}, {len(report.bad):,} bad"
+        print(f"{printable(report.layout)}: {files}, {good}{found_sizes}{f'; modes {modes}' if modes else ''}")
     if report.bad:
         raise typer.Exit(1)

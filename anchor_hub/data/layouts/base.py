@@ -109,6 +109,18 @@ def readable(tree: Tree, request: Request) -> list[str]:
     return list(tree.with_suffix(request.extensions))
 
 
+def unread(tree: Tree, names: Sequence[str]) -> list[str]:
+    """The files that are none of ``names``, nor a table or a text that goes with a data set."""
+    read = set(names)
+    return [name for name in tree.files if name not in read and not _goes_with(name)]
+
+
+def _goes_with(name: str) -> bool:
+    last = name.rsplit("/", 1)[-1].lower()
+    words = ("readme", "license", "licence", "copying", "citation", "attribution", "manifest.", "factors.", "dataset.")
+    return last.startswith(words) or last in ("thumbs.db", "desktop.ini", "metadata.csv", "metadata.jsonl")
+
+
 def nothing_readable(tree: Tree, request: Request) -> DataError:
     """The error for a tree without a single file of the modality."""
     return DataError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anchor_hub.data.layouts.base import SPLITS, Found, Request, Sample, readable, stem
+from anchor_hub.data.layouts.base import SPLITS, Found, Request, Sample, readable, stem, unread
 from anchor_hub.data.trees import Tree
 
 NAME = "class folders"
@@ -15,7 +15,7 @@ def find(tree: Tree, request: Request) -> Found | None:
     if not names:
         return None
     samples = split_samples(tree, names) or class_samples(tree, names)
-    return None if samples is None else Found(NAME, samples, folder=tree.root)
+    return None if samples is None else Found(NAME, samples, folder=tree.root, unused=unread(tree, names))
 
 
 def split_samples(tree: Tree, names: list[str]) -> list[Sample] | None:

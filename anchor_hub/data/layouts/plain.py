@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anchor_hub.data.layouts.base import Found, Request, Sample, nothing_readable, readable, stem
+from anchor_hub.data.layouts.base import Found, Request, Sample, nothing_readable, readable, stem, unread
 from anchor_hub.data.trees import Tree
 
 NAME = "folder"
@@ -14,4 +14,5 @@ def find(tree: Tree, request: Request) -> Found:
     names = readable(tree, request)
     if not names:
         raise nothing_readable(tree, request)
-    return Found(NAME, [Sample(tree.source(name), stem(name)) for name in names])
+    unused = unread(tree, names)
+    return Found(NAME, [Sample(tree.source(name), stem(name)) for name in names], folder=tree.root, unused=unused)

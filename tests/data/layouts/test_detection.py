@@ -83,7 +83,8 @@ def test_manifest(tmp_path: Path) -> None:
     for number in range(4):
         trees.save_picture(tmp_path / "photos" / f"{number}.png", number)
         trees.save_mask(tmp_path / "other" / f"m{number}.png", slice(0, number))
-    rows = [f"photos/{n}.png,{'cat' if n % 2 else 'dog'},{'val' if n == 3 else 'train'},other/m{n}.png,{n}" for n in range(4)]
+    kinds, splits = ("dog", "cat"), ("train", "train", "train", "val")
+    rows = [f"photos/{n}.png,{kinds[n % 2]},{splits[n]},other/m{n}.png,{n}" for n in range(4)]
     (tmp_path / "manifest.csv").write_text("\n".join(["file_name,class,split,mask,smile", *rows[:1], *rows[2:]]) + "\n")
     images = read(tmp_path)
     assert layout(images) == "manifest" and [path.name for path in images.paths] == ["0.png", "2.png"]
