@@ -67,7 +67,8 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
     generator = filled(build, config, converted, "generator")
     notes = []
     if "ema" not in raw.path.name.lower():
-        notes.append(f"Its name, {ascii(raw.path.name)[1:-1][:60]}, does not say that this is the averaged generator (G_ema).")
+        name = ascii(raw.path.name)[1:-1][:60]
+        notes.append(f"Its name, {name}, does not say that this is the averaged generator (G_ema).")
     critic = None if discriminator is None else read_discriminator(discriminator, config)
     return ImportedHub(NAME, generator, critic, None, notes, class_names(config.classes))
 
@@ -328,10 +329,8 @@ def discriminator_names(config: DiscriminatorConfig) -> dict[str, str]:
     if isinstance(config, BigGANDeepDiscriminatorConfig):
         _add(names, "stem", "input_conv", _SPECTRAL)
         inputs = config.stem or 0
-        stage, place = -1, 0
-        for index, (down, outputs) in enumerate(blocks):
-            # A stage begins where the resolution is halved, and (32 px) after as many blocks as the first one has.
-            depth = _stage_depth(blocks)
+        depth = _stage_depth(blocks)
+        for index, (_, outputs) in enumerate(blocks):
             stage, place = divmod(index, depth)
             for number in range(1, 5):
                 _add(names, f"blocks.{index}.conv{number}", f"blocks.{stage}.{place}.conv{number}", _SPECTRAL)
@@ -369,7 +368,8 @@ def _converted(state: Mapping[str, Tensor], names: Mapping[str, str], what: str)
     rest = {name for name in state if not name.endswith(".sv0")}
     result: State = {}
     for ours, theirs in names.items():
-        value = _statistics(state, theirs, rest) if theirs.rpartition(".")[2].startswith("stored_") else state.get(theirs)
+        standing = theirs.endswith((".stored_mean", ".stored_var"))
+        value = _statistics(state, theirs, rest) if standing else state.get(theirs)
         if value is None:
             raise CheckpointError(f"lacks the entry {theirs!r} of a BigGAN {what}")
         rest.discard(theirs)

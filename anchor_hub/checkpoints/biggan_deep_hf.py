@@ -47,7 +47,9 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
         discriminator given all the same.
     """
     if discriminator is not None:
-        raise CheckpointError("BigGAN-deep in this layout was published without a discriminator; leave --discriminator out")
+        raise CheckpointError(
+            "BigGAN-deep in this layout was published without a discriminator; leave --discriminator out"
+        )
     state = state_dict(raw.content)
     assert state is not None
     try:
@@ -59,9 +61,7 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"its entries are not those of a BigGAN-deep generator: {error}") from error
-    notes = [
-        f"Statistics of truncation {TRUNCATION:g} are used, and samples are truncated to it, unless told otherwise."
-    ]
+    notes = [f"Its batch norms' statistics are those of truncation {TRUNCATION:g}; samples are truncated to it."]
     generator = filled(BigGANDeep, config, converted, "generator")
     return ImportedHub(NAME, generator, notes=notes, classes=class_names(config.classes))
 
@@ -106,7 +106,8 @@ def config_from(state: Mapping[str, Tensor], table: Mapping[str, Any] | None = N
 def _layers(state: Mapping[str, Tensor]) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
     """Positions of attention among the blocks, and each block's input and output channels."""
     numbers = {int(m[1]) for name in state if (m := re.match(r"generator\.layers\.(\d{1,4})\.", name))}
-    attention, blocks = [], []
+    attention: list[int] = []
+    blocks: list[tuple[int, int]] = []
     for number in range(len(numbers)):
         prefix = f"generator.layers.{number}"
         if f"{prefix}.gamma" in state:
@@ -128,7 +129,8 @@ def _ups(
     fits = fits and all(isinstance(item, list) and len(item) == 3 for item in layers or ())
     if not fits:
         raise CheckpointError(
-            "config.json beside it needs 'channel_width' and 'layers': [[doubles, input multiple, output multiple], ...]"
+            "config.json beside it needs 'channel_width' and "
+            "'layers': [[doubles, input multiple, output multiple], ...]"
         )
     assert isinstance(layers, list) and isinstance(width, int)
     described = [(width * int(inputs), width * int(outputs)) for _, inputs, outputs in layers]
@@ -169,7 +171,11 @@ def _compare(table: Mapping[str, Any], config: BigGANDeepConfig) -> None:
         "num_classes": config.classes,
         "n_stats": config.num_statistics,
     }
-    wrong = [f"{key} {table[key]!r:.40} for {value}" for key, value in read_off.items() if table.get(key, value) != value]
+    wrong = [
+        f"{key} {table[key]!r:.40} for {value}"
+        for key, value in read_off.items()
+        if table.get(key, value) != value
+    ]
     if wrong:
         raise CheckpointError(f"config.json does not describe these weights: it says {', '.join(wrong)}")
 

@@ -96,7 +96,7 @@ def import_hub(
     if found.mean_latent is not None:
         hub.mean_latent = found.mean_latent.to(hub.mean_latent)
         facts["mean_latent"] = "as published"
-    else:
+    elif hub.latent_name != "z":
         facts.update(mean_latent="computed", seed=seed)
         notes.append(f"The file has no mean latent: it was computed from 10,000 samples, seed {seed}.")
     if critic is not None:

@@ -53,7 +53,7 @@ class BigGANDeepConfig(ClassConditionalConfig):
         blocks: (doubles the resolution, input channels, output channels) of each block; None stands for the
             published ones: two blocks per resolution, the second of which goes on to the next.
         attention: positions of self-attention: position i is before block i, the number of blocks after the last.
-            None stands for the published one, at the end of 64 px (of half the size for smaller images).
+            None stands for the published one, right where 64 px (for small images half the size) are reached.
         num_statistics: rows of the batch norms' tables of statistics by truncation; 0 for one set of statistics.
         bottom: resolution of the linear layer's output.
         image_channels: channels of the image.
@@ -88,7 +88,7 @@ class BigGANDeepConfig(ClassConditionalConfig):
         object.__setattr__(self, "blocks", blocks)
         if self.attention is None:
             end = min(64, self.size // 2)
-            attention = tuple(i for i, (up, _, _) in enumerate(blocks) if up and self._before(blocks, i) == end)
+            attention = tuple(i for i in range(len(blocks)) if self._before(blocks, i) == end)[:1]
         else:
             attention = tuple(sorted(int(position) for position in self.attention))
         if any(not 0 <= position <= len(blocks) for position in attention):
