@@ -203,14 +203,20 @@ class AnchoredDomain(Domain):
             raise MissingPartError(
                 f"domain {self.name!r} has no encoder: it can be a target (--to), not a source (--from)"
             )
-        classes = getattr(self.encoder, "label_dim", 0)
-        conditions = (F.one_hot(self.hub.labels(len(images)), classes).to(images),) if classes else ()
-        offsets = self.encoder(images, *conditions).to(self.hub.mean_latent.dtype)
-        if not self.hub.layers_share_code:  # one code for all chunks of z
-            offsets = offsets.reshape(len(images), self.hub.num_latents, self.hub.latent_dim)
+        offsets = self.offsets(images).to(self.hub.mean_latent.dtype)
         mean = self.hub.mean_latent.expand_as(offsets)
         driven = torch.arange(self.hub.num_latents, device=offsets.device)[:, None] < self.structure_layers
         return torch.where(driven, mean + offsets, mean)
+
+    def offsets(self, images: Tensor) -> Tensor:
+        """What the encoder says of network input: offsets ``[B, L, D]`` from the mean latent, of all layers."""
+        assert self.encoder is not None
+        classes = getattr(self.encoder, "label_dim", 0)
+        conditions = (F.one_hot(self.hub.labels(len(images)), classes).to(images),) if classes else ()
+        offsets = self.encoder(images, *conditions)
+        if not self.hub.layers_share_code:  # one code for all chunks of z
+            offsets = offsets.reshape(len(images), self.hub.num_latents, self.hub.latent_dim)
+        return offsets
 
     def appearance(self, styles: Tensor) -> Tensor:
         if self.structure_layers >= self.hub.num_latents or not (self.can_encode and self.can_decode):

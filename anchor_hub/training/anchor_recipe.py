@@ -40,6 +40,7 @@ R1_EVERY = 8
 R1_GAMMA = 0.1
 LEARNING_RATE = 1e-3  # of the aligned objective
 WARM_UP_STEPS = 100
+APPEARANCE_UNTIL = 0.5  # share of the images over which samples' appearance comes in: codes need a meaning first
 DECAY_FROM = 0.6  # share of the images after which the learning rate falls linearly to 2 %
 
 
@@ -98,6 +99,7 @@ class AnchorRecipe(Recipe):
 
     def __init__(self, domain: AnchoredDomain, options: AnchorOptions, total_images: int | None = None) -> None:
         self.domain, self.options, self.total_images = domain, options, total_images
+        self._progress = 1.0  # share of the images seen, where the run's length is known
         self.hub, self.modality = domain.hub, domain.modality
         self.weights = aligned_weights(self.modality.name, options.weights if options.objective == "aligned" else {})
         if options.objective == "published":
@@ -160,8 +162,8 @@ class AnchorRecipe(Recipe):
         """A short warm-up (codes leave the mean latent slowly), and a linear end where the run's length is known."""
         factor = min(1.0, (index + 1) / WARM_UP_STEPS)
         if self.total_images:
-            progress = index * self.context.batch / self.total_images
-            factor *= min(1.0, max(0.02, (1 - progress) / (1 - DECAY_FROM)))
+            self._progress = index * self.context.batch / self.total_images
+            factor *= min(1.0, max(0.02, (1 - self._progress) / (1 - DECAY_FROM)))
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
@@ -189,7 +191,7 @@ class AnchorRecipe(Recipe):
     def _codes(self, inputs: Tensor) -> Tensor:
         """The encoder's final codes ``[B, L, D]``: offsets plus the hub's mean latent, float32."""
         with self.context.autocast():
-            offsets = self.encoder(inputs)
+            offsets = self.domain.offsets(inputs)
         return offsets.float() + self.mean
 
     def _terms(self, inputs: Tensor, batch: Tensor) -> dict[str, Tensor]:
@@ -244,7 +246,8 @@ class AnchorRecipe(Recipe):
         parts = [] if found is None else [found.detach()]
         if known < len(fakes):
             parts.append(self._codes(fakes[known:])[:, : self.domain.structure_layers])
-        given = torch.rand(len(fakes), 1, 1, device=fakes.device) < self.options.appearance
+        share = self.options.appearance * min(1.0, self._progress / APPEARANCE_UNTIL)
+        given = torch.rand(len(fakes), 1, 1, device=fakes.device) < share
         return torch.where(given, latents[:, : self.domain.structure_layers] - torch.cat(parts), 0.0)
 
     def _own_domain_terms(self, inputs: Tensor) -> dict[str, Tensor]:
