@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anchor_hub.bundle import open_bundle
+from anchor_hub.classes import read_classes
 from anchor_hub.errors import AnchorError, UsageError, did_you_mean
 from anchor_hub.home import home
 from anchor_hub.registry import registry
@@ -130,11 +132,22 @@ def _merged_options(registered: Mapping[str, Any], given: Mapping[str, Any]) -> 
 
 
 def default_hub() -> str:
-    """The hub new domains are anchored to: the only one on this machine, or else the first first-party one."""
+    """The hub new domains are anchored to: the only one on this machine, or else the first first-party one.
+
+    Hubs without classes come first: those with classes need one to be said.
+    """
     hubs = {name: found for name, found in registry().hubs.items() if found.bundle is not None}
     if not hubs:
         raise UsageError("no hub is installed; train one (anchor hubs train) or install a bundle (anchor hubs install)")
-    return next((name for name, found in hubs.items() if found.source == "first-party"), next(iter(hubs)))
+
+    def order(name: str) -> tuple[bool, bool]:
+        try:
+            classes = bool(read_classes(open_bundle(hubs[name].bundle)))
+        except AnchorError:  # a damaged bundle is told when somebody uses it
+            classes = False
+        return hubs[name].source != "first-party", classes
+
+    return min(hubs, key=order)
 
 
 def prepare_data(plan: DomainPlan, size: int, progress: Callable[[int, int], None] | None = None) -> Path | str:

@@ -34,8 +34,25 @@ DOMAINS: tuple[tuple[str, dict[str, Any], dict[str, Any], str], ...] = (
 )
 
 
+# The class-conditional hub: its bundle and its domains' lie in a folder of their own.
+CREATURE_HUB = "creatures-64"
+CREATURE_BUNDLES = HERE / "bundles" / CREATURE_HUB
+CREATURES = (
+    "ginger", "silver", "tuxedo", "siamese", "calico", "black-cat", "white-cat", "blonde", "redhead", "afro", "bearded",
+    "elder", "toon-pink", "toon-blue", "toon-ponytail", "toon-beard",
+)  # fmt: skip
+# Of one class of each family also the label maps are a domain.
+MASKED = ("ginger", "blonde", "toon-pink")
+CREATURE_TRAINING: dict[str, Any] = {
+    "count": 1000, "images": 12_000, "batch": 16, "encoder": {"name": "compact", "width": 16},
+}  # fmt: skip
+
+
 @hookimpl
 def anchor_register_hubs(register: Callable[[HubSpec], None]) -> None:
+    register(
+        HubSpec(CREATURE_HUB, bundle=str(CREATURE_BUNDLES / "hub"), summary="BigGAN on 16 classes of creatures, 64 px")
+    )
     register(HubSpec(HUB, bundle=str(HERE / "bundles" / "hub"), summary="StyleGAN2 on rendered faces, 64 px"))
 
 
@@ -53,6 +70,24 @@ def anchor_register_domains(register: Callable[[DomainSpec], None]) -> None:
                 training=training,
                 samples=str(HERE / "samples" / name),
                 summary=summary,
+            )
+        )
+
+
+@hookimpl(specname="anchor_register_domains")
+def register_creatures(register: Callable[[DomainSpec], None]) -> None:
+    kinds = [(name, name, "image", RGB, {"regressor": {"name": "hub"}}, "pictures") for name in CREATURES]
+    kinds += [(f"{name}-mask", name, "seg", LABELS, {}, "label maps") for name in MASKED]
+    for name, creature, folder, modality, options, what in kinds:
+        register(
+            DomainSpec(
+                name,
+                hub=CREATURE_HUB,
+                modality=modality,
+                bundle=str(CREATURE_BUNDLES / name),
+                dataset=f"rendered-creatures:{folder}/{creature}",
+                training={**CREATURE_TRAINING, **options, "class": creature},
+                summary=f"{what} of the rendered creature {creature}",
             )
         )
 
