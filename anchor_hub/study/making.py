@@ -33,10 +33,12 @@ class Made:
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The results of a run by name, and its inputs where it knows them."""
+    """The results of a run by name; its inputs and the domains of both, where it knows them."""
 
     outputs: Mapping[str, Path]
     inputs: Mapping[str, Path]
+    source: str | None = None
+    target: str | None = None
 
 
 def parse_runs(given: Sequence[str]) -> dict[str, Path]:
@@ -110,6 +112,8 @@ def new_study(
     if needing and not given:
         raise UsageError(f"the question {needing[0]!r} compares with the input: give --inputs FOLDER")
     order = shuffled(names, seed, "pool")
+    targets = {name: target or run.target for name, run in found.items()}
+    drawn = {name: modality_of(domain) if domain else None for name, domain in targets.items()}
     kept: list[str] = []
     with new_folder(output, overwrite=overwrite) as folder:
         for name in order:
@@ -118,7 +122,7 @@ def new_study(
             files: list[tuple[int | None, Path, Modality | None]] = []
             if given:
                 files.append((None, given[_key(name, given)], drawn_source))
-            files += [(number, run.outputs[name], drawn_target) for number, run in enumerate(found.values())]
+            files += [(number, run.outputs[name], drawn[key]) for number, (key, run) in enumerate(found.items())]
             try:
                 _copy(folder, len(kept), files)
             except (AnchorError, OSError) as error:
@@ -167,7 +171,7 @@ def run_files(folder: Path, source: str | None, target: str | None, extensions: 
             inputs[key] = Path(sample.input)
     if not outputs:
         raise DataError(f"{shown(folder)}: its samples have no pictures; evaluate again")
-    return RunFiles(outputs, inputs)
+    return RunFiles(outputs, inputs, wanted[0].source, wanted[0].target)
 
 
 def _extensions(modality: Modality | None) -> tuple[str, ...]:

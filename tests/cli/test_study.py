@@ -1,0 +1,104 @@
+"""`anchor study`: a study from folders of results to counted votes, as a user does it."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from anchor_hub.study.plan import open_study
+from anchor_hub.study.votes import Votes
+from tests.cli.running import anchor
+from tests.study.makers import runs_of
+
+needs_web = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn")),
+    reason="fastapi and uvicorn are not installed (the extra [test] has them)",
+)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """The folder of a study of three runs, made by the command."""
+    runs = ",".join(str(folder) for folder in runs_of(tmp_path).values())
+    made = anchor(
+        "study", "new", "--runs", runs, "--questions", "quality,structure", "--question", "fur=Whose fur?",
+        "--inputs", str(tmp_path / "input"), "--sets", "2", "-o", str(tmp_path / "study"),
+    )  # fmt: skip
+    assert made.exit_code == 0, made.output
+    assert "4 sets of 3 runs" in made.stdout and "sees 2 sets and answers 6 questions" in made.stdout
+    return tmp_path / "study"
+
+
+def test_results_are_a_table_json_and_csv(study: Path) -> None:
+    manifest = open_study(study)
+    votes = Votes(study, manifest)
+    participant = votes.enter("anna")
+    for task in manifest.tasks("anna"):
+        votes.record(participant, task, task.order.index(2), 1.0)
+    shown = anchor("study", "results", str(study), "--csv", str(study / "votes.csv"))
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    assert rows[0][:4] == ["QUESTION", "RUN", "VOTES", "SHARE"]
+    assert rows[3] == ["quality", "blue", "2", "100.0", "%", "34.2", "to", "100.0", "%"]
+    assert rows[1][:5] == ["quality", "red", "0", "0.0", "%"] and len(rows) == 1 + 9
+    assert "1 participant, 1 finished; by chance each run gets 33.3 %" in shown.stderr
+    assert len(list(csv.DictReader((study / "votes.csv").open()))) == 6
+    found = json.loads(anchor("study", "results", str(study), "--json", "--confidence", "0.5").stdout)
+    assert found["questions"][2]["name"] == "fur" and found["confidence"] == 0.5
+
+
+def test_errors_are_one_line(tmp_path: Path, study: Path) -> None:
+    for arguments, message in (
+        (("results", str(tmp_path)), "holds no study"),
+        (("serve", str(tmp_path)), "holds no study"),
+        (("new", "--runs", str(tmp_path / "red")), "at least two"),
+        (("new", "--runs", "no,where", "-o", str(tmp_path / "x")), "no: is no folder"),
+        (("new", "--runs", "a,b", "--questions", "qualitty"), "Did you mean 'quality'"),
+        (("results", str(study), "--confidence", "95"), "between 0 and 1"),
+    ):
+        found = anchor("study", *arguments)
+        assert found.exit_code in (1, 2) and message in found.stderr and found.stderr.count("\n") == 1, found.stderr
+
+
+def start(study: Path) -> tuple[subprocess.Popen[str], str]:
+    """The command in a process of its own, and the address it prints."""
+    program = "from anchor_cli.main import main; main()"
+    arguments = [sys.executable, "-c", program, "study", "serve", str(study), "--port", "0"]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+@needs_web
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_the_server_ends_on_a_signal_and_keeps_votes(study: Path, number: signal.Signals, code: int) -> None:
+    process, address = start(study)
+    try:
+        assert address.startswith("http://127.0.0.1:")
+
+        def post(path: str, body: object, cookie: str = "") -> tuple[dict[str, object], str]:
+            request = urllib.request.Request(
+                address + path, json.dumps(body).encode(), {"Content-Type": "application/json", "Cookie": cookie}
+            )
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer), str(answer.headers.get("Set-Cookie"))
+
+        state, cookie = post("api/enter", {"code": "anna"})
+        assert state["total"] == 6
+        post("api/vote", {"task": 0, "position": 1}, cookie.split(";")[0])
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == code, stderr
+    assert "Traceback" not in stderr
+    assert number != signal.SIGINT or "stopped with 1 vote;" in stderr
+    assert len(Votes(study, open_study(study)).all()) == 1
