@@ -35,8 +35,9 @@ def run_pass(
     """
     for rows, _ in measures:
         rows.trim(min(len(rows), len(items)))
-    start = min((len(rows) for rows, _ in measures), default=len(items)) // batch * batch
-    if start >= len(items):
+    done = min((len(rows) for rows, _ in measures), default=len(items))
+    start = done // batch * batch
+    if done == len(items):
         if progress is not None:
             progress(len(items))
         return
@@ -59,9 +60,9 @@ def run_pass(
                 loaded = collate([future.result() for future in futures])
                 submit()
                 for rows, measure in measures:
-                    done = len(rows) - first
-                    if done < len(futures):
-                        rows.append(measure(loaded)[max(done, 0) :])
+                    there = len(rows) - first
+                    if there < len(futures):
+                        rows.append(measure(loaded)[max(there, 0) :])
                 if progress is not None:
                     progress(len(futures))
         finally:

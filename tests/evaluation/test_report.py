@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from anchor_hub.errors import DataError
-from anchor_hub.evaluation.report import REPORT_NAME, write_report
-from anchor_hub.evaluation.result import Metric, SampleResult, write_samples
+from anchor_hub.errors import DataError, UsageError
+from anchor_hub.evaluation.report import REPORT_NAME, named_runs, own_runs, write_report
+from anchor_hub.evaluation.result import Metric, SampleResult, read_run, write_samples
 from tests.evaluation.report_makers import HOSTILE, noise, pair, report_folder, stats_lines
 from tests.tiny import tiny_home, write_sample
 
@@ -211,6 +211,32 @@ def test_training_logs_become_plots(tmp_path: Path) -> None:
     assert "1.5 at 6 images" in page.text and "0.06667 at the end" in page.text
     with pytest.raises(DataError, match="holds no training log"):
         write_report(report, {"seg": tmp_path / "nowhere"})
+    # The log is copied, so that the folder can be passed on and the page be written again.
+    (other / "stats.jsonl").unlink()
+    assert "1.5 at 6 images" in page_of(report).text
+
+
+def test_runs_are_named_after_their_folders(tmp_path: Path) -> None:
+    given = ["seg=x/run", "runs/domain-face/", "runs/hub/stats.jsonl", "a/b=c"]
+    assert named_runs(given) == {
+        "seg": Path("x/run"), "domain-face": Path("runs/domain-face"), "hub": Path("runs/hub/stats.jsonl"),
+        "b=c": Path("a/b=c"),
+    }  # fmt: skip
+    with pytest.raises(UsageError, match="two training runs are called 'x'"):
+        named_runs(["a/x", "b/x"])
+
+
+def test_the_homes_own_runs_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tiny_home(tmp_path, monkeypatch, ("seg", "face"))
+    run = read_run(report_folder(tmp_path, pairs=[pair(source="seg", target="elsewhere")]))
+    assert own_runs(run) == {}
+    log = home / "runs" / "domain-seg" / "stats.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_text(stats_lines())
+    (home / "runs" / "domain-elsewhere").mkdir()
+    (home / "runs" / "domain-elsewhere" / "stats.jsonl").write_text(stats_lines())
+    assert own_runs(run) == {"seg": log}
+    assert "seg means since the line before" in page_of(tmp_path / "report", stats=own_runs(run)).text
 
 
 def test_several_pairs_have_an_overview(tmp_path: Path) -> None:
