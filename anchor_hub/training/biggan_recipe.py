@@ -11,7 +11,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from anchor_hub.networks.biggan_layers import standing_statistics
 from anchor_hub.training.augment import augment
 from anchor_hub.training.average import WeightAverage, average_decay
 from anchor_hub.training.batches import LabelledBatch
-from anchor_hub.training.gan_losses import d_hinge, g_hinge
+from anchor_hub.training.gan_losses import d_hinge, g_hinge, mode_seeking
 from anchor_hub.training.randomness import mix_seed
 from anchor_hub.training.recipe import Recipe, TrainingContext
 
@@ -47,6 +47,8 @@ class BigGANOptions:
         augment: names of the differentiable augmentations that real and generated images pass before the discriminator.
         class_deviation: standard deviation of the class embedding's first values; None: orthogonal, as published. Long
             vectors give the class as much say as the latent from the first step, which short trainings need.
+        diversity: weight of :func:`~anchor_hub.training.gan_losses.mode_seeking`, against a generator that draws one
+            picture for all latents of a class; 0, as published, leaves it out. Small batches of few images need it.
         average_half_life: half-life of the generator's moving average, in images.
         average_rampup: while the run is young the half-life is at most this part of the images seen; None: as given.
     """
@@ -57,12 +59,21 @@ class BigGANOptions:
     share_fakes: bool = False
     augment: tuple[str, ...] = ()
     class_deviation: float | None = None
+    diversity: float = 0.0
     average_half_life: float = 10_000.0
     average_rampup: float | None = 0.05
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
+
+
+class Fakes(NamedTuple):
+    """Generated images ``[B, 3, H, W]``, the classes ``[B]`` and latents ``[B, L, D]`` they were made of."""
+
+    images: Tensor
+    labels: Tensor
+    z: Tensor
 
 
 class BigGANRecipe(Recipe):
@@ -117,29 +128,28 @@ class BigGANRecipe(Recipe):
         real = self.context.place(self.context.modality.to_network(batch.samples))
         parts = self.options.discriminator_steps
         losses: dict[str, float | Tensor] = {}
-        fakes: tuple[Tensor, Tensor] | None = None
+        fakes: Fakes | None = None
         for number, (images, labels) in enumerate(zip(real.chunk(parts), batch.labels.chunk(parts), strict=True)):
             shared = self.options.share_fakes and number == parts - 1
             with torch.set_grad_enabled(shared):
                 fakes = self._fakes(len(images))
-            losses = self._discriminator_step(images, labels, *fakes)
+            losses = self._discriminator_step(images, labels, fakes)
         if fakes is None or not self.options.share_fakes:
             fakes = self._fakes(len(real) // parts)
-        losses["generator"] = self._generator_step(*fakes)
+        losses.update(self._generator_step(fakes))
         images_seen = (index + 1) * self.context.batch
         half_life, rampup = self.options.average_half_life, self.options.average_rampup
         decay = average_decay(self.context.batch, images_seen, half_life, rampup)
         self.average.update(self.generator, decay)
         return losses
 
-    def _discriminator_step(
-        self, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor
-    ) -> dict[str, float | Tensor]:
+    def _discriminator_step(self, real: Tensor, labels: Tensor, fakes: Fakes) -> dict[str, float | Tensor]:
+        fake = fakes.images.detach()
         self.discriminator.requires_grad_(True)
-        changed = [augment(images.float(), self.options.augment) for images in (fake.detach(), real)]
+        changed = [augment(images.float(), self.options.augment) for images in (fake, real)]
         with self.context.autocast():
             logits = self.discriminator(
-                self.context.place(torch.cat(changed)), torch.cat([fake_labels, labels])
+                self.context.place(torch.cat(changed)), torch.cat([fakes.labels, labels])
             ).float()
         fake_logits, real_logits = logits.split([len(fake), len(real)])
         loss = d_hinge(real_logits, fake_logits)
@@ -150,24 +160,32 @@ class BigGANRecipe(Recipe):
             "fake_logit": fake_logits.detach().mean(),
         }
 
-    def _generator_step(self, fake: Tensor, labels: Tensor) -> Tensor:
+    def _generator_step(self, fakes: Fakes) -> dict[str, float | Tensor]:
         self.discriminator.requires_grad_(False)
-        images = self.context.place(augment(fake.float(), self.options.augment))
+        images = self.context.place(augment(fakes.images.float(), self.options.augment))
         with self.context.autocast():
-            logits = self.discriminator(images, labels).float()
-        loss = g_hinge(logits)
-        self._update(self.generator, self.generator_optimizer, loss)
-        return loss.detach()
+            logits = self.discriminator(images, fakes.labels).float()
+        losses = {"generator": g_hinge(logits)}
+        total = losses["generator"]
+        if self.options.diversity:
+            losses["diversity"] = mode_seeking(fakes.images.float(), fakes.z)
+            total = total + self.options.diversity * losses["diversity"]
+        self._update(self.generator, self.generator_optimizer, total)
+        return {name: value.detach() for name, value in losses.items()}
 
-    def _fakes(self, count: int) -> tuple[Tensor, Tensor]:
-        """Generated images of fresh latents and classes, and their labels."""
+    def _fakes(self, count: int) -> Fakes:
+        """Generated images of fresh latents and classes; for ``diversity``, the two halves are of the same classes."""
         device = self.context.device
         z = torch.randn(count, self.config.num_latents, self.config.latent_dim).to(device)
-        labels = torch.randint(self.config.classes, (count,)).to(device)
+        labels = torch.randint(self.config.classes, (count,))
+        if self.options.diversity and count > 1:
+            half = count // 2
+            labels[half : 2 * half] = labels[:half]
+        labels = labels.to(device)
         with self.context.autocast():
             image = self.generator(z, labels).image
         assert image is not None
-        return image, labels
+        return Fakes(image, labels, z)
 
     def _update(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)

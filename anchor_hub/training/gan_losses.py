@@ -33,6 +33,19 @@ def g_hinge(fake_logits: Tensor) -> Tensor:
     return -fake_logits.mean()
 
 
+def mode_seeking(images: Tensor, latents: Tensor, size: int = 16) -> Tensor:
+    """Mode-seeking term ``mean |z1 - z2| / |G(z1) - G(z2)|`` (Mao et al. 2019, arXiv:1903.05628), ``[]``.
+
+    Pairs are image i and i + B // 2, which must share their class. Absolute differences are means over all elements;
+    images ``[B, C, H, W]`` are first averaged down to ``size``, so that shape counts, and not noise.
+    """
+    half = len(images) // 2
+    small = F.adaptive_avg_pool2d(images, min(size, images.shape[-1]))
+    pictures = (small[:half] - small[half : 2 * half]).abs().flatten(1).mean(dim=1)
+    codes = (latents[:half] - latents[half : 2 * half]).abs().flatten(1).mean(dim=1)
+    return (codes / (pictures + 1e-3)).mean()
+
+
 def r1_penalty(real_logits: Tensor, real_images: Tensor) -> Tensor:
     """R1 penalty ``mean_n || d sum(D(x)) / d x_n ||^2``, differentiable; without the factor gamma / 2.
 

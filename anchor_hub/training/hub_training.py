@@ -54,7 +54,7 @@ OWN_OPTIONS: dict[str, dict[str, str]] = {
     },
     "biggan": {
         "discriminator_learning_rate": "--discriminator-learning-rate", "discriminator_steps": "--discriminator-steps",
-        "attention": "--attention", "class_column": "--class-column",
+        "attention": "--attention", "class_column": "--class-column", "diversity": "--diversity",
     },
 }  # fmt: skip
 
@@ -99,6 +99,7 @@ class HubTraining:
     augment: str | None = None
     discriminator_learning_rate: float | None = None
     discriminator_steps: int | None = None
+    diversity: float | None = None
     attention: tuple[int, ...] | None = None
     class_column: str | None = None
     keep_discriminator: bool = False

@@ -67,6 +67,9 @@ def train(
     discriminator_steps: int | None = typer.Option(
         None, min=1, help="biggan: discriminator steps per generator step [default: 1]."
     ),
+    diversity: float | None = typer.Option(
+        None, help="biggan: weight of the mode-seeking term, for few images and small batches, e.g. 0.1 [default: 0]."
+    ),
     attention: str | None = typer.Option(None, help="biggan: resolutions with self-attention, e.g. 32 (small: 16)."),
     r1: float | None = typer.Option(None, help="Gamma of the R1 penalty (small: 2, published: 10)."),
     path_length: bool | None = typer.Option(
@@ -127,6 +130,7 @@ def train(
             class_column=class_column,
             discriminator_learning_rate=discriminator_learning_rate,
             discriminator_steps=discriminator_steps,
+            diversity=diversity,
             attention=parse_resolutions(attention) if attention is not None else None,
             where=where,
             limit=limit,

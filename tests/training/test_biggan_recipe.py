@@ -74,10 +74,10 @@ def test_each_network_learns_from_its_own_loss_only() -> None:
     real = PlainRGB().to_network(pictures(4))
     with torch.no_grad():
         fakes = made._fakes(4)
-    made._discriminator_step(real, LABELS[:4], *fakes)
+    made._discriminator_step(real, LABELS[:4], fakes)
     assert same(before, dict(made.generator.named_parameters()))
     critic = {name: value.clone() for name, value in made.discriminator.named_parameters()}
-    made._generator_step(*made._fakes(4))
+    made._generator_step(made._fakes(4))
     assert same(critic, dict(made.discriminator.named_parameters()))
     assert not same(before, dict(made.generator.named_parameters()))
 
