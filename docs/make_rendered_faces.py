@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from anchor_faces.rendering import CLASS_COLOURS, factor_table_markdown, landmark_map, render
+from anchor_faces.rendering.creatures import CREATURE_NAMES, creature_table_markdown, render_creatures
 from anchor_faces.rendering.render import MODALITIES
 from anchor_hub.data.grid import contact_sheet, save_png
 
 DOCS = Path(__file__).resolve().parent
 PAGE = DOCS / "rendered-faces.md"
 BEGIN, END = "<!-- factors: made by docs/make_rendered_faces.py -->", "<!-- end of factors -->"
+CREATURES_BEGIN, CREATURES_END = "<!-- creatures: made by docs/make_rendered_faces.py -->", "<!-- end of creatures -->"
 COLUMNS = ("face", "seg", "sketch", "landmark", "depth", "normal", "toon", "cat")
 
 
@@ -33,9 +35,24 @@ def picture(modality: str, value: Tensor) -> Tensor:
 
 
 def page_with_factors(text: str) -> str:
-    """The page with its table of factors brought up to date."""
+    """The page with its tables of creatures and factors brought up to date."""
     before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{factor_table_markdown()}\n\n{END}{rest.split(END)[1]}"
+    text = f"{before}{BEGIN}\n\n{factor_table_markdown()}\n\n{END}{rest.split(END)[1]}"
+    before, rest = text.split(CREATURES_BEGIN)
+    return f"{before}{CREATURES_BEGIN}\n\n{creature_table_markdown()}\n\n{CREATURES_END}{rest.split(CREATURES_END)[1]}"
+
+
+def creature_sheet() -> None:
+    """Eight classes to the left, eight to the right, six samples of each."""
+    tiles = {
+        name: [picture("face", sample["image"]) for sample in render_creatures(name, 0, range(500, 506), 64)]
+        for name in CREATURE_NAMES
+    }
+    gap = torch.full((3, 64, 64), 255, dtype=torch.uint8)
+    half = len(CREATURE_NAMES) // 2
+    pairs = zip(CREATURE_NAMES[:half], CREATURE_NAMES[half:], strict=True)
+    rows = [[*tiles[left], gap, *tiles[right]] for left, right in pairs]
+    save_png(contact_sheet(rows, scale=1, pad=2), DOCS / "images" / "rendered-creatures.png")
 
 
 def main() -> None:
@@ -43,6 +60,7 @@ def main() -> None:
     save_png(contact_sheet(rows, scale=1, pad=2, labels=COLUMNS), DOCS / "images" / "rendered-faces.png")
     faces = [picture("face", sample["face"]) for sample in render(0, range(60), 64, ["face"])]
     save_png(contact_sheet(faces, 12, scale=1, pad=1), DOCS / "images" / "rendered-faces-variety.png")
+    creature_sheet()
     PAGE.write_text(page_with_factors(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 

@@ -29,13 +29,13 @@ def provenance(command: str, **facts: Any) -> dict[str, Any]:
 
 
 def rendered_data_set(data: str | Path) -> dict[str, Any] | None:
-    """What ``dataset.yaml`` in a folder of rendered images, or in its parent, says about them; ``None`` elsewhere.
+    """What ``dataset.yaml`` in a folder of rendered images, or up to two above it, says about them; ``None`` elsewhere.
 
     :param data: a folder, or a glob inside of one. Other tools' files of that name count as nothing.
     """
     folder = Path(os.path.abspath(data))
     folder = folder if folder.is_dir() else folder.parent
-    for path in (folder / "dataset.yaml", folder.parent / "dataset.yaml"):
+    for path in (place / "dataset.yaml" for place in (folder, folder.parent, folder.parent.parent)):
         if path.is_file():
             try:
                 content = load_yaml(path)

@@ -103,13 +103,16 @@ def merge_settings(
         try:
             found = load_yaml(path)
             other = found.get("data_set")
-            differing = [name for name in {**found, **settings} if _differs(name, found, settings, lists)]
-            found_start, found_end = int(found["start"]), int(found["start"]) + int(found["count"])
-            known = {name: list(found.get(name, ())) for name in lists}
-        except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"{path}: damaged ({error!r}); delete the folder or choose another") from error
+        except (ConfigError, AttributeError) as error:
+            raise _damaged(path, error) from error
         if other != settings.get("data_set"):
             raise DataError(f"{path}: the folder holds {other or 'rendered-faces'}; choose another folder")
+        try:
+            differing = [name for name in {**found, **settings} if _differs(name, found, settings, lists)]
+            found_start, found_end = int(found["start"]), int(found["start"]) + int(found["count"])
+            known = {name: list(found[name]) for name in lists}
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(path, error) from error
         if differing:
             details = ", ".join(f"{name} is {found.get(name)}, not {settings.get(name)}" for name in differing)
             raise DataError(f"{path}: {details}; choose another folder, or delete this one")
@@ -120,6 +123,10 @@ def merge_settings(
     for name, (every, wanted) in lists.items():
         merged[name] = [item for item in every if item in known[name] or item in wanted]
     return merged
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: damaged ({error!r}); delete the folder or choose another")
 
 
 def _differs(name: str, found: dict[str, Any], settings: dict[str, Any], lists: dict[str, Any]) -> bool:

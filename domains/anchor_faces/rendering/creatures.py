@@ -158,3 +158,9 @@ def render_creatures(
         {"factors": sample["factors"], **{modality: sample[own] for modality, own in wanted.items()}}
         for sample in rendered
     ]
+
+
+def creature_table_markdown() -> str:
+    """The classes as a Markdown table: name, kind, what it is."""
+    rows = ["| class | kind | what |", "|---|---|---|"]
+    return "\n".join(rows + [f"| `{each.name}` | {each.kind} | {each.summary} |" for each in CREATURES])
