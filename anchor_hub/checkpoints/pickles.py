@@ -23,11 +23,12 @@ MAX_DEPTH = 200
 BLOB_BYTES = 4096
 #: What only somebody who wants to run a program puts into a checkpoint.
 _PROGRAMS = {
-    "os", "posix", "nt", "subprocess", "sys", "shutil", "socket", "pty", "runpy", "importlib", "code",
+    "_io", "io", "os", "posix", "nt", "subprocess", "sys", "shutil", "socket", "pty", "runpy", "importlib", "code",
     "codeop", "commands", "webbrowser", "ctypes", "multiprocessing", "pickle", "_pickle", "marshal", "types",
     "functools", "operator", "timeit", "pdb", "bdb", "cProfile", "profile", "pip", "asyncio", "threading",
     "tempfile", "requests", "urllib", "http", "platform", "pydoc", "imp", "site", "inspect", "builtins",
     "__builtin__", "pkgutil", "zipimport", "linecache", "doctest", "trace", "signal", "atexit", "copyreg",
+    "_posixsubprocess",
 }  # fmt: skip
 
 

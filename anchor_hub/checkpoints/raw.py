@@ -90,7 +90,8 @@ def load_raw(path: Path | str, *, refused: list[CheckpointError] | None = None) 
             raise
         raise CheckpointError(f"{weights}: cannot be read ({error.strerror or error})") from error
     except CheckpointError as error:
-        raise CheckpointError(f"{weights}: {error}") from error
+        # What was only noted while looking is why the rest could not be read.
+        raise CheckpointError(f"{weights}: {refused[0] if refused else error}") from error
     except MemoryError as error:
         raise CheckpointError(f"{weights}: does not fit into memory") from error
     return RawCheckpoint(weights, kind, content, config, size)

@@ -54,7 +54,7 @@ def foreign_kind(head: bytes, size: int) -> str | None:
     if head[:4] == b"PK\x03\x04" or head[8:9] == b"{":
         return None
     if head[:1] == b"\x80":
-        return None if 0 < head[1] <= 5 else f"is no file of a known kind; supported: {SUPPORTED}" if size > 1 else None
+        return None if head[1:2] and 0 < head[1] <= 5 else f"is no file of a known kind; supported: {SUPPORTED}"
     if _is_text(head):
         what = "JSON" if _is_json(head, size) else "text"
         return f"is {what}, not a checkpoint; supported: {SUPPORTED}"

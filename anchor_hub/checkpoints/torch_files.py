@@ -36,10 +36,6 @@ def read_zip(buffer: memoryview, stream: io.BufferedIOBase, refused: Refused = N
     :raises CheckpointError: damage, compressed members, a TorchScript program, another zip.
     """
     members, root = _members(stream, len(buffer))
-    if f"{root}/constants.pkl" in members or any(name.startswith(f"{root}/code/") for name in members):
-        raise CheckpointError(
-            "it is a TorchScript program, which is code: save its state dict, and import that"
-        )
     order = members.get(f"{root}/byteorder")
     if order is not None and bytes(_stored(buffer, order)) == b"big":
         raise CheckpointError("it holds big-endian numbers, which are not supported")
@@ -80,6 +76,8 @@ def _members(stream: io.BufferedIOBase, size: int) -> tuple[dict[str, zipfile.Zi
     if "bundle.yaml" in names:
         raise CheckpointError("it is a bundle of Anchor Hub: use `anchor hubs install` or `anchor domains install`")
     roots = [name[: -len("/data.pkl")] for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
+    if any(name.endswith("/constants.pkl") or "/code/" in name for name in names) and roots:
+        raise CheckpointError("it is a TorchScript program, which is code: save its state dict, and import that")
     if len(infos) > MAX_MEMBERS or len(names) != len(infos):
         raise CheckpointError("its zip directory names members twice or too many: it is damaged or malicious")
     # Sizes come before anything else: a small member may announce what fills the memory.
