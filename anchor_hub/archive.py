@@ -86,6 +86,8 @@ def install_bundle(
     source, target = Path(source), target or home()
     contents = _read_folder(source) if source.is_dir() else _read_archive(source)
     manifest = parse_manifest(contents[MANIFEST].decode("utf-8", "replace"), f"{source}: {MANIFEST}")
+    if manifest.kind == "judges":
+        raise UsageError(f"{source}: judges are not installed; use them with `anchor benchmark run --judges FOLDER`")
     if kind is not None and manifest.kind != kind:
         raise UsageError(f"{source}: is a {manifest.kind}: install it with `anchor {manifest.kind}s install`")
     missing = sorted(set(manifest.files) - set(contents))

@@ -6,7 +6,7 @@
 
 As published (Zhu et al. 2017): two residual generators, two PatchGAN discriminators on least squares, cycle
 consistency of weight 10, a buffer of 50 earlier fakes, Adam at 2e-4 that falls linearly over the second half. The
-identity loss is left out: label maps and pictures have other channels. Narrower than published (24 channels instead
+identity loss is left out: label maps and pictures have other channels. Narrower than published (16 channels instead
 of 64, 4 blocks instead of 9) for 64 px and two CPU cores. The pictures of the two domains are drawn independently.
 """
 
@@ -37,7 +37,7 @@ SIZE, BUFFER = 64, 50
 class CycleOptions:
     """Everything that can be chosen. `images`: over how many the learning rate falls (its second half)."""
 
-    width: int = 24
+    width: int = 16
     blocks: int = 4
     learning_rate: float = 2e-4
     cycle_weight: float = 10.0

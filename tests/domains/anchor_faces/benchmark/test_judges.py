@@ -27,7 +27,8 @@ def test_the_bundle_is_small_and_says_where_it_comes_from() -> None:
     assert sum(path.stat().st_size for path in BUNDLE.iterdir()) <= 10_000_000
     manifest = bundle.manifest
     assert manifest.provenance["command"] == "anchor benchmark train-judges"
-    assert manifest.provenance["data_set"]["renderer"] == "anchor_faces" and manifest.provenance["data_set"]["seed"] == 0
+    data_set = manifest.provenance["data_set"]
+    assert (data_set["renderer"], data_set["seed"]) == ("anchor_faces", 0)
     assert manifest.license == {"weights": "Apache-2.0", "data": "Apache-2.0 (rendered, no photographs)"}
     floor = manifest.metrics["held_out"]
     assert floor["samples"] == manifest.provenance["held_out"] and floor["structure"]["mean_iou"] > 0.6
