@@ -57,6 +57,9 @@ def evaluate(
     batch: int = typer.Option(16, min=1, help="Images computed at once; results do not depend on it."),
     workers: int = typer.Option(2, min=1, help="Threads that read images; results do not depend on them."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
+    stats: list[str] = typer.Option(
+        [], help="Training run to plot in the report, RUN or NAME=RUN; repeatable [default: the domains' own]."
+    ),
     resume: bool = typer.Option(False, "--resume", help="Go on with the evaluation in --report; skip what is done."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
@@ -69,13 +72,14 @@ def evaluate(
     from anchor_hub.errors import UsageError
     from anchor_hub.evaluation.commands import PairsRequest, evaluate_benchmark, evaluate_pairs
     from anchor_hub.evaluation.plan import Networks
-    from anchor_hub.evaluation.report import write_report
+    from anchor_hub.evaluation.report import named_runs, own_runs, write_report
     from anchor_hub.evaluation.running import Options
 
     if report is None:
         raise UsageError("--report FOLDER is missing: the result is written there. See `anchor evaluate --help`")
     if (data is None) == (benchmark is None):
         raise UsageError("give --data FOLDER with samples of both domains, or --benchmark NAME: one of them")
+    runs = named_runs(stats)
     with step_progress("steps", quiet=quiet or as_json) as progress:
         if benchmark is not None:
             given = {"--metrics": metrics, "--real": real, "--extractor": extractor, "--styles": styles}
@@ -95,6 +99,6 @@ def evaluate(
             networks = Networks(tuple(extractor), fid_resize, lpips_net, lpips_weights)
             options = Options(seed=seed, invert=invert, batch=batch, workers=workers, resume=resume)
             result = evaluate_pairs(request, report, networks, options, progress)
-    page = write_report(report)
+    page = write_report(report, runs or own_runs(result))
     print_result(result, as_json)
     note(f"report: {page}")

@@ -12,10 +12,10 @@ from typing import Any
 from anchor_hub.config import read_text
 from anchor_hub.errors import DataError
 from anchor_hub.evaluation.result import PairResult, RunResult, SampleResult, read_run, read_samples
-from anchor_hub.inputs import shown
 
 MAX_LOG_BYTES = 200_000_000
-LOG = "stats.jsonl"
+# A training run's log, and the folder of copies of such in a report folder.
+LOG, LOGS = "stats.jsonl", "stats"
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,16 @@ class Contents:
     problems: tuple[str, ...] = ()
 
 
-def read_contents(folder: str | Path, stats: Mapping[str, str | Path] | None = None) -> Contents:
-    """The report folder's contents. ``stats``: further training logs by name, each a ``stats.jsonl`` or a run folder.
+def read_contents(folder: str | Path) -> Contents:
+    """The report folder's contents.
 
-    :raises DataError: no ``metrics.json`` there, or one that cannot be used; a given log that is not there.
+    :raises DataError: no ``metrics.json`` there, or one that cannot be used.
     """
     folder = Path(folder)
     run = read_run(folder)
     problems: list[str] = []
     samples = tuple(_samples(folder, pair, problems) for pair in run.pairs)
-    logs = {}
+    logs: dict[str, list[dict[str, Any]]] = {}
     for role, name in run.files.items():
         path = inside(folder, name)
         if role.split(":")[0].split("/")[0] != "stats" or path is None:
@@ -48,11 +48,7 @@ def read_contents(folder: str | Path, stats: Mapping[str, str | Path] | None = N
             logs[role.partition(":")[2] or Path(name).stem] = read_log(path)
         else:
             problems.append(f"{name}: the training log is not there any more")
-    for role, given in (stats or {}).items():
-        path = Path(given, LOG) if Path(given).is_dir() else Path(given)
-        if not path.is_file():
-            raise DataError(f"{shown(given)}: holds no training log; give a run's folder or its {LOG}")
-        logs[role] = read_log(path)
+    logs.update({path.stem: read_log(path) for path in sorted((folder / LOGS).glob("*.jsonl"))})
     return Contents(folder, run, samples, {name: lines for name, lines in logs.items() if lines}, tuple(problems))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from anchor_hub.errors import DataError
-from anchor_hub.evaluation.report.contents import read_contents
+from anchor_hub.errors import AnchorError, DataError, UsageError
+from anchor_hub.evaluation.report.contents import LOG, LOGS, read_contents
 from anchor_hub.evaluation.report.page import render
+from anchor_hub.evaluation.result import RunResult
 from anchor_hub.files import write_file
 from anchor_hub.inputs import shown
 
@@ -21,13 +23,74 @@ def write_report(folder: str | Path, stats: Mapping[str, str | Path] | None = No
     The page holds everything it needs and opens from a file. It is written whole or not at all, and the same folder
     gives the same bytes. A picture that is missing is said to be missing.
 
-    :param stats: training logs to plot, by name (``{"seg": run folder or stats.jsonl}``), beside those that the run
-        names among its files (roles ``stats`` or ``stats:NAME``).
+    :param stats: training logs to plot, by name (``{"seg": run folder or stats.jsonl}``). They are copied into the
+        folder ``stats``, whose logs are plotted, as are those that the run names among its files (roles ``stats`` or
+        ``stats:NAME``).
     :raises DataError: no usable ``metrics.json``, a given log is not there, or the folder cannot be written to.
     """
-    path = Path(folder) / REPORT_NAME
-    page = render(read_contents(folder, stats))
+    folder = Path(folder)
+    path = folder / REPORT_NAME
+    logs = {name: _log(Path(given)) for name, given in (stats or {}).items()}
     try:
-        return write_file(path, page.encode("utf-8"))
+        for name, log in logs.items():
+            copy = folder / LOGS / f"{_file_name(name)}.jsonl"
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            write_file(copy, log)
+        return write_file(path, render(read_contents(folder)).encode("utf-8"))
     except OSError as error:
-        raise DataError(f"{shown(path)}: cannot be written ({error.strerror or error})") from None
+        if isinstance(error, AnchorError):
+            raise
+        raise DataError(f"{shown(error.filename or path)}: cannot be written ({error.strerror or error})") from None
+
+
+def named_runs(given: Sequence[str]) -> dict[str, Path]:
+    """``["seg=runs/domain-seg", "runs/hub"]`` as name -> path; a name is the folder's by default.
+
+    :raises UsageError: a name twice.
+    """
+    runs: dict[str, Path] = {}
+    for item in given:
+        name, equals, path = item.partition("=")
+        if not equals or "/" in name:
+            name, path = "", item
+        found = Path(path)
+        name = name or (found.resolve().parent if found.name == LOG else found.resolve()).name
+        if name in runs:
+            raise UsageError(f"two training runs are called {name!r}: name them, e.g. {name}-2={path}")
+        runs[name] = found
+    return runs
+
+
+def own_runs(run: RunResult) -> dict[str, Path]:
+    """The training runs in the home of the domains (and the hub) that were measured, where those are of the home."""
+    from anchor_hub.home import home
+    from anchor_hub.registry import registry
+
+    found: dict[str, Path] = {}
+    asked: list[tuple[str, str, Any]] = [
+        (name, f"domain-{name}", registry().domains) for pair in run.pairs for name in (pair.source, pair.target)
+    ]
+    if run.hub is not None:
+        asked.append((run.hub.name, run.hub.name, registry().hubs))
+    for name, folder, records in asked:
+        try:
+            log = home().runs / folder / LOG
+            if log.is_file() and records[name].source == "home":
+                found[name] = log
+        except (AnchorError, OSError):
+            continue
+    return found
+
+
+def _log(given: Path) -> bytes:
+    path = given / LOG if given.is_dir() else given
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise DataError(f"{shown(given)}: holds no training log; give a run's folder or its {LOG}") from None
+
+
+def _file_name(name: str) -> str:
+    """A file's name that says ``name`` and leads nowhere."""
+    kept = "".join(char if char.isalnum() or char in "-_. " else "-" for char in name).strip(". ")
+    return kept[:80] or "run"
