@@ -65,7 +65,7 @@ def model_distance(
     """
     hub = second if isinstance(second, Hub) else second.hub
     other = first if isinstance(first, Hub) else first.hub
-    hub.require_same(other.fingerprint, what=f"{_name(second)!r}", other_name=repr(other.name))
+    hub.require_same(other.fingerprint, what=f"{_name(first)!r}", other_name=repr(other.name))
     for model in (first, second):
         if isinstance(model, Domain) and not model.can_decode:
             raise MissingPartError(f"domain {model.name!r} has no decoder: it makes no images of latents")

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from anchor_hub.errors import DataError, HubMismatchError, MissingPartError, UsageError
+from anchor_hub.evaluation.distance import model_distance, pictures_of
+from anchor_hub.metrics.image import l1
+from tests.tiny import tiny_domain, tiny_hub
+
+
+def test_the_mean_over_shared_latents() -> None:
+    hub = tiny_hub()
+    sketch, seg = tiny_domain("sketch", hub), tiny_domain("seg", hub)
+    result = model_distance(sketch, seg, metrics=("l1", "l2"), count=10, seed=3, batch=4)
+    first, second = result.pairs[0].metrics
+    with torch.no_grad():
+        latents = hub.expand(hub.sample(10, seed=3))
+        pictures = [pictures_of(domain, latents) for domain in (sketch, seg)]
+    assert first.name == "model_distance_l1" and first.value == pytest.approx(float(l1(*pictures).mean()), rel=1e-12)
+    assert first.counts == {"latents": 10} and first.seed == 3 and second.value is not None
+    # Symmetric, and the same whatever the batch.
+    swapped = model_distance(seg, sketch, metrics=("l1",), count=10, seed=3, batch=10)
+    assert swapped.pairs[0].metrics[0].value == pytest.approx(first.value, rel=1e-12)
+    assert (result.kind, result.pairs[0].source, result.pairs[0].target) == ("distance", "sketch", "seg")
+
+
+def test_a_model_is_at_no_distance_from_itself() -> None:
+    hub = tiny_hub()
+    face = tiny_domain("face", hub)  # decodes through the hub itself
+    (metric,) = model_distance(hub, face, metrics=("l1",), count=3).pairs[0].metrics
+    assert metric.value == 0.0
+    (metric,) = model_distance(hub, tiny_domain("sketch", hub), metrics=("l1",), count=3).pairs[0].metrics
+    assert metric.value is not None and metric.value > 0.01
+
+
+def test_wrong_calls() -> None:
+    hub = tiny_hub()
+    with pytest.raises(HubMismatchError):
+        model_distance(tiny_hub(seed=5), tiny_domain("sketch", hub), metrics=("l1",), count=2)
+    with pytest.raises(MissingPartError, match="no decoder"):
+        model_distance(hub, tiny_domain("encode-only", hub), metrics=("l1",), count=2)
+    with pytest.raises(UsageError, match="knows no 'fid'"):
+        model_distance(hub, tiny_domain("sketch", hub), metrics=("fid",), count=2)
+    with pytest.raises(DataError, match="32 pixels"):
+        model_distance(hub, tiny_domain("sketch", hub), count=2)
