@@ -40,9 +40,8 @@ class AnchorOptions:
     :param structure_layers: leading W+ layers the encoder drives; the finer ones get the code of a random sample in
         every training step, so that structure lives in the coarse layers and the regressor does not care about colour.
         ``None`` = 60 % of the hub's layers, or all of them for ``published`` and for the hub's own domain.
-    :param appearance: how much of a random sample's appearance images get in the structure layers, too: each a random
-        share from 0 to this number (0 to 1) of the difference between the sample's code and what the encoder finds in
-        the map that the regressor reads from it.
+    :param appearance: share of the images that get a random sample's appearance in the structure layers, too (0 to 1):
+        the difference between the sample's code and what the encoder finds in the map that the regressor reads from it.
     :param codes: how many of the structure layers get a code of their own (1: one code for all of them).
     :param learning_rate: of Adam (``aligned``, default 1e-3) or Ranger (``published``, default 1e-4).
     :param weights: of :class:`AlignedWeights`, by name; the published objective has its own table.
@@ -53,7 +52,7 @@ class AnchorOptions:
     regressor: Mapping[str, Any] = field(default_factory=lambda: {"name": "compact"})
     resolutions: tuple[int, ...] = ()
     structure_layers: int | None = None
-    appearance: float = 1.0
+    appearance: float = 0.5
     codes: int = 1
     learning_rate: float | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -95,7 +94,7 @@ class AnchorOptions:
 
 # By modality: what the terms weigh unless told otherwise; docs/results.md says what they achieve.
 ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
-    "segmentation": AlignedWeights(adversarial=0.5, regions=0.2, dice=0.5),
+    "segmentation": AlignedWeights(adversarial=0.5, regions=0.2, dice=0.3),
     "landmarks": AlignedWeights(edges=0.2),
     "gray": AlignedWeights(reconstruction=10.0, edges=0.5),
     "rgb": AlignedWeights(reconstruction=10.0),

@@ -239,16 +239,16 @@ class AnchorRecipe(Recipe):
     def _appearance(self, fakes: Tensor, latents: Tensor, found: Tensor | None) -> Tensor:
         """What the domain's images do not say of sampled latents, such as their colours: ``[B, structure layers, D]``.
 
-        The difference between ``latents`` and the codes of the images ``fakes`` that were decoded from them, times a
-        random number for each image, from none of it to the full ``appearance`` of the options. ``found``: the codes of the first images, if known.
+        The difference between ``latents`` and the codes of the images ``fakes`` that were decoded from them; zero for
+        the images that keep the mean appearance. ``found``: the codes of the first images, if known.
         """
         known = 0 if found is None else len(found)
         parts = [] if found is None else [found.detach()]
         if known < len(fakes):
             parts.append(self._codes(fakes[known:])[:, : self.domain.structure_layers])
-        strength = self.options.appearance * min(1.0, self._progress / APPEARANCE_UNTIL)
-        share = torch.rand(len(fakes), 1, 1, device=fakes.device) * strength
-        return share * (latents[:, : self.domain.structure_layers] - torch.cat(parts))
+        share = self.options.appearance * min(1.0, self._progress / APPEARANCE_UNTIL)
+        given = torch.rand(len(fakes), 1, 1, device=fakes.device) < share
+        return torch.where(given, latents[:, : self.domain.structure_layers] - torch.cat(parts), 0.0)
 
     def _own_domain_terms(self, inputs: Tensor) -> dict[str, Tensor]:
         """Terms for the domain the hub itself generates: inversion of its images and of its samples."""

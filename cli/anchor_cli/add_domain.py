@@ -30,7 +30,7 @@ def add_domain(
     layers: str | None = typer.Option(None, help="Feature maps the regressor reads, e.g. 16,32,64."),
     structure_layers: int | None = typer.Option(None, min=1, help="Leading W+ layers the encoder drives."),
     appearance: float | None = typer.Option(
-        None, min=0, max=1, help="How much of random samples' appearance goes into the structure layers [default: 1]."
+        None, min=0, max=1, help="Share of the images that get a random sample's appearance [default: 0.5]."
     ),
     codes: int | None = typer.Option(None, min=1, help="Structure layers with a code of their own."),
     weight: list[str] = typer.Option([], help="Weight of a loss term, e.g. edges=0.5; repeatable."),
