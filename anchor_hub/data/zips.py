@@ -43,6 +43,12 @@ class ZipArchive:
             raise
         self._lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Path]:
+        return {"path": self.path}  # another process opens the archive for itself
+
+    def __setstate__(self, state: dict[str, Path]) -> None:
+        self.__init__(state["path"])  # type: ignore[misc]
+
     def _checked(self) -> dict[str, zipfile.ZipInfo]:
         infos = self._zip.infolist()
         if len(infos) > MAX_MEMBERS:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from anchor_hub.data.check import check_folder, folder_modality
 from anchor_hub.errors import ConfigError, DataError, DomainNotFoundError, UsageError
+from tests.data import trees
 from tests.data.bad_images import BAD, encoded, picture
 
 
@@ -100,3 +101,37 @@ def test_options_reach_the_modality(tmp_path: Path) -> None:
 def test_no_files_at_all(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no readable file"):
         check_folder(tmp_path, folder_modality(), 16)
+
+
+def test_layout_splits_classes_and_modes(tmp_path: Path) -> None:
+    root = trees.afhq(tmp_path / "afhq")
+    leak = root / "val" / "dog" / "leak.jpg"
+    leak.write_bytes((root / "train" / "dog" / "flickr_dog_train000001.jpg").read_bytes())
+    trees.save_picture(root / "val" / "wild" / "gray.png", 99, mode="L")
+    report = check_folder(root, folder_modality(), 16)
+    assert report.layout == "AFHQ" and report.splits == {"train": 6, "val": 8}
+    assert report.class_counts == {"cat": 4, "dog": 5, "wild": 5} and report.modes == {"RGB": 13, "L": 1}
+    assert report.between_splits == [(leak, root / "train" / "dog" / "flickr_dog_train000001.jpg")]
+    assert any("in one split, and in another one" in line and "leak.jpg" in line for line in report.warnings)
+    assert {"layout", "splits", "class_counts", "modes", "between_splits", "ignored"} <= set(report.as_dict())
+    only = check_folder(root, folder_modality(), 16, where="split == val")
+    assert only.splits == {"val": 8} and only.between_splits == []
+
+
+def test_composed_files_and_archives_have_sizes(tmp_path: Path) -> None:
+    folder = trees.celebamask_hq(tmp_path / "faces")
+    for source in (folder, trees.packed(folder, tmp_path / "faces.zip")):
+        report = check_folder(source, folder_modality(None, "segmentation", palette="celebamask-hq"), 8)
+        assert report.layout == "CelebAMask-HQ" and report.sizes == {"16x16": 12} and report.modes == {"L": 12}
+        assert report.classes is not None and report.classes["hair"] > 0.1 and not report.bad
+
+
+def test_files_that_nothing_reads_are_counted(tmp_path: Path) -> None:
+    fill(tmp_path)
+    for name in ("a.npy", "b.npy", "notes.txt", "README.md", "manifest.csv"):
+        (tmp_path / name).write_text("x")
+    report = check_folder(tmp_path, folder_modality(), 16)
+    assert report.layout == "folder" and report.ignored == ["a.npy", "b.npy", "notes.txt"]
+    assert "3 files are not read as rgb: 2 .npy, 1 .txt" in report.warnings
+    trees.save_picture(tmp_path / "sub" / "x.png")
+    assert check_folder(str(tmp_path / "*.png"), folder_modality(), 16).layout == "files"

@@ -102,10 +102,11 @@ def is_image(name: str) -> bool:
 def readable(tree: Tree, request: Request) -> list[str]:
     """The files that the modality reads; of points beside their pictures only the points."""
     if request.modality == "landmarks":
-        points = list(tree.with_suffix(POINT_SUFFIXES))
+        points = [name for name in tree.with_suffix(POINT_SUFFIXES) if not _goes_with(name)]
         pictures = {str(stem(name)) for name in tree.with_suffix(IMAGE_EXTENSIONS)}
         if points and pictures & {str(stem(name)) for name in points}:
             return points
+        return [name for name in tree.with_suffix(request.extensions) if not _goes_with(name)]
     return list(tree.with_suffix(request.extensions))
 
 

@@ -15,7 +15,7 @@ import json
 import re
 from collections import defaultdict
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, readable, stem
@@ -133,17 +133,18 @@ def _reader(tree: Tree, request: Request, columns: list[str], names: _Names) -> 
     if request.modality != "landmarks":
         return of_file
     pairs = _coordinates(columns)
-    if pairs:
-        return lambda row, name, number: _composed(tree, name, partial(_from_cells, pairs, row), row)
     column = _first(columns, POINT_COLUMNS)
-    if column is None:
+    if not pairs and column is None:
         return of_file
 
     def points(row: dict[str, Any], name: str, number: int) -> Source | None:
-        value = row.get(column)
-        if isinstance(value, list):
-            return _composed(tree, name, lambda: value, row)
-        return of_column(str(column), row, name, number)
+        value = [[row.get(x), row.get(y)] for x, y in pairs] if pairs else row.get(str(column))
+        if not isinstance(value, list):
+            return of_column(str(column), row, name, number)
+        path = tree.root / stem(name).with_suffix(".json")
+        image = tree.source(name) if name in tree.names and is_image(name) else None
+        size = row.get("size") or [row.get("width"), row.get("height")]
+        return ComposedFile(path, partial(points_file, path, value, size, image))
 
     return points
 
@@ -160,33 +161,21 @@ def _coordinates(columns: list[str]) -> list[tuple[str, str]]:
     return [(by_axis["x"][number], by_axis["y"][number]) for number in sorted(by_axis["x"])]
 
 
-def _from_cells(pairs: list[tuple[str, str]], row: dict[str, Any]) -> list[list[float]]:
-    return [[float(row[x]), float(row[y])] for x, y in pairs]
+def points_file(path: PurePath, points: list[Any], size: Any, image: Source | None) -> bytes:
+    """A landmark file of points that a table holds; their image's size is the table's, or that of the image itself.
 
-
-def _composed(tree: Tree, name: str, points: Any, row: dict[str, Any]) -> Source:
-    """A landmark file of points in the table; their image's size is the row's, or that of the image itself."""
-    path = tree.root / stem(name).with_suffix(".json")
-
-    def make() -> bytes:
-        try:
-            table: dict[str, Any] = {"points": points()}
-        except (TypeError, ValueError, KeyError) as error:
-            reason = f"its points in the table are no numbers ({error}); correct them"
-            raise ImageError(f"{shown(path)}: {reason}") from error
-        size = row.get("size")
-        if isinstance(size, list):
-            table["size"] = size
-        elif _cell(row.get("width")) and _cell(row.get("height")):
-            try:
-                table["size"] = [float(row["width"]), float(row["height"])]
-            except (TypeError, ValueError):
-                raise ImageError(f"{shown(path)}: its width and height in the table are no numbers") from None
-        elif name in tree.names and is_image(name):
-            table["size"] = list(open_image(tree.source(name)).size)
-        return json.dumps(table).encode()
-
-    return ComposedFile(path, make)
+    :raises ImageError: something in them is no number.
+    """
+    try:
+        table: dict[str, Any] = {"points": [[float(value) for value in point] for point in points]}
+        if isinstance(size, list) and any(value not in (None, "") for value in size):
+            table["size"] = [float(value) for value in size]
+    except (TypeError, ValueError) as error:
+        reason = f"its points or size in the table are no numbers ({error}); correct them"
+        raise ImageError(f"{shown(path)}: {reason}") from error
+    if "size" not in table and image is not None:
+        table["size"] = list(open_image(image).size)
+    return json.dumps(table).encode()
 
 
 def _describe(

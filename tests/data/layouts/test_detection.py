@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from anchor_hub.data.image_folder import ImageFolder
+from anchor_hub.data.layouts import supported_layouts
 from anchor_hub.errors import AnchorError, DataError, ImageError
 from anchor_hub.modality import build_modality
 from tests.data import trees
@@ -254,3 +256,28 @@ def test_what_is_no_data_set_says_what_was_found(tmp_path: Path) -> None:
     text = str(caught.value)
     for part in ("holds no readable file", "1 .npy", "1 .txt", "folders sub", "AFHQ", "FFHQ", "CUFSF", "zip"):
         assert part in text
+
+
+def test_data_sets_travel_to_other_processes(tmp_path: Path) -> None:
+    archive = trees.packed(trees.celebamask_hq(tmp_path / "a"), tmp_path / "a.zip")
+    masks = read(archive, {"name": "segmentation", "palette": "celebamask-hq"})
+    line = {"file_name": "a.png", "points": trees.POINTS, "size": [64, 64]}
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "metadata.jsonl").write_text(json.dumps(line))
+    for images in (masks, read(tmp_path / "b", LANDMARKS), read(trees.ffhq(tmp_path / "c"), LANDMARKS)):
+        sent = pickle.loads(pickle.dumps(images))
+        assert torch.equal(sent[0], images[0]) and sent.paths == images.paths
+
+
+def test_tables_among_points_are_no_points(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.json").write_text(json.dumps({"size": [16, 16], "points": trees.POINTS}))
+    (tmp_path / "factors.csv").write_text("name,smile\n0,1\n1,0\n")
+    assert [path.name for path in read(tmp_path, LANDMARKS).paths] == ["0.json", "1.json"]
+    assert [path.name for path in read(tmp_path, LANDMARKS, where="smile > 0").paths] == ["0.json"]
+
+
+def test_the_page_has_every_layout() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
+    for name, _ in supported_layouts():
+        assert f"\n| {name} | " in page, name
