@@ -23,7 +23,6 @@ IMAGES = Path(__file__).resolve().parent / "images"
 COLUMNS = 10
 FIRST = 100  # of the held-out set: none of them is a bundled sample
 PAIRS = (("seg", "face"), ("landmark", "face"), ("face", "seg"), ("face", "landmark"))
-STYLE_LAYERS = range(3, 10)
 SKETCH_PAIRS = (("seg", "sketch"), ("face", "sketch"), ("sketch", "face"))
 
 
@@ -66,14 +65,14 @@ def hub_sheet(hub: ah.Hub) -> None:
 
 
 def style_sheet(folder: Path) -> None:
-    """Four label maps, each in five random appearances, as with ``--style-layers 3-9``."""
+    """Four label maps, each in five random appearances, as with ``--styles 5``."""
     between = ah.translator("seg", "face")
     samples = inputs(between.source, folder, 4)
     latents = between.encode(between.source.modality.to_network(samples))
     columns = [previews(between.source, samples)]
     for number in range(5):
         style = ah.random_styles(between.hub, 1, seed=5, start=number, truncation=1.0)
-        output = between.decode(latents, style=style, style_layers=STYLE_LAYERS)
+        output = between.decode(latents, style=style)
         columns.append(previews(between.target, between.target.modality.from_network(output).cpu()))
     rows = [list(row) for row in zip(*columns, strict=True)]
     labels = ["seg", *(f"style {n}" for n in range(5))]
