@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,9 @@ class BigGANHub(Hub):
     """A frozen BigGAN or BigGAN-deep generator; latents are z ``[B, L, D]``, standard normal.
 
     A hierarchical BigGAN has L chunks of z of length D: the first for the layout at 4 px, one for every block after
-    that. BigGAN-deep has one (L = 1). The mean is zero and the covariance the identity: nothing is measured.
+    that. BigGAN-deep has one (L = 1). The mean is zero and the covariance the identity: nothing is measured. A
+    generator published for a truncation (BigGAN-deep: 0.4, to which its batch norms belong) is sampled with that
+    truncation, and its covariance is that of such samples.
 
     Feature maps are the last activations of each resolution; the finest lies before the last norm and RGB convolution.
     There is no noise.
@@ -50,8 +53,9 @@ class BigGANHub(Hub):
         names = tuple(classes) or tuple(str(number) for number in range(config.classes))
         if len(names) != config.classes:
             raise BundleError(f"hub {name!r}: {len(names)} class names do not fit {config.classes} classes")
+        covariance = torch.eye(size) * _deviation(config.truncation) ** 2
         super().__init__(
-            generator, torch.zeros(size), torch.eye(size), name=name, fingerprint=fingerprint, classes=names
+            generator, torch.zeros(size), covariance, name=name, fingerprint=fingerprint, classes=names
         )
 
     @property
@@ -100,13 +104,14 @@ class BigGANHub(Hub):
         truncation: float = 1.0,
         start: int = 0,
     ) -> Tensor:
-        """``n`` latents ``[n, L, D]``: standard normal, or with ``truncation < 1`` truncated.
+        """``n`` latents ``[n, L, D]``: standard normal, or truncated where a truncation is below 1.
 
         The truncation trick of the paper: values beyond two standard deviations are drawn again (here: folded back
-        by the quantile function, so that a seed gives one sample), and all are scaled by ``truncation``.
+        by the quantile function, so that a seed gives one sample), and all are scaled by both truncations.
         """
         z = self.sample_z(n, seed=seed, generator=generator, start=start)
-        return z if truncation >= 1.0 else truncation * truncated(z)
+        scale = truncation * self.config.truncation
+        return z * truncation if scale >= 1.0 else scale * truncated(z)
 
     def _synthesize(
         self, latents: Tensor, features: tuple[int, ...], image: bool, noise: str | Sequence[Tensor]
@@ -136,6 +141,14 @@ class BigGANHub(Hub):
 
     def _statistics(self) -> dict[str, Tensor]:
         return {}
+
+
+def _deviation(truncation: float) -> float:
+    """Standard deviation of samples of that truncation: of a normal cut at two deviations 0.8796 times it."""
+    if truncation >= 1.0:
+        return 1.0
+    density, inside = math.exp(-CUT**2 / 2) / math.sqrt(2 * math.pi), math.erf(CUT / math.sqrt(2))
+    return truncation * math.sqrt(1 - 2 * CUT * density / inside)
 
 
 def truncated(z: Tensor, cut: float = CUT) -> Tensor:

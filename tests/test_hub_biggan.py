@@ -9,13 +9,18 @@ import pytest
 import torch
 
 from anchor_hub.bundle import open_bundle
+from anchor_hub.checkpoints import biggan_deep_hf
+from anchor_hub.checkpoints.latent_space_anchoring import encoder_from_published
+from anchor_hub.domain import AnchoredDomain
 from anchor_hub.errors import BundleError, MissingPartError, NotFoundError, UsageError
 from anchor_hub.hub import Hub, load_hub
 from anchor_hub.hub_biggan import BigGANHub, truncated
 from anchor_hub.hub_stylegan2 import StyleGAN2Hub
+from anchor_hub.modality import build_modality
 from anchor_hub.networks.biggan_deep import BigGANDeep, BigGANDeepConfig
 from anchor_hub.networks.biggan_discriminators import BigGANDiscriminator, BigGANDiscriminatorConfig
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
+from tests.parity import assert_parity, load_case
 from tests.tiny import SIZE, tiny_biggan, tiny_hub
 
 
@@ -145,6 +150,36 @@ def test_biggan_deep_has_one_code() -> None:
     assert (hub.num_latents, hub.latent_dim) == (1, 6) and hub.sample(2, seed=0).shape == (2, 1, 6)
     assert hub.architecture()["name"] == "biggan-deep"
     assert hub.of_class("b").image(hub.sample(2, seed=0)).shape == (2, 3, 16, 16)
+
+
+@torch.no_grad()
+def test_the_published_pair_anchors_a_mask_to_a_class() -> None:
+    """The BigGAN-deep and the encoder of latent-space anchoring, as published, behind the hub and the domain."""
+    case, other = load_case("lsa_biggan_generator"), load_case("lsa_biggan_encoder")
+    config = biggan_deep_hf.config_from(case.state, case.manifest["config"])
+    generator = BigGANDeep(config)
+    generator.load_state_dict(biggan_deep_hf.to_ours(case.state, config))
+    hub = Hub.from_generator(generator, "deep", classes=[f"class {index}" for index in range(10)])
+    assert config.truncation == 0.4, "what latent-space anchoring samples with"
+    for row, number in enumerate(case.inputs["class_onehot"].argmax(dim=1).tolist()):
+        z = case.inputs["z"][row : row + 1, None]
+        view = hub.of_class(f"CLASS {number}")
+        assert_parity(view.image(z), case.expected["image_t0.4"][row : row + 1], "image")
+        finest = generator.before_rgb(view.features(z, [64])[64].clone(), 0.4)
+        assert_parity(finest, case.expected["features_t0.4"][row : row + 1], "features")
+    samples = hub.sample(2000, seed=0)
+    assert float(samples.abs().max()) <= 0.8
+    assert float(samples.var()) == pytest.approx(float(hub.covariance[0, 0]), rel=0.05)
+
+    encoder = encoder_from_published(other.state)
+    table = {"name": "psp", "options": {"label_dim": 10}}
+    mask = build_modality({"name": "segmentation", "classes": 2})
+    domain = AnchoredDomain.build("mask", mask, hub.of_class(3), encoder=table).eval()
+    assert domain.encoder is not None
+    domain.encoder.load_state_dict(encoder.state_dict())
+    label = torch.eye(10)[[3, 3]]
+    assert_parity(encoder(other.inputs["x"], other.inputs["label"])[:, 0], other.expected["z"], "z")
+    assert torch.equal(domain.encode(other.inputs["x"]), encoder(other.inputs["x"], label))
 
 
 def test_the_classes_file_is_plain_json(hub: Hub, tmp_path: Path) -> None:

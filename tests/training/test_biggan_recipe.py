@@ -15,7 +15,7 @@ from anchor_hub.networks.biggan import BigGANConfig
 from anchor_hub.networks.biggan_discriminators import BigGANDiscriminatorConfig
 from anchor_hub.training.batches import BatchLoader, BatchPlan, LabelledBatch
 from anchor_hub.training.biggan_recipe import BigGANOptions, BigGANRecipe
-from anchor_hub.training.gan_losses import d_hinge, g_hinge
+from anchor_hub.training.gan_losses import d_hinge, g_hinge, mode_seeking
 from anchor_hub.training.hub_training import HubTraining, parse_resolutions, train_hub
 from anchor_hub.training.recipe import TrainingContext
 from anchor_hub.training.trainer import Trainer
@@ -198,3 +198,21 @@ def test_sizes_that_do_not_fit() -> None:
     assert parse_resolutions("32,16") == (16, 32) and parse_resolutions("none") == ()
     with pytest.raises(UsageError, match="--attention"):
         parse_resolutions("big")
+
+
+def test_mode_seeking_asks_for_pictures_that_differ_as_their_latents_do() -> None:
+    latents = torch.cat([torch.zeros(2, 1, 4), torch.ones(2, 1, 4)])
+    images = torch.cat([torch.zeros(2, 3, 32, 32), torch.full((2, 3, 32, 32), 0.5)]).requires_grad_(True)
+    value = mode_seeking(images, latents)
+    assert value.item() == pytest.approx(1 / 0.501)
+    (gradient,) = torch.autograd.grad(value, images)
+    assert float(gradient[2:].sum()) < 0, "the two are driven apart"
+    noise = torch.cat([images[:2].detach(), torch.tensor([0.5, -0.5]).repeat(2, 3, 32, 16)])
+    assert float(mode_seeking(noise, latents)) > 100, "what is gone at 16 px does not count"
+
+
+def test_diversity_pairs_latents_of_one_class() -> None:
+    made = ready(diversity=0.1)
+    fakes = made._fakes(8)
+    assert torch.equal(fakes.labels[:4], fakes.labels[4:]) and not torch.equal(fakes.z[:4], fakes.z[4:])
+    assert "diversity" in made.step(batch(), 0)
