@@ -270,7 +270,7 @@ class _Evaluation:
             sets = FeatureSets(
                 extractor, rows, self._rows(FeatureMeasure(measure.extractor, "fake")),
                 [Item(0, file.name.as_posix(), file.path, None).label for file in real],
-                [item.label for item in self.data.items], self.options.seed,
+                [item.label for item in self.data.items], self.options.seed, self.side,
             )  # fmt: skip
             ways = {"d": sets.frechet, "k": sets.kernel, "md": sets.mean_frechet, "mk": sets.mean_kernel}
             for name in names:

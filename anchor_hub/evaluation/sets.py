@@ -31,6 +31,8 @@ class FeatureSets:
     real_classes: Sequence[str] = ()
     fake_classes: Sequence[str] = ()
     seed: int = 0
+    #: Side of the pictures in pixels, before the extractor's own resizing.
+    side: int | None = None
 
     @property
     def _is_inception(self) -> bool:
@@ -49,6 +51,8 @@ class FeatureSets:
         return f"{self._name(kind)[:2].upper()} ({getattr(self.extractor, 'short', self.extractor.name)})"
 
     def _metric(self, name: str, value: float, label: str, higher: bool = False, **more: Any) -> Metric:
+        if self.side is not None:
+            more["settings"] = {"side": self.side, **more.get("settings", {})}
         return Metric(
             name=name, value=value, higher_is_better=higher, label=label,
             extractor=ExtractorRecord(name=self.extractor.name, sha256=self.extractor.sha256),

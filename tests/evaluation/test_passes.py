@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,3 +68,26 @@ def test_progress_counts_every_item_once(tmp_path: Path) -> None:
         assert sum(done) == 5
     run_pass(range(5), float, lambda x: x, [], batch=2, workers=1, progress=done.append)
     assert sum(done) == 10
+
+
+def test_memory_does_not_grow_with_the_number_of_samples(tmp_path: Path) -> None:
+    """However slow measuring is, only three batches are ever read and not yet measured."""
+    read, measured, most = 0, 0, 0
+
+    def load(item: int) -> int:
+        nonlocal read, most
+        read += 1
+        most = max(most, read - measured)
+        return item
+
+    def measure(values: Tensor) -> Tensor:
+        nonlocal measured
+        time.sleep(0.005)
+        measured += len(values)
+        return values
+
+    def collate(values: Sequence[int]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64)[:, None]
+
+    run_pass(range(200), load, collate, [(Rows(tmp_path / "rows", 1), measure)], batch=4, workers=4)
+    assert read == measured == 200 and most <= 3 * 4

@@ -65,7 +65,17 @@ def test_an_extractor_from_a_file(weights: Path, network: MobileNetV2) -> None:
     assert extractor.describe()["metric"] == "fd_mobilenetv2"
 
 
-def test_small_pictures_are_enlarged_and_batches_change_nothing(network: MobileNetV2) -> None:
+def test_pictures_are_never_enlarged(network: MobileNetV2) -> None:
+    extractor = MobileNetExtractor(network, sha256="0" * 64)
+    small = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    large = torch.randint(0, 256, (1, 3, 320, 320), dtype=torch.uint8)
+    reduced = F.interpolate(large.float(), size=(224, 224), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        assert torch.allclose(extractor(small), network.features(small.float() / 127.5 - 1), atol=1e-4)
+        assert torch.allclose(extractor(large), network.features(reduced / 127.5 - 1), atol=1e-4)
+
+
+def test_batches_change_nothing(network: MobileNetV2) -> None:
     extractor = MobileNetExtractor(network, sha256="0" * 64)
     pictures = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8)
     whole, parts = extractor.statistics(pictures), extractor.statistics(pictures, batch=2)
