@@ -79,12 +79,13 @@ def run(recipe: AnchorRecipe, batch: Tensor, steps: int, start: int = 0) -> list
 ALIGNED_TERMS = {"reconstruction", "mahalanobis", "consistency", "adversarial", "edges", "discriminator"}
 PUBLISHED_TERMS = {"reconstruction", "latent_norm", "image_adversarial", "image_discriminator"}
 # On a hub of random weights and in a few steps the critic's full weight outvotes the reading back, and the appearance
-# of samples drowns the codes.
-MILD: dict[str, Any] = {"weights": {"adversarial": 0.1}, "appearance": 0}
+# of samples drowns the codes of label maps.
+MILD: dict[str, Any] = {"weights": {"adversarial": 0.1}}
+PLAIN: dict[str, Any] = {**MILD, "appearance": 0}
 CASES: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("aligned", "rgb", {}, ALIGNED_TERMS),
     ("aligned", "gray", {}, ALIGNED_TERMS),
-    ("aligned", "segmentation", MILD, ALIGNED_TERMS | {"regions", "dice"}),
+    ("aligned", "segmentation", PLAIN, ALIGNED_TERMS | {"regions", "dice"}),
     ("aligned", "landmarks", {}, ALIGNED_TERMS),
     ("aligned", "drawn", MILD, ALIGNED_TERMS),
     ("aligned", "rgb", {"regressor": {"name": "hub"}}, {"reconstruction", "mahalanobis", "consistency", "edges"}),
