@@ -80,8 +80,8 @@ class Plan:
 
 
 def parse_metrics(text: str | Sequence[str] | None, target: Modality, paired: bool) -> tuple[str, ...]:
-    """``"fid,kid"`` (or a list) to known names, each once, in the order given; None: what needs no weights and fits
-    the target.
+    """``"fid,kid"`` (or a list) to known names, each once, in the order given; None: what needs no weights and no
+    extra, and fits the target.
 
     :raises UsageError: an unknown name, or one that does not fit the target's files.
     """
@@ -91,7 +91,7 @@ def parse_metrics(text: str | Sequence[str] | None, target: Modality, paired: bo
         if target.name == "segmentation":
             return ("pixel_accuracy", "mean_iou")
         points = target.name == "landmarks" and not getattr(target, "drawn", False)
-        return ("landmark_error",) if points else ("ssim", "psnr", "l1")
+        return ("landmark_error",) if points else ("psnr", "l1")
     words = text.split(",") if isinstance(text, str) else list(text)
     names = tuple(dict.fromkeys(word.strip().lower().replace("-", "_") for word in words if word.strip()))
     if not names:

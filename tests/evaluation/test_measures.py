@@ -180,10 +180,10 @@ def test_real_and_fake_classifiers(tmp_path: Path) -> None:
 def test_default_metrics_need_no_weights() -> None:
     seg = build_modality({"name": "segmentation", "classes": 4})
     points, drawn = (build_modality({"name": "landmarks", "drawn": value}) for value in (False, True))
-    assert parse_metrics(None, RGB, True) == ("ssim", "psnr", "l1")
+    assert parse_metrics(None, RGB, True) == ("psnr", "l1")
     assert parse_metrics(None, seg, True) == ("pixel_accuracy", "mean_iou")
     assert parse_metrics(None, points, True) == ("landmark_error",)
-    assert parse_metrics(None, drawn, True) == ("ssim", "psnr", "l1")
+    assert parse_metrics(None, drawn, True) == ("psnr", "l1")
     assert parse_metrics(" FID,lpips-s,fid ", RGB, False) == ("fid", "lpips_s")
 
 

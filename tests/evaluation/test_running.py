@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,9 @@ def test_resume_skips_what_is_done(pairs: Path, monkeypatch: pytest.MonkeyPatch)
     def stopping(self: Run, samples: Any, indices: Any) -> Any:
         if 4 in indices and not stopped:
             stopped.append(True)
+            wait = time.monotonic() + 60
+            while len(list((pairs.parent / "report" / "outputs").rglob("[0-9].png"))) < 4 and time.monotonic() < wait:
+                time.sleep(0.01)  # what was computed is being written by another thread
             raise KeyboardInterrupt
         computed.extend(indices)
         return compute(self, samples, indices)
@@ -133,6 +137,7 @@ def test_resume_skips_what_is_done(pairs: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_same_command_writes_the_same_bytes(pairs: Path) -> None:
+    pytest.importorskip("torchmetrics", exc_type=Exception)
     for name in ("one", "two"):
         measure(pairs, name, "l1,kd", styles=2, seed=3)
     one, two = (pairs.parent / name for name in ("one", "two"))
