@@ -10,7 +10,7 @@ import typer
 def add_domain(
     name: str = typer.Argument(..., help="A registered domain (anchor domains list), or the name of your own."),
     data: str | None = typer.Option(
-        None, help="Folder or glob of the domain's images [default: the registered data set]."
+        None, help="Folder, zip archive or glob of the domain's images [default: the registered data set]."
     ),
     modality: str | None = typer.Option(None, help="rgb, gray, segmentation or landmarks."),
     classes: int | None = typer.Option(None, min=2, help="Label maps: number of classes."),

@@ -9,7 +9,7 @@ import typer
 
 def train(
     name: str = typer.Argument(..., help="Name of the new hub."),
-    data: str = typer.Option(..., help="Folder (or glob) of RGB images."),
+    data: str = typer.Option(..., help="Folder (or zip archive, or glob) of RGB images."),
     size: int = typer.Option(
         64, help="Height and width in pixels: a power of two; images are resized to it."
     ),

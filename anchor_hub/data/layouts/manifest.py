@@ -70,7 +70,7 @@ def find(tree: Tree, request: Request) -> Found | None:
             label = _cell(row.get(kind)) or None if kind is not None else None
             where = _cell(row.get(split)).lower() or None if split is not None else None
             found.samples.append(Sample(source, stem(name), label, where, cells))
-    if not known or not (names.found or request.modality == "landmarks"):
+    if not names.found and not any(isinstance(sample.source, ComposedFile) for sample in found.samples):
         return None  # a table beside other files: --where may read it, it lists nothing
     found.columns = tuple(column for column in columns if column not in (key, kind, split))
     _describe(found, tree, request, names, rows, known, table)
@@ -191,5 +191,8 @@ def _describe(
         found.notes.append(
             f"{len(found.unused):,} files have no row in {table} and are left out, e.g. {shown(found.unused[0])}"
         )
+    bare = sum(sample.label is None for sample in found.samples)
+    if 0 < bare < len(found.samples):
+        found.notes.append(f"{bare:,} of {len(found.samples):,} rows name no class: classes count for nothing then")
     if known < len(rows):
         found.notes.append(f"{len(rows) - known:,} of {len(rows):,} rows have nothing for {request.modality}")

@@ -139,6 +139,19 @@ def test_wrong_tables_are_named(tmp_path: Path, name: str, text: str, message: s
     assert str(caught.value).startswith(str(tmp_path / name))
 
 
+def test_a_table_about_other_files_lists_nothing(tmp_path: Path) -> None:
+    trees.save_picture(tmp_path / "face" / "0.png")
+    trees.save_picture(tmp_path / "more" / "1.png")
+    (tmp_path / "points.json").write_text(json.dumps({"size": [16, 16], "points": trees.POINTS}))
+    (tmp_path / "manifest.csv").write_text("name,smile\n7,1\n8,0\n")
+    assert layout(read(tmp_path)) == "class folders" and len(read(tmp_path)) == 2
+    assert [path.name for path in read(tmp_path / "points.json", LANDMARKS).paths] == ["points.json"]
+    (tmp_path / "manifest.csv").write_text("name,class\nface/0,a\nmore/1,\n")
+    images = read(tmp_path)
+    assert layout(images) == "manifest" and images.labels == [] and images.found is not None
+    assert any("1 of 2 rows name no class" in note for note in images.found.notes)
+
+
 def test_a_row_without_its_file(tmp_path: Path) -> None:
     trees.save_picture(tmp_path / "a.png")
     (tmp_path / "manifest.csv").write_text("file\na.png\nb.png\n")

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from anchor_hub.data.image_folder import ImageFolder
-from anchor_hub.errors import DataError, ImageError, UsageError
+from anchor_hub.errors import AnchorError, DataError, ImageError, UsageError
 from anchor_hub.modality import build_modality
 from tests.data import trees
 
@@ -145,3 +145,32 @@ def test_cufsf_sketches_and_photographs(tmp_path: Path) -> None:
     assert len(read(root / "original_sketch", GRAY)) == 3
     with pytest.raises(DataError, match="segmentation, which is not published"):
         read(root, FACES)
+
+
+def test_any_damage_to_a_table_is_an_error_of_ours_or_none(tmp_path: Path) -> None:
+    trees.celebamask_hq(tmp_path / "celeba", 2)
+    trees.ffhq(tmp_path / "ffhq", 2)
+    trees.save_picture(tmp_path / "own" / "a.png")
+    table = tmp_path / "own" / "manifest.jsonl"
+    table.write_text('{"file": "a.png", "class": "x", "points": [[1, 2], [3.5, 4]], "size": [16, 16]}\n')
+    two_points = {"name": "landmarks", "points": 2}
+    cases: list[tuple[Path, str, dict[str, Any]]] = [
+        (tmp_path / "celeba", "CelebAMask-HQ-attribute-anno.txt", RGB),
+        (tmp_path / "ffhq", "ffhq-dataset-v2.json", LANDMARKS),
+        (tmp_path / "own", "manifest.jsonl", two_points),
+    ]
+    generator = np.random.default_rng(0)
+    refused = 0
+    for folder, name, modality in cases:
+        good = (folder / name).read_bytes()
+        for _ in range(100):
+            data = bytearray(good)
+            for _ in range(generator.integers(1, 4)):
+                data[generator.integers(len(data))] = generator.choice(list(b'0-1.,:"[]{}\n\r\\ /aNe\xff\x00'))
+            (folder / name).write_bytes(bytes(data))
+            try:
+                read(folder, modality).load_all(workers=1)
+            except AnchorError as error:
+                refused += 1
+                assert str(error).startswith(str(folder))
+    assert refused > 100
