@@ -23,7 +23,7 @@ from anchor_hub.networks.biggan_layers import standing_statistics
 from anchor_hub.training.augment import augment
 from anchor_hub.training.average import WeightAverage, average_decay
 from anchor_hub.training.batches import LabelledBatch
-from anchor_hub.training.gan_losses import d_hinge, g_hinge, mode_seeking
+from anchor_hub.training.gan_losses import d_hinge, difference, g_hinge, mode_seeking
 from anchor_hub.training.randomness import mix_seed
 from anchor_hub.training.recipe import Recipe, TrainingContext
 
@@ -48,7 +48,7 @@ class BigGANOptions:
         class_deviation: standard deviation of the class embedding's first values; None: orthogonal, as published. Long
             vectors give the class as much say as the latent from the first step, which short trainings need.
         diversity: weight of :func:`~anchor_hub.training.gan_losses.mode_seeking`, against a generator that draws one
-            picture for all latents of a class; 0, as published, leaves it out. Small batches of few images need it.
+            picture for all latents; 0, as published, leaves it out. Small batches of few images need it.
         average_half_life: half-life of the generator's moving average, in images.
         average_rampup: while the run is young the half-life is at most this part of the images seen; None: as given.
     """
@@ -69,11 +69,10 @@ class BigGANOptions:
 
 
 class Fakes(NamedTuple):
-    """Generated images ``[B, 3, H, W]``, the classes ``[B]`` and latents ``[B, L, D]`` they were made of."""
+    """Generated images ``[B, 3, H, W]`` and the classes ``[B]`` they are of."""
 
     images: Tensor
     labels: Tensor
-    z: Tensor
 
 
 class BigGANRecipe(Recipe):
@@ -136,7 +135,7 @@ class BigGANRecipe(Recipe):
             losses = self._discriminator_step(images, labels, fakes)
         if fakes is None or not self.options.share_fakes:
             fakes = self._fakes(len(real) // parts)
-        losses.update(self._generator_step(fakes))
+        losses.update(self._generator_step(fakes, real))
         images_seen = (index + 1) * self.context.batch
         half_life, rampup = self.options.average_half_life, self.options.average_rampup
         decay = average_decay(self.context.batch, images_seen, half_life, rampup)
@@ -160,7 +159,7 @@ class BigGANRecipe(Recipe):
             "fake_logit": fake_logits.detach().mean(),
         }
 
-    def _generator_step(self, fakes: Fakes) -> dict[str, float | Tensor]:
+    def _generator_step(self, fakes: Fakes, real: Tensor) -> dict[str, float | Tensor]:
         self.discriminator.requires_grad_(False)
         images = self.context.place(augment(fakes.images.float(), self.options.augment))
         with self.context.autocast():
@@ -168,7 +167,7 @@ class BigGANRecipe(Recipe):
         losses = {"generator": g_hinge(logits)}
         total = losses["generator"]
         if self.options.diversity:
-            losses["diversity"] = mode_seeking(fakes.images.float(), fakes.z)
+            losses["diversity"] = mode_seeking(fakes.images.float(), difference(real))
             total = total + self.options.diversity * losses["diversity"]
         self._update(self.generator, self.generator_optimizer, total)
         return {name: value.detach() for name, value in losses.items()}
@@ -185,7 +184,7 @@ class BigGANRecipe(Recipe):
         with self.context.autocast():
             image = self.generator(z, labels).image
         assert image is not None
-        return Fakes(image, labels, z)
+        return Fakes(image, labels)
 
     def _update(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)

@@ -33,17 +33,23 @@ def g_hinge(fake_logits: Tensor) -> Tensor:
     return -fake_logits.mean()
 
 
-def mode_seeking(images: Tensor, latents: Tensor, size: int = 16) -> Tensor:
-    """Mode-seeking term ``mean |z1 - z2| / |G(z1) - G(z2)|`` (Mao et al. 2019, arXiv:1903.05628), ``[]``.
+def mode_seeking(images: Tensor, enough: Tensor, size: int = 16) -> Tensor:
+    """Mode-seeking term ``relu(r / |G(z1) - G(z2)| - 1)``, ``[]``: zero where pictures differ as real ones do.
 
-    Pairs are image i and i + B // 2, which must share their class. Absolute differences are means over all elements;
-    images ``[B, C, H, W]`` are first averaged down to ``size``, so that shape counts, and not noise.
+    After Mao et al. (2019, arXiv:1903.05628), who drive pictures apart without end; here ``r``, the ``enough``, is the
+    :func:`difference` of real images. Pairs are image i and i + B // 2, which should share their class.
+    """
+    return F.relu(enough / (difference(images, size) + 1e-3) - 1)
+
+
+def difference(images: Tensor, size: int = 16) -> Tensor:
+    """Mean absolute difference of image i and i + B // 2 of ``[B, C, H, W]``, ``[]``.
+
+    Images are first averaged down to ``size``, so that shape counts, and not noise.
     """
     half = len(images) // 2
     small = F.adaptive_avg_pool2d(images, min(size, images.shape[-1]))
-    pictures = (small[:half] - small[half : 2 * half]).abs().flatten(1).mean(dim=1)
-    codes = (latents[:half] - latents[half : 2 * half]).abs().flatten(1).mean(dim=1)
-    return (codes / (pictures + 1e-3)).mean()
+    return (small[:half] - small[half : 2 * half]).abs().mean()
 
 
 def r1_penalty(real_logits: Tensor, real_images: Tensor) -> Tensor:

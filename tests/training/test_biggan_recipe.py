@@ -15,7 +15,7 @@ from anchor_hub.networks.biggan import BigGANConfig
 from anchor_hub.networks.biggan_discriminators import BigGANDiscriminatorConfig
 from anchor_hub.training.batches import BatchLoader, BatchPlan, LabelledBatch
 from anchor_hub.training.biggan_recipe import BigGANOptions, BigGANRecipe
-from anchor_hub.training.gan_losses import d_hinge, g_hinge, mode_seeking
+from anchor_hub.training.gan_losses import d_hinge, difference, g_hinge, mode_seeking
 from anchor_hub.training.hub_training import HubTraining, parse_resolutions, train_hub
 from anchor_hub.training.recipe import TrainingContext
 from anchor_hub.training.trainer import Trainer
@@ -77,7 +77,7 @@ def test_each_network_learns_from_its_own_loss_only() -> None:
     made._discriminator_step(real, LABELS[:4], fakes)
     assert same(before, dict(made.generator.named_parameters()))
     critic = {name: value.clone() for name, value in made.discriminator.named_parameters()}
-    made._generator_step(made._fakes(4))
+    made._generator_step(made._fakes(4), real)
     assert same(critic, dict(made.discriminator.named_parameters()))
     assert not same(before, dict(made.generator.named_parameters()))
 
@@ -200,19 +200,20 @@ def test_sizes_that_do_not_fit() -> None:
         parse_resolutions("big")
 
 
-def test_mode_seeking_asks_for_pictures_that_differ_as_their_latents_do() -> None:
-    latents = torch.cat([torch.zeros(2, 1, 4), torch.ones(2, 1, 4)])
-    images = torch.cat([torch.zeros(2, 3, 32, 32), torch.full((2, 3, 32, 32), 0.5)]).requires_grad_(True)
-    value = mode_seeking(images, latents)
-    assert value.item() == pytest.approx(1 / 0.501)
+def test_mode_seeking_asks_for_pictures_that_differ_as_real_ones_do() -> None:
+    images = torch.cat([torch.zeros(2, 3, 32, 32), torch.full((2, 3, 32, 32), 0.1)]).requires_grad_(True)
+    assert difference(images).item() == pytest.approx(0.1)
+    value = mode_seeking(images, torch.tensor(0.3))
+    assert value.item() == pytest.approx(0.3 / 0.101 - 1)
     (gradient,) = torch.autograd.grad(value, images)
-    assert float(gradient[2:].sum()) < 0, "the two are driven apart"
+    assert float(gradient[2:].sum()) < 0 < float(gradient[:2].sum()), "the two are driven apart"
+    assert mode_seeking(images, torch.tensor(0.05)).item() == 0, "and no further than that"
     noise = torch.cat([images[:2].detach(), torch.tensor([0.5, -0.5]).repeat(2, 3, 32, 16)])
-    assert float(mode_seeking(noise, latents)) > 100, "what is gone at 16 px does not count"
+    assert float(difference(noise)) < 1e-6, "what is gone at 16 px does not count"
 
 
 def test_diversity_pairs_latents_of_one_class() -> None:
     made = ready(diversity=0.1)
     fakes = made._fakes(8)
-    assert torch.equal(fakes.labels[:4], fakes.labels[4:]) and not torch.equal(fakes.z[:4], fakes.z[4:])
+    assert torch.equal(fakes.labels[:4], fakes.labels[4:]) and not torch.equal(fakes.images[:4], fakes.images[4:])
     assert "diversity" in made.step(batch(), 0)
