@@ -386,6 +386,18 @@ def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     registry.cache_clear()
 
 
+def test_the_benchmarks_tables_are_made_from_the_committed_numbers(tmp_path: Path) -> None:
+    from anchor_faces.benchmark.tables import renewed
+    from anchor_hub.evaluation.result import read_run
+
+    page = ROOT / "docs" / "benchmark.md"
+    (tmp_path / "page.md").write_bytes(page.read_bytes())
+    renewed(tmp_path / "page.md", read_run(ROOT / "docs" / "benchmark.json"))
+    assert (tmp_path / "page.md").read_text("utf-8") == page.read_text("utf-8"), (
+        "run `anchor benchmark table docs/benchmark.json --into docs/benchmark.md`"
+    )
+
+
 def test_what_the_pages_say_of_the_faces_domains_is_registered() -> None:
     training = registry().domains["sketch"].spec.training
     wanted = f"{training['count']:,} rendered images, shows {training['images']:,} in all"

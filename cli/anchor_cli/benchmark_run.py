@@ -49,12 +49,19 @@ def run(
         typer.echo(markdown(result))
 
 
-def table(path: Path = typer.Argument(..., help="What `anchor benchmark run -o` wrote, or a report folder.")) -> None:
-    """Print a measured benchmark as the Markdown tables of docs/benchmark.md."""
-    from anchor_faces.benchmark.tables import markdown
+def table(
+    path: Path = typer.Argument(..., help="What `anchor benchmark run -o` wrote, or a report folder."),
+    into: Path | None = typer.Option(None, help="Markdown page to put the tables into, between its two marks."),
+) -> None:
+    """Print a measured benchmark as Markdown tables, or renew those of a page (docs/benchmark.md)."""
+    from anchor_faces.benchmark.tables import markdown, renewed
     from anchor_hub.evaluation.result import read_run
 
-    typer.echo(markdown(read_run(path)))
+    result = read_run(path)
+    if into is None:
+        typer.echo(markdown(result))
+    else:
+        renewed(into, result)
 
 
 def samples(

@@ -37,11 +37,13 @@ class ResidualBlock(nn.Module):
 @dataclass(frozen=True)
 class Judgement:
     """``labels``: logits ``[B, 19, 64, 64]``; ``points``: pixels ``[B, 68, 2]`` (x, y; edges are 0 and 64);
-    ``factors``: raw outputs ``[B, FACTOR_WIDTH]``, see ``JudgeNetwork.split``."""
+    ``factors``: raw outputs ``[B, FACTOR_WIDTH]``, see ``JudgeNetwork.split``; ``features``: pooled maps of the trunk
+    ``[B, 12 * width]``, what ``fd_rendered`` compares."""
 
     labels: Tensor
     points: Tensor
     factors: Tensor
+    features: Tensor
 
 
 class JudgeNetwork(nn.Module):
@@ -88,12 +90,12 @@ class JudgeNetwork(nn.Module):
         return at32, at16, at8, self.stage4(at8)
 
     def features(self, images: Tensor) -> Tensor:
-        """Pooled maps of the trunk ``[B, 12 * width]``, float32: what ``fd_rendered`` compares."""
-        _, at16, at8, at4 = self.maps(images)
-        return torch.cat([item.float().mean((2, 3)) for item in (at16, at8, at4)], 1)
+        """The features alone, float32 ``[B, 12 * width]``; see :class:`Judgement`."""
+        return _pooled(self.maps(images))
 
     def forward(self, images: Tensor) -> Judgement:
-        at32, at16, at8, at4 = self.maps(images)
+        maps = self.maps(images)
+        at32, at16, at8, at4 = maps
         up = self.merge8(at8 + _twice(self.lateral4(at4)))
         up = self.merge16(at16 + _twice(up))
         up = self.merge32(self.lateral32(at32) + _twice(up))
@@ -103,12 +105,16 @@ class JudgeNetwork(nn.Module):
         seen = [self.squeeze4(at4).flatten(1), self.squeeze8(at8).flatten(1)]
         near = (points.detach() / SIZE * 4 - 2).flatten(1)  # of the order of 1, as the others are
         factors = self.read(torch.cat([*seen, near.to(seen[0].dtype)], 1))
-        return Judgement(labels.float(), points, factors.float())
+        return Judgement(labels.float(), points, factors.float(), _pooled(maps))
 
     @staticmethod
     def split(factors: Tensor) -> list[Tensor]:
         """Raw outputs ``[B, FACTOR_WIDTH]`` by factor of ``JUDGED``: each ``[B, width]``."""
         return list(factors.split([factor.width for factor in JUDGED], 1))
+
+
+def _pooled(maps: tuple[Tensor, ...]) -> Tensor:
+    return torch.cat([item.float().mean((2, 3)) for item in maps[1:]], 1)
 
 
 def _twice(x: Tensor) -> Tensor:

@@ -87,8 +87,7 @@ class Judges:
             found = self.network(values)
             labels = found.labels.argmax(1, keepdim=True).byte()
             decoded = self._decoded(found.factors)
-            features = self.network.features(values)
-            parts.append((labels.cpu(), found.points.cpu(), decoded.cpu(), features.cpu()))
+            parts.append((labels.cpu(), found.points.cpu(), decoded.cpu(), found.features.cpu()))
         return Reading(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
     def _decoded(self, raw: Tensor) -> Tensor:

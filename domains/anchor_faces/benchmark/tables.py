@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from anchor_faces.benchmark.factor_groups import GROUPS, JUDGED
+from anchor_hub.errors import DataError
 from anchor_hub.evaluation.result import Metric, PairResult, RunResult
+from anchor_hub.files import write_file
 
 # One table per kind of target: (metric, heading, format); a pair belongs to the first kind whose metric it has.
 _FACE = (
@@ -30,22 +33,52 @@ KINDS = (
     ("Into sketches and other pictures", _PICTURES + _READ),
 )
 OURS = "ours"
+#: Marks in a page between which the tables stand.
+BEGIN, END = "<!-- benchmark: made by anchor benchmark table -->", "<!-- end of benchmark -->"
 
 
 def markdown(result: RunResult) -> str:
-    """Every table: one per kind of target, then the factors."""
+    """Every table: scores by kind of target, factors by target, the judges' own error."""
     parts = []
     for title, columns in KINDS:
         pairs = [pair for pair in result.pairs if _kind(pair) == title]
         if pairs:
             parts.append(f"### {title}\n\n{_scores(pairs, columns)}")
-    factors = _factors(result.pairs)
-    if factors:
-        parts.append(f"### What survives, factor by factor\n\n{factors}")
+    for target in dict.fromkeys(pair.target for pair in result.pairs):
+        factors = _factors([pair for pair in result.pairs if pair.target == target])
+        if factors:
+            parts.append(f"### What survives in {target}, factor by factor\n\n{factors}")
     floor = judges_table(result)
     if floor:
         parts.append(f"### The judges' own error\n\n{floor}")
     return "\n\n".join(parts) + "\n"
+
+
+def renewed(page: Path, result: RunResult) -> None:
+    """Put the tables into a Markdown page, between ``BEGIN`` and ``END``.
+
+    :raises DataError: it cannot be read, or lacks the marks.
+    """
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{page}: cannot be read ({error})") from None
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise DataError(f"{page}: has no lines {BEGIN} and {END}, between which the tables belong")
+    write_file(page, f"{before}{BEGIN}\n\n{about(result)}\n\n{markdown(result)}\n{END}{after}".encode())
+
+
+def about(result: RunResult) -> str:
+    """One line of what was measured."""
+    hub, data = result.hub, result.data
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(result.versions.items()))
+    return (
+        f"`{data.benchmark if data else ''}` version {data.version if data else ''}, {data.count if data else 0:,} "
+        f"samples; hub `{hub.name if hub else ''}` ({hub.fingerprint[:12] if hub else ''}); {versions}. "
+        "Chance levels stand in brackets behind each score."
+    )
 
 
 def _kind(pair: PairResult) -> str:
@@ -77,7 +110,7 @@ def _cell(metric: Metric | None, form: str) -> str:
 
 
 def _factors(pairs: Sequence[PairResult]) -> str:
-    """Rows: factors; columns: the judge on the truth, then each translation's agreement; free factors in brackets."""
+    """Rows: factors; columns: the truth itself, then each translation; factors that may vary in brackets."""
     columns = []
     for pair in pairs:
         metric = pair.metric("factor_agreement")
@@ -87,16 +120,16 @@ def _factors(pairs: Sequence[PairResult]) -> str:
         return ""
     heads = [f"{pair.source} → {pair.target}" + ("" if pair.backend == "anchor" else f" ({pair.backend})")
              for pair, _ in columns]  # fmt: skip
-    faces = next((rows for pair, rows in columns if pair.metric("parser_miou") is not None), columns[0][1])
-    rows = [["group", "factor", "measure", "judge on true faces", *heads], ["---"] * (4 + len(heads))]
+    known = columns[0][1]
+    rows = [["group", "factor", "measure", "the truth itself", *heads], ["---"] * (4 + len(heads))]
     for group in GROUPS:
         for factor in JUDGED:
-            if factor.group != group:
+            row = known.get(factor.name)
+            if factor.group != group or row is None:
                 continue
-            known = faces.get(factor.name, {})
+            best = f"{_number(row.get('floor'))} / {_number(row.get('floor_agreement'))}"
             cells = [_factor_cell(table.get(factor.name)) for _, table in columns]
-            best = f"{_number(known.get('floor'))} / {_number(known.get('floor_agreement'))}"
-            rows.append([group, f"`{factor.name}`", str(known.get("measure", "")), best, *cells])
+            rows.append([group, f"`{factor.name}`", str(row.get("measure", "")), best, *cells])
     return _table(rows)
 
 
