@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -216,11 +216,12 @@ def write_bundle(
     not written, NaN included), UsageError where `folder` exists and `overwrite` is false.
     """
     folder = Path(folder)
-    contents: dict[str, bytes | bytearray] = {CARD: card.encode("utf-8"), **(extras or {})}
+    contents: dict[str, Iterable[bytes]] = {CARD: [card.encode("utf-8")]}
+    contents |= {name: [bytes(value)] for name, value in (extras or {}).items()}
     for part, values in tensors.items():
         if values:
             part_name = check_file_name(f"{part}.safetensors", folder)
-            contents[part_name] = tensorfile.write(values, f"{folder.name}/{part_name}")
+            contents[part_name] = tensorfile.pieces(values, f"{folder.name}/{part_name}")
     for file_name in contents:
         check_file_name(file_name, folder)
     data: dict[str, Any] = {"format_version": FORMAT_VERSION, "kind": kind, "name": name}
@@ -231,16 +232,12 @@ def write_bundle(
         data["modality"] = dict(modality)
     for key, table in (("provenance", provenance), ("license", license), ("metrics", metrics)):
         data[key] = dict(table or {})
-    data["files"] = {item: hashlib.sha256(contents[item]).hexdigest() for item in sorted(contents)}
-    try:
-        text = dump_yaml(data)
-    except ConfigError as error:
-        raise BundleError(f"{folder}: the manifest cannot be written: {error}") from error
-    parse_manifest(text, str(folder / MANIFEST))
+    # Whatever is wrong with the manifest shows before anything is written; the hashes come when the files are there.
+    _manifest_text(data | {"files": {item: "0" * 64 for item in sorted(contents)}}, folder)
     try:
         with new_folder(folder, overwrite=overwrite) as temporary:
-            for item, value in contents.items():
-                (temporary / item).write_bytes(value)
+            hashes = {item: _write_pieces(temporary / item, contents[item]) for item in contents}
+            text = _manifest_text(data | {"files": dict(sorted(hashes.items()))}, folder)
             (temporary / MANIFEST).write_bytes(text.encode("utf-8"))
     except FileExistsError as error:
         raise UsageError(f"{folder}: exists already; choose another name or allow overwriting") from error
@@ -249,6 +246,25 @@ def write_bundle(
             raise
         raise BundleError(f"{folder}: cannot be written ({error.strerror or error})") from error
     return folder
+
+
+def _manifest_text(data: Mapping[str, Any], folder: Path) -> str:
+    try:
+        text = dump_yaml(dict(data))
+    except ConfigError as error:
+        raise BundleError(f"{folder}: the manifest cannot be written: {error}") from error
+    parse_manifest(text, str(folder / MANIFEST))
+    return text
+
+
+def _write_pieces(path: Path, pieces: Iterable[bytes]) -> str:
+    """Write a file piece by piece and return its SHA-256: large weights are never held as a whole."""
+    digest = hashlib.sha256()
+    with open(path, "wb") as stream:
+        for piece in pieces:
+            digest.update(piece)
+            stream.write(piece)
+    return digest.hexdigest()
 
 
 def fingerprint(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> str:

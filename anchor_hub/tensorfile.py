@@ -6,7 +6,7 @@ import json
 import math
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from anchor_hub.errors import BundleError
@@ -33,9 +33,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def check_header(data: bytes | memoryview, where: object) -> dict[str, tuple[str, tuple[int, ...]]]:
+def check_header(
+    data: bytes | memoryview, where: object, size: int | None = None
+) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Name -> (dtype, shape) of a .safetensors file's tensors; BundleError naming `where` for anything unusual.
+
+    size: bytes of the whole file, of which `data` then need be the beginning only.
     """
+    size = len(data) if size is None else size
 
     def bad(reason: str) -> BundleError:
         return BundleError(f"{where}: is not a usable .safetensors file: {reason}; install the bundle again")
@@ -43,7 +48,7 @@ def check_header(data: bytes | memoryview, where: object) -> dict[str, tuple[str
     if len(data) < 9:
         raise bad(f"it has only {len(data)} bytes")
     (length,) = struct.unpack("<Q", data[:8])
-    if length > MAX_HEADER or 8 + length > len(data):
+    if length > MAX_HEADER or 8 + length > size:
         raise bad("its header is longer than the file or than 10 MB (truncated, or another format?)")
     try:
         header = json.loads(bytes(data[8 : 8 + length]).decode("utf-8"), object_pairs_hook=_unique)
@@ -81,8 +86,8 @@ def check_header(data: bytes | memoryview, where: object) -> dict[str, tuple[str
         if begin != position:
             raise bad("its tensors overlap or leave holes")
         position = end
-    if position != len(data) - 8 - length:
-        raise bad(f"it has {len(data) - 8 - length} bytes of tensors where its header names {position}")
+    if position != size - 8 - length:
+        raise bad(f"it has {size - 8 - length} bytes of tensors where its header names {position}")
     return result
 
 
@@ -151,9 +156,15 @@ def read(data: bytes, where: object, expected: Mapping[str, Any] | None = None) 
 
 
 def write(tensors: Mapping[str, Tensor], where: object) -> bytearray:
-    """The bytes of a .safetensors file: tensors by name, no metadata. BundleError for what `read` would refuse.
+    """The bytes of a .safetensors file; see :func:`pieces`."""
+    return bytearray(b"".join(pieces(tensors, where)))
 
-    The same bytes as the safetensors library writes, in one buffer: large weights are held once, not four times.
+
+def pieces(tensors: Mapping[str, Tensor], where: object) -> Iterator[bytes]:
+    """The bytes of a .safetensors file in pieces, the header and then tensor by tensor: tensors by name, no metadata.
+
+    The same bytes as the safetensors library writes, without holding large weights a second time. BundleError, before
+    the first piece, for what `read` would refuse.
     """
     import torch
 
@@ -180,13 +191,11 @@ def write(tensors: Mapping[str, Tensor], where: object) -> bytearray:
         position = end
     header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     header += b" " * (-len(header) % 8)
-    data = bytearray(8 + len(header) + position)
-    data[: 8 + len(header)] = struct.pack("<Q", len(header)) + header
+    head = struct.pack("<Q", len(header)) + header
+    check_header(head, where, len(head) + position)
+    yield head
     for name in order:
-        begin, end = (8 + len(header) + at for at in entries[name]["data_offsets"])
-        data[begin:end] = raw_bytes(tensors[name].detach().to("cpu").contiguous())
-    check_header(memoryview(data), where)
-    return data
+        yield raw_bytes(tensors[name].detach().to("cpu").contiguous())
 
 
 def raw_bytes(tensor: Tensor) -> bytes:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from anchor_hub.errors import CheckpointError
+from anchor_hub.networks.blank import blank
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -16,7 +17,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def filled(build: Callable[[Any], Network], config: Any, state: Mapping[str, Tensor], what: str) -> Network:
     """``build(config)`` with exactly the weights ``state`` (our names), in eval mode, without gradients, as float32.
 
-    Made on the meta device, so that no random number is drawn; float32 tensors are taken as they are (views of the
+    Made without numbers, so that no random number is drawn; float32 tensors are taken as they are (views of the
     file), others are converted. Buffers that are not part of the state dict are made anew.
 
     :raises CheckpointError: entries or shapes that do not fit, or values that are not finite.
@@ -27,8 +28,7 @@ def filled(build: Callable[[Any], Network], config: Any, state: Mapping[str, Ten
             raise CheckpointError(f"its {what} has NaN or infinity in {name}: the weights are damaged")
         ready[name] = value.detach().float().contiguous() if value.is_floating_point() else value.detach()
     try:
-        with torch.device("meta"):
-            network = build(config)
+        network = blank(build, config)
         network.load_state_dict(ready, assign=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()

@@ -1,0 +1,50 @@
+"""Networks without numbers, into which stored weights are then put: nothing is drawn, nothing is held twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+Network = TypeVar("Network", bound=nn.Module)
+
+_EMPTY = {torch.randn, torch.rand, torch.zeros, torch.ones}
+_UNCHANGED = {
+    Tensor.div, Tensor.mul, Tensor.__truediv__, Tensor.__mul__, Tensor.__rmul__, Tensor.normal_, Tensor.uniform_,
+    Tensor.zero_, Tensor.fill_, torch.div, torch.mul, F.normalize,
+}  # fmt: skip
+
+
+class _NoNumbers(TorchFunctionMode):
+    """Shapes only: tensors are made empty, and what would fill or scale them leaves them as they are.
+
+    Torch's meta device alone would do, but its first arithmetic loads 900 modules: a second and 160 MB.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        options = dict(kwargs or {})
+        if func in _EMPTY:
+            return torch.empty(*args, **options)
+        if func is torch.outer:
+            return torch.empty(len(args[0]), len(args[1]))
+        if func is torch.full:
+            return torch.empty(args[0], **{key: value for key, value in options.items() if key != "fill_value"})
+        if func in _UNCHANGED or getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else options["tensor"]
+        return func(*args, **options)
+
+
+def blank(build: Callable[..., Network], *arguments: Any) -> Network:
+    """``build(*arguments)`` on the meta device, without any numbers; fill it with ``load_state_dict(..., assign=True)``.
+
+    For networks whose constructors only draw, fill and scale their weights. Buffers that are not part of the state dict
+    must be made anew afterwards.
+    """
+    with torch.device("meta"), _NoNumbers():
+        return build(*arguments)
