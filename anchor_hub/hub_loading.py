@@ -66,9 +66,11 @@ def load_domain(name: str | Path, hub: Hub | None = None, device: str | torch.de
     key = (*_identity(bundle.path), id(hub.base))
     # A class-conditional domain holds the hub's view of its class.
     if key not in _domains or _domains[key].hub.base is not hub.base:
-        kind = AnchoredDomain
+        kind: type[AnchoredDomain] = AnchoredDomain
         if bundle.manifest.architecture.get("name") == "published-anchor":
-            from anchor_hub.published_domain import PublishedDomain as kind
+            from anchor_hub.published_domain import PublishedDomain
+
+            kind = PublishedDomain
         _domains[key] = kind.load(bundle, hub)
     return _domains[key]
 

@@ -142,7 +142,7 @@ def default_hub() -> str:
 
     def order(name: str) -> tuple[bool, bool]:
         try:
-            classes = bool(read_classes(open_bundle(hubs[name].bundle)))
+            classes = bool(read_classes(open_bundle(str(hubs[name].bundle))))
         except AnchorError:  # a damaged bundle is told when somebody uses it
             classes = False
         return hubs[name].source != "first-party", classes
@@ -349,6 +349,17 @@ def modality_table(
     return {"name": name, **given}
 
 
+def _check_network(kind: str, name: str) -> None:
+    """Before anything is rendered or loaded: is there a network of that name?"""
+    from anchor_hub.domain import HUB_DECODER
+    from anchor_hub.networks.encoders import ENCODERS
+    from anchor_hub.networks.regressors import REGRESSORS
+
+    known = ENCODERS if kind == "encoder" else [HUB_DECODER, *REGRESSORS]
+    if name not in known:
+        raise UsageError(f"--{kind}: there is no {kind} {name!r}. Known: {', '.join(sorted(known))}.")
+
+
 def option_table(
     *,
     layers: str | None = None,
@@ -361,6 +372,7 @@ def option_table(
     table = {key: value for key, value in values.items() if value is not None}
     for key, network in (("encoder", encoder), ("regressor", regressor)):
         if network is not None:
+            _check_network(key, network)
             table[key] = {"name": network}
     if layers is not None:
         try:
