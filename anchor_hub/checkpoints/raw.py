@@ -140,14 +140,21 @@ def _read(path: Path, refused: list[CheckpointError] | None) -> tuple[Kind, Any,
         if reason := foreign_kind(head, size):
             raise CheckpointError(reason)
         # A private mapping: pages are read when they are used and never written back.
-        view = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY))
+        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+        view = memoryview(mapped)
+        kind: Kind = "pickle"
         if head[:4] == b"PK\x03\x04":
-            return "torch", torch_files.read_zip(view, stream, refused), size
-        if _is_safetensors(head, size):
-            return "safetensors", _safetensors(view, path), size
-        if head[:1] == b"\x80" and LEGACY_MAGIC.to_bytes(10, "little") in head[:20]:
-            return "torch-legacy", torch_files.read_legacy(view, refused), size
-        return "pickle", torch_files.read_pickle(view, refused), size
+            kind, content = "torch", torch_files.read_zip(view, stream, refused)
+        elif _is_safetensors(head, size):
+            kind, content = "safetensors", _safetensors(view, path)
+        elif head[:1] == b"\x80" and LEGACY_MAGIC.to_bytes(10, "little") in head[:20]:
+            kind, content = "torch-legacy", torch_files.read_legacy(view, refused)
+        else:
+            content = torch_files.read_pickle(view, refused)
+        if hasattr(mapped, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+            # Comparing checksums has read every page; only those that are used come back.
+            mapped.madvise(mmap.MADV_DONTNEED)
+        return kind, content, size
 
 
 def _is_safetensors(head: bytes, size: int) -> bool:
