@@ -64,6 +64,7 @@ def export_bundle(folder: Path | str, archive: Path | str, *, overwrite: bool = 
             member.external_attr = (stat.S_IFREG | 0o644) << 16
             target.writestr(member, data)
     try:
+        archive.parent.mkdir(parents=True, exist_ok=True)
         return write_file(archive, stream.getvalue())
     except OSError as error:
         raise BundleError(f"{archive}: cannot be written ({error.strerror or error})") from error
@@ -134,11 +135,13 @@ def remove_bundle(kind: Kind, name: str, target: Home | None = None) -> Path:
     """
     target = target or home()
     folder = target.folder(kind) / check_name(name)
+    missing = UsageError(f"no {kind} named {name!r} is installed in {folder.parent}: see `anchor {kind}s list`")
+    if not folder.is_dir():
+        # Before the lock: a slip of the pen leaves no file behind.
+        raise missing
     with target.lock(f"{kind}-{name}"[:64].rstrip("._-")):
         if not folder.is_dir():
-            raise UsageError(
-                f"no {kind} named {name!r} is installed in {folder.parent}: see `anchor {kind}s list`"
-            )
+            raise missing
         try:
             remove_folder(folder)
         except OSError as error:

@@ -10,7 +10,7 @@ from typing import Any
 from anchor_hub.archive import remove_bundle
 from anchor_hub.bundle import MANIFEST, Bundle, Kind, open_bundle
 from anchor_hub.classes import read_classes
-from anchor_hub.errors import AnchorError, UsageError
+from anchor_hub.errors import AnchorError, UsageError, did_you_mean
 from anchor_hub.home import home
 from anchor_hub.registry import Registered, registry
 
@@ -110,6 +110,11 @@ def remove(kind: Kind, name: str, *, force: bool = False) -> Path:
         record = found[name]
         raise UsageError(
             f"the {kind} {name!r} belongs to the plugin {record.label}, not to your home: it stays"
+        )
+    if not folder.is_dir():
+        installed = [item.name for item in home().folder(kind).glob("*") if (item / MANIFEST).is_file()]
+        raise UsageError(
+            f"no {kind} named {name!r} is installed in {home().folder(kind)}.{did_you_mean(name, installed)}"
         )
     if kind == "hub" and not force:
         users = _domains_of(folder)

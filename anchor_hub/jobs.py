@@ -41,6 +41,7 @@ def prepare(
     truncation: float = 1.0,
     seed: int | None = None,
     merge_classes: Path | None = None,
+    backend: str = "anchor",
     device: str = "auto",
 ) -> Job:
     """Load what a translation needs; options that contradict each other are refused before anything is loaded.
@@ -49,8 +50,10 @@ def prepare(
     :param style_layers: as ``parse_layers`` reads them.
     :param seed: of the random styles; given alone it asks for one.
     :param merge_classes: YAML file that merges the classes of label maps as they are read.
+    :param backend: the translator backend; others than ``anchor`` are classes to be used from Python.
     :raises UsageError: options that contradict each other, or layers the hub has not.
     """
+    check_backend(backend)
     count = max(styles, 1) if seed is not None and not style_from else styles
     if style_from and styles:
         raise UsageError("--styles draws random styles, --style-from takes an image's: use one of them")
@@ -73,6 +76,21 @@ def prepare(
     reading = None if merge_classes is None else merged(between.source, merge_classes)
     choice = StyleChoice(count, vary, seed or 0, truncation, layers, exemplars, pictures)
     return Job(between, choice, reading)
+
+
+def check_backend(name: str) -> None:
+    """Whether files can be translated by that backend.
+
+    :raises BackendNotFoundError: nobody registered it. :raises UsageError: it takes more than two domains' names.
+    """
+    from anchor_hub.registry import registry
+
+    found = registry().backends[name]
+    if name != "anchor":
+        raise UsageError(
+            f"the backend {name!r} ({found.label}) is used from Python ({found.spec.target}); files are translated by "
+            "--backend anchor"
+        )
 
 
 def exemplar_styles(

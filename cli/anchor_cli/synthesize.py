@@ -48,6 +48,7 @@ def synthesize(
     if as_json:
         print_json({"folder": str(folder), **load_yaml(folder / "dataset.yaml")})
         return
-    note(f"{count} latents in {len(names)} domains written to {folder}")
+    latents = "1 latent" if count == 1 else f"{count:,} latents"
+    note(f"{latents} in {len(names)} domain{'s' if len(names) != 1 else ''} written to {folder}")
     if grid is not None:
         note(f"contact sheet: {grid}")

@@ -42,6 +42,7 @@ def translate(
     merge_classes: Path | None = typer.Option(
         None, help="YAML file that merges the classes of label maps as they are read."
     ),
+    backend: str = typer.Option("anchor", help="Translator backend: anchor translates through the hub's latents."),
     batch: int = typer.Option(16, min=1, help="Images computed at once."),
     workers: int = typer.Option(2, min=1, help="Threads that read images."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
@@ -67,6 +68,7 @@ def translate(
         truncation=truncation,
         seed=seed,
         merge_classes=merge_classes,
+        backend=backend,
         device=device,
     )
     with step_progress("images", quiet=quiet or as_json) as progress:

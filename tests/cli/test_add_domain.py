@@ -386,3 +386,10 @@ def test_progress_of_the_data_ends_before_the_trainings_begins(home, grays, monk
     add_gray()
     assert events[0] == "open" and events[-2:] == ["close", "train"] and "update" in events
     assert Image.open(next(grays.iterdir())).size == (SIZE, SIZE)
+
+
+@pytest.mark.parametrize(("option", "known"), [("--regressor", "compact, deep"), ("--encoder", "compact, psp")])
+def test_a_network_nobody_knows_is_refused_with_the_choices(home, option, known):
+    result = anchor("add-domain", "mine", "--data", str(folder_of("seg")), "--modality", "gray", option, "typo", *FAST)
+    assert result.exit_code == 2 and f"there is no {option[2:]} 'typo'. Known: " in result.stderr
+    assert known in result.stderr.replace("attention, ", "") and ("hub, " in result.stderr) == (option == "--regressor")

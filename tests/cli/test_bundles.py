@@ -127,3 +127,18 @@ def test_a_hub_in_use_stays(fresh_home: Path) -> None:
     assert result.exit_code == 2 and "is used by the domains spot" in result.stderr
     assert anchor("hubs", "remove", "tiny", "--force").exit_code == 0
     assert "is not on this machine" in anchor("doctor").stdout or "is not here" in anchor("doctor").stdout
+
+
+def test_removing_what_is_not_there_suggests_and_leaves_nothing(fresh_home: Path) -> None:
+    tiny_domain(fresh_home / "domains" / "spot")
+    result = anchor("domains", "remove", "spott")
+    assert result.exit_code == 2 and "Did you mean 'spot'?" in result.stderr and result.stderr.count("\n") == 1
+    assert not (fresh_home / "locks").exists() and (fresh_home / "domains" / "spot").is_dir()
+    assert "belongs to the plugin" in anchor("domains", "remove", "seg").stderr
+
+
+def test_an_archive_may_go_into_a_folder_to_be_made(fresh_home: Path, tmp_path: Path) -> None:
+    tiny_hub(fresh_home / "hubs" / "small")
+    archive = tmp_path / "new" / "deeper" / "small.zip"
+    assert anchor("hubs", "export", "small", "-o", str(archive)).exit_code == 0
+    assert archive.is_file()

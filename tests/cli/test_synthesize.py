@@ -111,3 +111,7 @@ def test_a_run_reads_what_synthesis_wrote(home, tmp_path):
     sample = run.read(tmp_path / "set" / "seg" / "000000.png")
     assert sample.shape == (1, SIZE, SIZE)
     assert run.compute([sample], [0])[0][0].shape == (3, SIZE, SIZE)
+
+
+def test_one_is_no_plural(home, tmp_path):
+    assert "1 latent in 1 domain written to" in synthesize("-n", 1, "-o", "one", domains="face")

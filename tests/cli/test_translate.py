@@ -371,3 +371,12 @@ def test_ctrl_c_and_sigterm_leave_no_partial_file(home, tmp_path, sent, code):
     assert process.returncode == code, err
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".anchor-*"))
+
+
+def test_the_backend_can_be_named(home, masks, tmp_path):
+    translate(masks, "-o", tmp_path / "plain")
+    translate(masks, "-o", tmp_path / "named", "--backend", "anchor")
+    assert files(tmp_path / "plain") == files(tmp_path / "named")
+    refused = translate(masks, "-o", tmp_path / "x", "--backend", "gp", code=2)
+    assert "no backend is named 'gp'. Known: anchor" in refused
+    assert not (tmp_path / "x").exists()
