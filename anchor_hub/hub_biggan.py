@@ -14,6 +14,7 @@ from anchor_hub.errors import BundleError
 from anchor_hub.hub import Hub
 from anchor_hub.networks.biggan import BigGAN, BigGANConfig
 from anchor_hub.networks.biggan_deep import BigGANDeep, BigGANDeepConfig
+from anchor_hub.networks.blank import blank
 from anchor_hub.networks.stylegan2 import SynthesisOutput
 
 #: Bound of z, in standard deviations, for truncated samples.
@@ -135,8 +136,9 @@ class BigGANHub(Hub):
             config = config_class.from_dict(bundle.manifest.architecture["config"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(f"{bundle.path}: bad hub architecture: {error}") from None
-        generator = network(config)
-        generator.load_state_dict(bundle.tensors("generator", generator.state_dict()))
+        # Orthogonal weights to start from take long to make for a large hub, and would only be replaced.
+        generator = blank(network, config)
+        generator.load_state_dict(bundle.tensors("generator", generator.state_dict()), assign=True)
         return cls(generator, name=bundle.manifest.name, classes=classes)
 
     def _statistics(self) -> dict[str, Tensor]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from anchor_hub.errors import BundleError
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 _TENSOR_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,499}")

@@ -41,9 +41,9 @@ class _NoNumbers(TorchFunctionMode):
 
 
 def blank(build: Callable[..., Network], *arguments: Any) -> Network:
-    """``build(*arguments)`` on the meta device, without any numbers; fill it with ``load_state_dict(..., assign=True)``.
+    """``build(*arguments)`` on the meta device, without any numbers.
 
-    For networks whose constructors only draw, fill and scale their weights. Buffers that are not part of the state dict
+    Fill it with ``load_state_dict(..., assign=True)``. For networks whose constructors only draw, fill and scale their weights. Buffers that are not part of the state dict
     must be made anew afterwards.
     """
     with torch.device("meta"), _NoNumbers():

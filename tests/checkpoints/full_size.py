@@ -183,7 +183,8 @@ def _ada_generator(size: int) -> tuple[State, dict[str, Any]]:
         for layer, inputs in layers:
             prefix = f"{block}.{layer}"
             names |= {
-                f"{prefix}.weight": (outputs, inputs, 3, 3), f"{prefix}.noise_strength": (), f"{prefix}.bias": (outputs,),
+                f"{prefix}.weight": (outputs, inputs, 3, 3), f"{prefix}.bias": (outputs,),
+                f"{prefix}.noise_strength": (),
                 f"{prefix}.resample_filter": (4, 4), f"{prefix}.noise_const": (resolution, resolution),
                 f"{prefix}.affine.weight": (inputs, 512), f"{prefix}.affine.bias": (inputs,),
             }  # fmt: skip
