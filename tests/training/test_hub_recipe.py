@@ -176,3 +176,22 @@ def test_channels_are_parsed_strictly() -> None:
 def test_precision_auto_is_a_known_one() -> None:
     assert resolve_precision("auto", CPU) in ("fp32", "bf16")
     assert resolve_precision("fp32", CPU) == "fp32"
+
+
+def test_augmentation_is_seen_by_the_discriminator_only_and_leaves_old_runs_resumable() -> None:
+    plain, changed = ready(HubOptions(r1_every=1)), ready(HubOptions(r1_every=1, augment=("translation", "cutout")))
+    assert "augment" not in plain.describe() and changed.describe()["augment"] == ("translation", "cutout")
+    losses = changed.step(pictures(8), 0)
+    assert {"r1", "discriminator", "generator"} <= set(losses)
+    images = torch.ones(4, 3, 16, 16)
+    assert plain._seen(images) is images and bool((changed._seen(images) == 0).any())
+
+
+def test_the_discriminator_is_kept_where_asked_for(folder: Path) -> None:
+    _, bundle = train_hub(tiny_training(folder, keep_discriminator=True, augment="colour"))
+    assert bundle is not None
+    critic = Hub.load(bundle).discriminator()
+    trained = final_state(folder.parent / "run")["recipe"]["discriminator"]
+    assert all(torch.equal(value.half(), trained[name].half()) for name, value in critic.state_dict().items())
+    with pytest.raises(UsageError, match="--diversity is an option of --arch biggan"):
+        train_hub(tiny_training(folder, diversity=0.1, overwrite=True))
