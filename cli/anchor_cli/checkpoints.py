@@ -1,56 +1,19 @@
-"""`anchor checkpoints`: looks into checkpoint files without running anything of them."""
+"""`anchor checkpoints`: looking into checkpoint files of others."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from anchor_cli.lazy import Entry, lazy_group
 
-#: Rows of the table without --all.
-SHOWN = 40
+app = typer.Typer(
+    cls=lazy_group(
+        {"inspect": Entry("anchor_cli.checkpoints_inspect:inspect", "Print what is in a checkpoint, whatever it is.")}
+    ),
+    no_args_is_help=True,
+)
 
 
 @app.callback()
 def checkpoints() -> None:
     """Checkpoint files of others: what is in them. No code in them is ever run."""
-
-
-@app.command()
-def inspect(
-    file: Path = typer.Argument(..., help="A file of whatever kind, or a folder."),
-    everything: bool = typer.Option(False, "--all", help="Every tensor and value, not groups of them."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON, with every tensor and value."),
-) -> None:
-    """Print what a checkpoint is, which family it belongs to, and a table of what it holds.
-
-    Exit 1 where it cannot be imported: damaged, of no supported family, or a program instead of weights.
-    """
-    from anchor_cli.output import note, print_json, print_table, printable, size_text
-    from anchor_hub.checkpoints.inspecting import inspect_checkpoint
-
-    found = inspect_checkpoint(file)
-    if as_json:
-        print_json(found.as_dict())
-    else:
-        print(f"{printable(found.path)}: {found.container}, {size_text(found.bytes)}")
-        print(f"sha256 {found.sha256}")
-        print(f"family {found.family or 'none that is supported'}" + (f": {found.summary}" if found.summary else ""))
-        rows: list[Any] = found.entries if everything else found.groups()
-        header, cells = _table(rows)
-        print_table(header, cells if everything else cells[:SHOWN])
-        if not everything and len(cells) > SHOWN:
-            print(f"... and {len(cells) - SHOWN} more (--all, --json)")
-        for line in found.notes:
-            note(f"note: {line}")
-        for problem in found.problems:
-            note(f"error: {problem}")
-    if found.problems:
-        raise typer.Exit(1)
-
-
-def _table(rows: list[Any]) -> tuple[list[str], list[list[object]]]:
-    header = ["ENTRY", "KIND", "SHAPE", "VALUE"] if rows and rows[0].count == 0 else ["ENTRY", "KIND", "SIZE", "HOLDS"]
-    return header, [[row.name, row.kind, row.shape, row.value] for row in rows]
