@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.running import anchor
+from tests.data import trees
 from tests.data.bad_images import BAD, encoded, picture
 
 
@@ -23,7 +24,9 @@ def folder(tmp_path: Path) -> Path:
 def test_a_good_folder(folder: Path) -> None:
     result = anchor("data", "check", str(folder), "--size", "16")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[-1] == "5 files, 5 readable as rgb, 0 bad; 5 of 16x16"
+    assert result.stdout.splitlines()[-1] == (
+        "folder: 5 files, 5 readable as rgb, 0 bad; 5 of 16x16; modes RGB 5"
+    )
     assert "note: there are only 5 readable files" in result.stdout
 
 
@@ -68,3 +71,14 @@ def test_wrong_calls(folder: Path, arguments: tuple[str, ...], code: int, messag
 def test_a_folder_that_is_not_there(folder: Path) -> None:
     result = anchor("data", "check", str(folder.with_name("sat")))
     assert result.exit_code == 1 and f"Did you mean {folder}?" in result.stderr
+
+
+def test_layout_splits_and_classes(tmp_path: Path) -> None:
+    archive = trees.packed(trees.afhq(tmp_path / "afhq"), tmp_path / "afhq.zip")
+    result = anchor("data", "check", str(archive), "--size", "16")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert {"split train: 6 files", "split val: 6 files", "class cat: 4 files"} <= set(lines)
+    assert lines[-1] == "AFHQ: 12 files, 12 readable as rgb, 0 bad; 12 of 16x16; modes RGB 12"
+    found = json.loads(anchor("data", "check", str(archive), "--json").stdout)
+    assert (found["layout"], found["class_counts"]) == ("AFHQ", {"cat": 4, "dog": 4, "wild": 4})
