@@ -54,7 +54,14 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
     critic, _ = _network(source.content, "D")
     if critic is None and discriminator is not None:
         raise CheckpointError(f"{discriminator.path}: holds no StyleGAN2-ADA discriminator D")
-    kept = None if critic is None else discriminator_from_ada(critic)
+    kept = None
+    if critic is not None:
+        try:
+            kept = discriminator_from_ada(critic)
+        except CheckpointError as error:
+            if discriminator is not None:
+                raise CheckpointError(f"{discriminator.path}: {error}") from error
+            notes.append(f"Its discriminator was left out: {error}.")
     names = tuple(str(i) for i in range(generator.config.classes))
     return ImportedHub(NAME, generator, kept, mean_latent, notes, names)
 
@@ -177,7 +184,7 @@ def discriminator_from_ada(network: Record | State) -> Discriminator:
     :raises CheckpointError: entries missing or unknown, shapes or options this library does not implement.
     """
     state, arguments = _arguments(network)
-    _only(arguments, architecture="resnet", resample_filter=[1, 3, 3, 1], activation="lrelu", freeze_layers=0)
+    _only(arguments, architecture="resnet", resample_filter=[1, 3, 3, 1], activation="lrelu")
     layers, classes = _mapping(state, "mapping.", arguments)
     sizes = sorted(int(m[1]) for name in state if (m := re.fullmatch(r"b(\d+)\.skip\.weight", name)))
     try:

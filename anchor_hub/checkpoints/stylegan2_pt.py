@@ -66,7 +66,14 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
     critic = _state(source.content, "d")
     if critic is None and discriminator is not None:
         raise CheckpointError(f"{discriminator.path}: holds no StyleGAN2 discriminator d")
-    kept = None if critic is None else discriminator_from(critic)
+    kept = None
+    if critic is not None:
+        try:
+            kept = discriminator_from(critic)
+        except CheckpointError as error:
+            if discriminator is not None:
+                raise CheckpointError(f"{discriminator.path}: {error}") from error
+            notes.append(f"Its discriminator was left out: {error}.")
     mean = raw.content.get("latent_avg") if isinstance(raw.content, Mapping) else None
     return ImportedHub(NAME, generator, kept, mean_latent_from(mean, generator.config.latent_dim), notes)
 

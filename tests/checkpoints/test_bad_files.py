@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from anchor_hub.checkpoints import pickles, storages
-from anchor_hub.checkpoints.importing import import_hub
+from anchor_hub.checkpoints.importing import import_hub, read_hub
 from anchor_hub.checkpoints.inspecting import inspect_checkpoint
 from anchor_hub.checkpoints.raw import load_raw
 from anchor_hub.errors import CheckpointError
@@ -348,3 +348,19 @@ def test_options_that_are_not_supported(option, tmp_path):
     path = nvidia_pickle(tmp_path / "n.pkl", {"G_ema": network("Generator", case.state, config)})
     with pytest.raises(CheckpointError, match=f"its {next(iter(option))} is .* is supported"):
         import_hub(path, "x", output=tmp_path / "x")
+
+
+def test_a_discriminator_that_is_not_supported_is_left_out(tmp_path):
+    from tests.checkpoints.makers import network
+    from tests.parity import load_case
+
+    case, critic = load_case("stylegan2_ada_g"), load_case("stylegan2_ada_d")
+    odd = network("Discriminator", critic.state, {**critic.manifest["config"], "architecture": "orig"})
+    frozen = network("Discriminator", critic.state, {**critic.manifest["config"], "block_kwargs": {"freeze_layers": 4}})
+    content = {"G_ema": network("Generator", case.state, case.manifest["config"])}
+    path = nvidia_pickle(tmp_path / "n.pkl", {**content, "D": odd})
+    found = read_hub(path)
+    assert found.discriminator is None and "left out: its architecture is 'orig'" in found.notes[0]
+    assert read_hub(nvidia_pickle(tmp_path / "f.pkl", {**content, "D": frozen})).discriminator is not None
+    with pytest.raises(CheckpointError, match="n.pkl: its architecture is 'orig'"):
+        read_hub(tmp_path / "f.pkl", path)
