@@ -43,8 +43,8 @@ class _NoNumbers(TorchFunctionMode):
 def blank(build: Callable[..., Network], *arguments: Any) -> Network:
     """``build(*arguments)`` on the meta device, without any numbers.
 
-    Fill it with ``load_state_dict(..., assign=True)``. For networks whose constructors only draw, fill and scale their weights. Buffers that are not part of the state dict
-    must be made anew afterwards.
+    Fill it with ``load_state_dict(..., assign=True)``. For networks whose constructors only draw, fill and scale their
+    weights. Buffers that are not part of the state dict must be made anew afterwards.
     """
     with torch.device("meta"), _NoNumbers():
         return build(*arguments)
