@@ -480,7 +480,8 @@ class Generator(nn.Module):
     ) -> Tensor:
         """Map ``z [B, D]``, standard normal, to ``w [B, D]``; ``w' = mean + truncation (w - mean)``.
 
-        ``labels`` as :meth:`Mapping.forward` takes them. Raises ValueError when ``truncation`` is not 1 and ``mean_latent`` (``[D]`` or ``[1, D]``) is missing.
+        ``labels`` as :meth:`Mapping.forward` takes them. Raises ValueError when ``truncation`` is not 1 and
+        ``mean_latent`` (``[D]`` or ``[1, D]``) is missing.
         """
         w: Tensor = self.mapping(z, labels)
         if truncation == 1.0:
