@@ -94,8 +94,9 @@ def options(training: HubTraining) -> BigGANOptions:
     for option, value in (("--learning-rate", rate), ("--discriminator-learning-rate", critic_rate)):
         if not 0 < value <= 1:
             raise UsageError(f"{option} must lie above 0 and not above 1, not {value}")
-    if not 0 <= (training.diversity or 0.0) <= 100:
-        raise UsageError(f"--diversity must lie between 0 and 100, not {training.diversity}")
+    for option, weight in (("--diversity", training.diversity), ("--mismatch", training.mismatch)):
+        if not 0 <= (weight or 0.0) <= 100:
+            raise UsageError(f"{option} must lie between 0 and 100, not {weight}")
     return BigGANOptions(
         learning_rate=rate,
         discriminator_learning_rate=critic_rate,
@@ -103,6 +104,7 @@ def options(training: HubTraining) -> BigGANOptions:
         share_fakes=table["share_fakes"],
         class_deviation=table["class_deviation"],
         diversity=training.diversity or 0.0,
+        mismatch=training.mismatch or 0.0,
         augment=parse_augment(training.augment or "none"),
         average_half_life=table["average_half_life"],
     )

@@ -55,6 +55,7 @@ OWN_OPTIONS: dict[str, dict[str, str]] = {
     "biggan": {
         "discriminator_learning_rate": "--discriminator-learning-rate", "discriminator_steps": "--discriminator-steps",
         "attention": "--attention", "class_column": "--class-column", "diversity": "--diversity",
+        "mismatch": "--mismatch",
     },
 }  # fmt: skip
 
@@ -100,6 +101,7 @@ class HubTraining:
     discriminator_learning_rate: float | None = None
     discriminator_steps: int | None = None
     diversity: float | None = None
+    mismatch: float | None = None
     attention: tuple[int, ...] | None = None
     class_column: str | None = None
     keep_discriminator: bool = False

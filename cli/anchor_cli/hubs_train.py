@@ -70,6 +70,9 @@ def train(
     diversity: float | None = typer.Option(
         None, help="biggan: weight of the mode-seeking term, for few images and small batches, e.g. 0.1 [default: 0]."
     ),
+    mismatch: float | None = typer.Option(
+        None, help="biggan: weight of refusing real images of a wrong class, e.g. 0.5 [default: 0]."
+    ),
     attention: str | None = typer.Option(None, help="biggan: resolutions with self-attention, e.g. 32 (small: 16)."),
     r1: float | None = typer.Option(None, help="Gamma of the R1 penalty (small: 2, published: 10)."),
     path_length: bool | None = typer.Option(
@@ -131,6 +134,7 @@ def train(
             discriminator_learning_rate=discriminator_learning_rate,
             discriminator_steps=discriminator_steps,
             diversity=diversity,
+            mismatch=mismatch,
             attention=parse_resolutions(attention) if attention is not None else None,
             where=where,
             limit=limit,

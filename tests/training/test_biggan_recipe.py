@@ -56,7 +56,7 @@ def test_hinge_losses() -> None:
     assert float(d_hinge(real, fake)) == 0.5 + 1.0 and float(g_hinge(fake)) == 1.0
 
 
-@pytest.mark.parametrize("options", [{}, {"share_fakes": True}, {"discriminator_steps": 2}])
+@pytest.mark.parametrize("options", [{}, {"share_fakes": True}, {"discriminator_steps": 2}, {"mismatch": 0.5}])
 def test_a_step_trains_both_networks_and_the_average_follows(options: dict[str, Any]) -> None:
     made = ready(**options)
     before = {name: value.clone() for name, value in made.state_dict()["generator"].items()}
