@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +20,7 @@ from anchor_hub.evaluation.measures import (
     Setting,
     check_perceptual_side,
 )
+from anchor_hub.evaluation.passes import in_parts, rounded
 from anchor_hub.evaluation.plan import Networks
 from anchor_hub.evaluation.result import HubRecord, Metric, PairResult, RunResult
 from anchor_hub.evaluation.rows import Rows
@@ -75,12 +77,14 @@ def model_distance(
     found: list[Metric] = []
     with TemporaryDirectory() as folder, torch.no_grad():
         rows = [Rows(Path(folder) / measure.key, measure.width) for measure in measures]
+        batch = rounded(batch)
         for start in range(0, count, batch):
             latents = hub.expand(
                 hub.sample(min(batch, count - start), seed=seed, truncation=truncation, start=start)
             )
             loaded = Loaded(
-                output_pictures=pictures_of(second, latents), truth_pictures=pictures_of(first, latents)
+                output_pictures=in_parts(partial(pictures_of, second), latents),
+                truth_pictures=in_parts(partial(pictures_of, first), latents),
             )
             for measure, held in zip(measures, rows, strict=True):
                 held.append(measure.rows(loaded))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from anchor_hub.errors import DataError
+from anchor_hub.evaluation.passes import in_parts
 from anchor_hub.evaluation.result import ExtractorRecord, Metric
 from anchor_hub.evaluation.rows import Rows
 from anchor_hub.metrics import image, structural
@@ -137,7 +138,7 @@ class PerceptualMeasure(Measure):
 
     def _distance(self, first: Tensor, second: Tensor) -> Tensor:
         with torch.no_grad():
-            return self.model(first, second).cpu().double()
+            return in_parts(self.model, first, second).cpu().double()
 
     def _diversity(self, styles: Tensor) -> Tensor:
         count = styles.shape[1]
@@ -271,7 +272,7 @@ class FeatureMeasure(Measure):
 
     def rows(self, batch: Loaded) -> Tensor:
         pictures = getattr(batch, self.of)
-        found = self.extractor(pictures)
+        found = in_parts(self.extractor, pictures)
         if found.shape != (len(pictures), self.width) or not bool(torch.isfinite(found).all()):
             raise DataError(f"extractor {self.extractor.name!r}: gave {list(found.shape)}, or infinity; it is damaged")
         return found

@@ -7,13 +7,28 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from anchor_hub.evaluation.rows import Rows
 
+#: Samples that a network computes at once, always the same ones together: convolutions round differently in batches
+#: of other sizes, which would make results depend on `--batch`.
+COMPUTE = 8
+
 ItemT = TypeVar("ItemT")
 Read = TypeVar("Read")
 Batch = TypeVar("Batch")
+
+
+def rounded(batch: int) -> int:
+    """``batch``, up to the next multiple of what networks compute at once."""
+    return -(-batch // COMPUTE) * COMPUTE
+
+
+def in_parts(compute: Callable[..., Tensor], *given: Tensor) -> Tensor:
+    """``compute`` over parts of a batch that begins at a multiple of ``COMPUTE``; its results in one tensor."""
+    return torch.cat([compute(*part) for part in zip(*(value.split(COMPUTE) for value in given), strict=True)])
 
 
 def run_pass(
@@ -29,10 +44,12 @@ def run_pass(
     """Give every rows file one row per item, in the items' order; items that all files have are not read again.
 
     At most three batches are in memory. A resumed pass begins at the batch it was stopped in, so that networks
-    see the batches they would have seen.
+    see the samples together that they would have seen.
 
+    :param batch: is rounded up, see :func:`rounded`.
     :param progress: called with the number of items done since the last call.
     """
+    batch = rounded(batch)
     for rows, _ in measures:
         rows.trim(min(len(rows), len(items)))
     done = min((len(rows) for rows, _ in measures), default=len(items))

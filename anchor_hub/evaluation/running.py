@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from anchor_hub.errors import UsageError
+from anchor_hub.evaluation import passes
 from anchor_hub.evaluation.data import Item, PairData
 from anchor_hub.evaluation.folder import ReportFolder
 from anchor_hub.evaluation.measures import FeatureMeasure, Loaded, Measure, Setting
@@ -168,11 +169,21 @@ class _Evaluation:
         return [self.folder.outputs / f"{item.name}-style{number}{suffix}" for number in range(1, count + 1)]
 
     def _translate(self, step: Callable[[int], None]) -> None:
-        missing = [item for item in self.data.items if not all(path.is_file() for path in self.paths[item.index])]
+        # Samples computed together are computed together again, or a resumed run would round differently.
+        size = passes.COMPUTE
+        missing: list[Item] = []
+        for start in range(0, len(self.data.items), size):
+            part = self.data.items[start : start + size]
+            if not all(path.is_file() for item in part for path in self.paths[item.index]):
+                missing += part
         step(len(self.data.items) - len(missing))
 
         def compute(items: Sequence[Item], samples: Sequence[Tensor]) -> list[list[Tensor]]:
-            return self.run_.compute(samples, [item.index for item in items])
+            found: list[list[Tensor]] = []
+            for start in range(0, len(items), size):
+                indices = [item.index for item in items[start : start + size]]
+                found += self.run_.compute(samples[start : start + size], indices)
+            return found
 
         def write(item: Item, outputs: list[Tensor]) -> None:
             self.paths[item.index][0].parent.mkdir(parents=True, exist_ok=True)
@@ -182,7 +193,7 @@ class _Evaluation:
 
         pipeline = Pipeline[Item, Tensor, list[Tensor]](
             lambda item: self.run_.read(item.input),
-            compute, write, batch=self.options.batch, readers=self.options.workers,
+            compute, write, batch=passes.rounded(self.options.batch), readers=self.options.workers,
         )  # fmt: skip
         pipeline.run(missing)
 

@@ -54,7 +54,9 @@ def evaluate(
     truncation: float = typer.Option(1.0, min=0, max=2, help="Pull random styles towards the mean (1: not at all)."),
     seed: int = typer.Option(0, help="Of random styles, random pairs and subsets."),
     invert: int = typer.Option(0, min=0, help="Refine the latents of an rgb source by so many steps."),
-    batch: int = typer.Option(16, min=1, help="Images computed at once; results do not depend on it."),
+    batch: int = typer.Option(
+        16, min=1, help="Images in memory at once, rounded up to a multiple of 8; results do not depend on it."
+    ),
     workers: int = typer.Option(2, min=1, help="Threads that read images; results do not depend on them."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
     stats: list[str] = typer.Option(

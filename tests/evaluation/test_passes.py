@@ -8,8 +8,28 @@ import pytest
 import torch
 from torch import Tensor
 
-from anchor_hub.evaluation.passes import run_pass
+from anchor_hub.evaluation import passes
+from anchor_hub.evaluation.passes import in_parts, rounded, run_pass
 from anchor_hub.evaluation.rows import Rows
+
+
+@pytest.fixture(autouse=True)
+def one_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches as small as the tests say."""
+    monkeypatch.setattr(passes, "COMPUTE", 1)
+
+
+def test_networks_see_the_same_samples_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "COMPUTE", 4)
+    assert [rounded(batch) for batch in (1, 4, 5, 16)] == [4, 4, 8, 16]
+    seen: list[list[int]] = []
+
+    def compute(first: Tensor, second: Tensor) -> Tensor:
+        seen.append(first.tolist())
+        return first + second
+
+    assert in_parts(compute, torch.arange(10), torch.ones(10)).tolist() == list(range(1, 11))
+    assert seen == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
 def go(folder: Path, items: Sequence[int], batch: int = 4, workers: int = 2, stop: int | None = None) -> list[int]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from anchor_hub.errors import DataError, UsageError
-from anchor_hub.evaluation import plan, running
+from anchor_hub.evaluation import passes, plan, running
 from anchor_hub.evaluation.commands import PairsRequest, evaluate_pairs
 from anchor_hub.evaluation.plan import Networks
 from anchor_hub.evaluation.result import RunResult, read_run, read_samples
@@ -89,6 +89,7 @@ def test_nothing_depends_on_batches_and_workers(pairs: Path) -> None:
 
 
 def test_resume_skips_what_is_done(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "COMPUTE", 2)
     wanted = measure(pairs, "whole", "l1,fd", batch=2)
     computed: list[int] = []
     stopped: list[bool] = []
