@@ -94,7 +94,9 @@ def plan_domain(
         modality=dict(modality or spec.modality),
         data=None if data is None else str(data),
         dataset=None if data is not None else spec.dataset,
-        options=_merged_options(training, options or {}),
+        options=_with_published_networks(
+            _merged_options(training, options or {}), str((modality or spec.modality)["name"])
+        ),
         **chosen,
     )
 
@@ -129,6 +131,19 @@ def _merged_options(registered: Mapping[str, Any], given: Mapping[str, Any]) -> 
         if isinstance(own, Mapping) and key in given and own.get("name") == given[key].get("name"):
             merged[key] = {**own, **given[key]}
     return merged
+
+
+def _with_published_networks(options: dict[str, Any], modality: str) -> dict[str, Any]:
+    """For the published objective, the published encoder and regressor of the modality where none are named."""
+    if options.get("objective") != "published":
+        return options
+    from anchor_hub.training.anchor_presets import published_preset
+
+    try:
+        preset = published_preset(modality)
+    except AnchorError:  # said when the recipe is made
+        return options
+    return {"encoder": {"name": preset.encoder}, "regressor": {"name": preset.regressor}, **options}
 
 
 def default_hub() -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from anchor_hub.errors import UsageError, did_you_mean
 
 OBJECTIVES = ("aligned", "published")
+OPTIMIZERS = ("adam", "ranger")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ class AnchorOptions:
     :param appearance: share of the images that get a random sample's appearance in the structure layers, too (0 to 1):
         the difference between the sample's code and what the encoder finds in the map that the regressor reads from it.
     :param codes: how many of the structure layers get a code of their own (1: one code for all of them).
-    :param learning_rate: of Adam (``aligned``, default 1e-3) or Ranger (``published``, default 1e-4).
+    :param optimizer: of ``published``: "ranger" (the published commands, default) or "adam" (the article). ``aligned``
+        is trained by Adam.
+    :param learning_rate: default 1e-3 (``aligned``) or 1e-4 (``published``).
     :param weights: of :class:`AlignedWeights`, by name; the published objective has its own table.
     """
 
@@ -54,6 +57,7 @@ class AnchorOptions:
     structure_layers: int | None = None
     appearance: float = 0.5
     codes: int = 1
+    optimizer: str | None = None
     learning_rate: float | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
 
@@ -68,6 +72,11 @@ class AnchorOptions:
             count = getattr(self, key)
             if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
                 raise UsageError(f"{key} must be a whole number of at least 1, not {count!r}")
+        if self.optimizer is not None and self.optimizer not in OPTIMIZERS:
+            known = did_you_mean(self.optimizer, OPTIMIZERS)
+            raise UsageError(f"there is no optimizer {self.optimizer!r}.{known}")
+        if self.optimizer == "ranger" and self.objective != "published":
+            raise UsageError("the aligned objective is trained by Adam; Ranger is for --objective published")
         share = self.appearance
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
             raise UsageError(f"appearance must be a number from 0 to 1, not {share!r}")
@@ -89,7 +98,10 @@ class AnchorOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able copy, for the bundle's provenance and the run's options."""
-        return {**asdict(self), "resolutions": list(self.resolutions)}
+        table = {**asdict(self), "resolutions": list(self.resolutions)}
+        if self.optimizer is None:  # runs from before there was a choice go on
+            del table["optimizer"]
+        return table
 
 
 # By modality: what the terms weigh unless told otherwise; docs/results.md says what they achieve.

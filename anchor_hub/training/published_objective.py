@@ -73,9 +73,11 @@ class PublishedObjective:
             self.discriminators["latent_discriminator"] = critic
         rate = options.learning_rate or preset.learning_rate
         trained = [p for network in domain.networks() for p in network.parameters()]
-        self.optimizers: dict[str, torch.optim.Optimizer] = {"networks": Ranger(trained, lr=rate)}
+        # The article names Adam and no more of it; the commands use Ranger.
+        kind = torch.optim.Adam if options.optimizer == "adam" else Ranger
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"networks": kind(trained, lr=rate)}
         for name, module in self.discriminators.items():
-            self.optimizers[name] = Ranger(module.parameters(), lr=rate)
+            self.optimizers[name] = kind(module.parameters(), lr=rate)
 
     def _check_batch(self) -> None:
         share, world = self.context.batch // self.context.group.world, self.context.group.world

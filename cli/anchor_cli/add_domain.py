@@ -23,9 +23,11 @@ def add_domain(
     objective: str | None = typer.Option(
         None, help="aligned (the default) or published (the paper's equation 5)."
     ),
-    encoder: str | None = typer.Option(None, help="compact or psp."),
+    encoder: str | None = typer.Option(None, help="compact or psp [default: compact; published: psp]."),
     regressor: str | None = typer.Option(
-        None, help="compact, a published one (shallow ... residual, attention), or hub: decode to the hub's own images."
+        None,
+        help="compact, a published one (shallow ... residual, attention), or hub: decode to the hub's own images "
+        "[default: compact; published: the modality's].",
     ),
     layers: str | None = typer.Option(None, help="Feature maps the regressor reads, e.g. 16,32,64."),
     structure_layers: int | None = typer.Option(None, min=1, help="Leading W+ layers the encoder drives."),
@@ -34,6 +36,9 @@ def add_domain(
     ),
     codes: int | None = typer.Option(None, min=1, help="Structure layers with a code of their own."),
     weight: list[str] = typer.Option([], help="Weight of a loss term, e.g. edges=0.5; repeatable."),
+    optimizer: str | None = typer.Option(
+        None, help="Of the published objective: ranger (its commands; the default) or adam (the article)."
+    ),
     learning_rate: float | None = typer.Option(None, help="Learning rate [default: 0.001; published: 0.0001]."),
     images: int | None = typer.Option(None, min=1, help="Images to train on in total [default: 20,000]."),
     count: int | None = typer.Option(
@@ -87,6 +92,7 @@ def add_domain(
             appearance=appearance,
             codes=codes,
             weights=weight,
+            optimizer=optimizer,
             learning_rate=learning_rate,
         ),
         images=images,

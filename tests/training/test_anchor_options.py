@@ -80,3 +80,22 @@ def test_published_weights_come_from_the_published_table():
         published_weights("gray", {"edges": 1.0})
     with pytest.raises(NotFoundError, match="no published settings for modality 'grey'"):
         published_weights("grey", {})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"objective": "published", "optimizer": "adm"}, "no optimizer 'adm'. Did you mean 'adam'"),
+        ({"optimizer": "ranger"}, "Ranger is for --objective published"),
+    ],
+)
+def test_wrong_optimizers_are_refused(values, message):
+    with pytest.raises(UsageError, match=message):
+        AnchorOptions(**values)
+
+
+def test_an_optimizer_that_was_not_chosen_is_not_recorded():
+    """Runs from before there was a choice have no such option, and go on."""
+    assert "optimizer" not in AnchorOptions(objective="published").to_dict()
+    assert AnchorOptions(objective="published", optimizer="adam").to_dict()["optimizer"] == "adam"
+    assert AnchorOptions.from_dict(AnchorOptions(optimizer="adam").to_dict()).optimizer == "adam"

@@ -454,3 +454,19 @@ def test_the_discriminator_is_regularised_lazily(hub, monkeypatch):
     run(recipe, samples("gray", hub), 9)
     assert len(calls) == 2, "steps 0 and 8"
     assert isinstance(recipe.networks["discriminator"], nn.Module)
+
+
+def test_the_articles_adam_is_a_choice(hub):
+    recipe = make("gray", hub, objective="published", optimizer="adam")
+    assert {type(optimizer) for optimizer in recipe.optimizers.values()} == {torch.optim.Adam}
+    assert all(group["lr"] == 1e-4 for optimizer in recipe.optimizers.values() for group in optimizer.param_groups)
+
+
+def test_the_published_regressor_reads_the_hubs_finest_map(hub):
+    """256 px as published, or what a smaller hub has."""
+    fine = max(hub.feature_channels)
+    assert anchor_recipe.published_resolutions(hub, build_modality({"name": "gray"})) == (fine,)
+    recipe = make("gray", hub, objective="published", regressor={"name": "deeper"})
+    assert recipe.domain.regressor.resolutions == (fine,)
+    chosen = make("gray", hub, objective="published", regressor={"name": "deeper"}, resolutions=(8,))
+    assert chosen.domain.regressor.resolutions == (8,)
