@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from anchor_faces import plugin
 from anchor_faces.plugin import CREATURE_HUB, CREATURES, MASKED
 from anchor_faces.rendering.creatures import CREATURE_NAMES
 from anchor_hub.bundle import open_bundle
 from anchor_hub.classes import read_classes
 from anchor_hub.registry import registry
+from anchor_hub.specs import DomainSpec
 
 
-def test_every_creature_is_a_domain() -> None:
+def registered() -> dict[str, DomainSpec]:
+    specs: list[DomainSpec] = []
+    plugin.register_creatures(specs.append)
+    return {spec.name: spec for spec in specs}
+
+
+def test_every_creature_is_a_domain_once_the_hub_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(CREATURES) == set(CREATURE_NAMES)
-    domains = registry().domains
+    monkeypatch.setattr(plugin, "CREATURE_BUNDLES", tmp_path)
+    assert registered() == {}
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "bundle.yaml").touch()
+    domains = registered()
     for name in CREATURES:
-        assert domains[name].spec.dataset == f"rendered-creatures:image/{name}"
-        assert domains[name].spec.training["class"] == name
+        domains[name].check()
+        assert domains[name].dataset == f"rendered-creatures:image/{name}" and domains[name].training["class"] == name
     for name in MASKED:
-        assert domains[f"{name}-mask"].spec.dataset == f"rendered-creatures:seg/{name}"
+        assert domains[f"{name}-mask"].dataset == f"rendered-creatures:seg/{name}"
 
 
 def test_classes_of_the_bundle() -> None:
