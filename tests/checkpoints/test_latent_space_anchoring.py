@@ -46,7 +46,7 @@ class _Executed:
 
 
 @pytest.mark.parametrize(
-    "kind", ["missing", "garbage", "code", "namespace", "list", "other model", "no prefix"]
+    "kind", ["missing", "garbage", "code", "list", "other model", "no prefix", "no tensors", "odd mean"]
 )
 def test_refused_files(kind, tmp_path, capsys):
     path = tmp_path / "bad.pt"
@@ -55,7 +55,8 @@ def test_refused_files(kind, tmp_path, capsys):
     elif kind != "missing":
         content = {
             "code": {"translator": _Executed()},
-            "namespace": {**_content(), "opts": argparse.Namespace(regressor="deeper")},
+            "no tensors": {"translator": {"encoder.weight": "text"}},
+            "odd mean": {**_content(), "latent_avg": 3},
             "list": [1, 2],
             "other model": {"g_ema": {}},
             "no prefix": {"translator": {"weight": torch.zeros(1)}},
@@ -71,3 +72,9 @@ def test_a_model_needs_its_generator():
     content["translator"] = {n: v for n, v in content["translator"].items() if not n.startswith("decoder")}
     with pytest.raises(CheckpointError, match="decoder"):
         published.anchor_from_published(published.split_published(content))
+
+
+def test_options_in_a_namespace_are_read(tmp_path):
+    path = tmp_path / "published.pt"
+    torch.save({**_content(), "opts": argparse.Namespace(regressor="deeper")}, path)
+    assert published.read_published(path).options == {"regressor": "deeper"}
