@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from anchor_hub.domain import HUB_DECODER, AnchoredDomain
-from anchor_hub.errors import ConfigError, NotFoundError, UsageError
+from anchor_hub.errors import ConfigError, UsageError
 from anchor_hub.hub import Hub
 from anchor_hub.modality import Modality
 from anchor_hub.modality.pictures import from_unit
@@ -28,9 +28,8 @@ from anchor_hub.networks.regressors import Regressor
 from anchor_hub.networks.stylegan2 import mix_styles
 from anchor_hub.training.anchor_losses import latent_consistency, mahalanobis, soft_dice
 from anchor_hub.training.anchor_options import AnchorOptions, aligned_weights
-from anchor_hub.training.anchor_presets import published_preset
 from anchor_hub.training.gan_losses import d_logistic, g_nonsaturating, r1_penalty
-from anchor_hub.training.published_objective import PublishedObjective, published_weights
+from anchor_hub.training.published_objective import PublishedObjective, published_resolutions, published_weights
 from anchor_hub.training.randomness import mix_seed, preserved_random_state, seed_everything
 from anchor_hub.training.recipe import Recipe, TrainingContext
 from anchor_hub.training.structure import edge_agreement_loss, region_colour_loss
@@ -48,16 +47,6 @@ DECAY_FROM = 0.6  # share of the images after which the learning rate falls line
 def default_resolutions(hub: Hub) -> tuple[int, ...]:
     """The three finest feature maps up to 256 px: coarse ones carry the layout, fine ones the outlines."""
     return tuple(r for r in sorted(hub.feature_channels) if r <= 256)[-3:]
-
-
-def published_resolutions(hub: Hub, modality: Modality) -> tuple[int, ...] | None:
-    """The feature maps that a modality's published regressor reads, none finer than the hub's; None: none published."""
-    try:
-        wanted = published_preset(modality.name).resolutions
-    except NotFoundError:
-        return None
-    finest = max(hub.feature_channels)
-    return tuple(sorted({min(resolution, finest) for resolution in wanted}))
 
 
 def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions, *, seed: int = 0) -> AnchoredDomain:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anchor_hub.errors import UsageError
+from anchor_hub.errors import NotFoundError, UsageError
 from anchor_hub.networks.anchor_discriminators import LatentDiscriminator
 from anchor_hub.networks.regressors import AttentionRegressor, Regressor
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
@@ -29,6 +29,8 @@ from anchor_hub.training.ranger import Ranger
 
 if TYPE_CHECKING:
     from anchor_hub.domain import AnchoredDomain
+    from anchor_hub.hub import Hub
+    from anchor_hub.modality import Modality
     from anchor_hub.training.anchor_options import AnchorOptions
     from anchor_hub.training.recipe import TrainingContext
 
@@ -44,6 +46,16 @@ def published_weights(modality: str, overrides: Mapping[str, float]) -> dict[str
     weights = published_preset(modality).weights
     check_weights(overrides, weights, "published")
     return {**weights, **overrides}
+
+
+def published_resolutions(hub: Hub, modality: Modality) -> tuple[int, ...] | None:
+    """The feature maps that a modality's published regressor reads, none finer than the hub's; None: none published."""
+    try:
+        wanted = published_preset(modality.name).resolutions
+    except NotFoundError:
+        return None
+    finest = max(hub.feature_channels)
+    return tuple(sorted({min(resolution, finest) for resolution in wanted}))
 
 
 class PublishedObjective:

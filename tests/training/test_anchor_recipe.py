@@ -465,7 +465,7 @@ def test_the_articles_adam_is_a_choice(hub):
 def test_the_published_regressor_reads_the_hubs_finest_map(hub):
     """256 px as published, or what a smaller hub has."""
     fine = max(hub.feature_channels)
-    assert anchor_recipe.published_resolutions(hub, build_modality({"name": "gray"})) == (fine,)
+    assert published_objective.published_resolutions(hub, build_modality({"name": "gray"})) == (fine,)
     recipe = make("gray", hub, objective="published", regressor={"name": "deeper"})
     assert recipe.domain.regressor.resolutions == (fine,)
     chosen = make("gray", hub, objective="published", regressor={"name": "deeper"}, resolutions=(8,))
