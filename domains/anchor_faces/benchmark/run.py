@@ -74,16 +74,43 @@ class Benchmark:
         judge = FaceJudge(load_judges(judges, device), samples.truth)
         return cls(samples, judge, seed, max(1, batch), report)
 
-    def pair(self, source: Domain, target: Domain) -> PairResult:
+    def translations(self, source: Domain, targets: Sequence[Domain]) -> dict[str, Tensor]:
+        """Outputs ``[N, ...]`` for each target, as samples of its modality; the hub computes once for all of them.
+
+        :raises HubMismatchError, MissingPartError: the domains cannot be translated.
+        """
+        from anchor_hub.domain import AnchoredDomain
+        from anchor_hub.translation import AnchorTranslator
+
+        translators = [AnchorTranslator(source, target) for target in targets]
+        members = [item for item in targets if isinstance(item, AnchoredDomain) and not item.decodes_alone]
+        resolutions = sorted({resolution for item in members for resolution in item.feature_resolutions})
+        image = any(item.reads_image for item in members)
+        found: dict[str, list[Tensor]] = {target.name: [] for target in targets}
+        for part in self.samples.of(source).split(self.batch):
+            with torch.no_grad():
+                latents = translators[0].encode(source.modality.to_network(part))
+                output = source.hub.synthesize(latents, features=resolutions, image=image, noise="const")
+                for target in targets:
+                    if isinstance(target, AnchoredDomain) and not target.decodes_alone:
+                        raw = target.decode_from(output)
+                    else:
+                        raw = target.decode(latents)
+                    found[target.name].append(target.modality.from_network(raw).cpu())
+                    self._count(len(part))
+        return {name: torch.cat(parts) for name, parts in found.items()}
+
+    def pair(self, source: Domain, target: Domain, outputs: Tensor | None = None) -> PairResult:
         """All scores of the anchor translation from ``source`` to ``target``, with the mean appearance.
 
+        :param outputs: what :meth:`translations` found, if it was asked already.
         :raises HubMismatchError, MissingPartError: the domains cannot be translated.
         """
         from anchor_hub.translation import AnchorTranslator
 
         translator = AnchorTranslator(source, target)
         inputs = self.samples.of(source)
-        outputs = self._translated(translator, inputs, None)
+        outputs = self.translations(source, [target])[target.name] if outputs is None else outputs
         scores = self.scored(source.name, target, outputs)
         settings: dict[str, Any] = {"appearance": "mean latent"}
         if self._is_face(target) and source.structure_layers < source.hub.num_latents:
@@ -133,13 +160,12 @@ class Benchmark:
     def _is_face(target: Domain) -> bool:
         return data.render_modality(target.name) == "face" and target.modality.name == "rgb"
 
-    def _translated(self, translator: Any, inputs: Tensor, style: Tensor | None) -> Tensor:
+    def _translated(self, translator: Any, inputs: Tensor, style: Tensor) -> Tensor:
         parts = []
         for part in inputs.split(self.batch):
             images = translator.source_modality.to_network(part)
             output = translator.translate(images, style=style)
             parts.append(translator.target_modality.from_network(output).cpu())
-            self._count(len(part))
         return torch.cat(parts)
 
     def _styles(self, translator: Any) -> list[Tensor]:
@@ -245,8 +271,13 @@ def run(
 
     benchmark.done = done
     results = []
+    outputs: dict[str, Tensor] = {}
+    last = ""
     for source, target in pairs:
-        results.append(benchmark.pair(loaded[source], loaded[target]))
+        if source != last:  # pairs of one source stand together
+            targets = [loaded[other] for first, other in pairs if first == source]
+            outputs, last = benchmark.translations(loaded[source], targets), source
+        results.append(benchmark.pair(loaded[source], loaded[target], outputs[target]))
         for backend, folder in answered.get((source, target), ()):
             results.append(benchmark.outputs_of(backend, source, loaded[target], folder))
         if said is not None:
