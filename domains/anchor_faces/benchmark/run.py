@@ -117,9 +117,8 @@ class Benchmark:
             styles = self._styles(translator)
             few = inputs[:STYLED]
             kept = kept_groups(data.render_modality(source.name), "face")
-            scores.metrics.extend(
-                self.face_judge.diversity([self._translated(translator, few, style) for style in styles], kept)
-            )
+            styled = [self._translated(translator, few, style) for style in styles]
+            scores.metrics.extend(self.face_judge.diversity(styled, kept, self.seed))
             settings |= {"styles": STYLES, "seed": self.seed, "truncation": 1.0}
         return self._result(source.name, target, "anchor", outputs, scores, settings)
 

@@ -117,10 +117,10 @@ class FaceJudge:
             counts={"fake": half, "real": len(features) - half},
         )  # fmt: skip
 
-    def diversity(self, outputs: Sequence[Tensor], kept: Sequence[str]) -> list[Metric]:
+    def diversity(self, outputs: Sequence[Tensor], kept: Sequence[str], seed: int | None = None) -> list[Metric]:
         """How far random styles change the outputs, and what must stay.
 
-        :param outputs: one uint8 ``[M, 3, H, W]`` per style, of the first M samples.
+        :param outputs: one uint8 ``[M, 3, H, W]`` per style, of the first M samples; ``seed``: of the styles.
         """
         readings = [self.judges.read(output) for output in outputs]
         count = len(outputs[0])
@@ -132,7 +132,7 @@ class FaceJudge:
         unrelated = (real - shuffled(real)).norm(dim=1).mean()
         shared: dict[str, Any] = {
             "extractor": self.record, "resize": self.judges.resize,
-            "counts": {"inputs": count, "styles": len(outputs)},
+            "counts": {"inputs": count, "styles": len(outputs)}, "seed": seed,
         }  # fmt: skip
         values = torch.stack([reading.factors for reading in readings])
         spread = self.true_reading.factors.std(0).clamp_min(1e-6)
