@@ -26,6 +26,7 @@ from anchor_hub.bundle import open_bundle, write_bundle
 from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.modality import Modality, build_modality
 from anchor_hub.registry import registry
+from anchor_hub.training.processes import one_thread
 from anchor_hub.training.provenance import licenses, provenance, rendered_data_set
 from anchor_hub.training.recipe import Recipe, TrainingContext, resolve_precision
 from anchor_hub.training.trainer import Trainer
@@ -242,7 +243,8 @@ def train(arguments: argparse.Namespace) -> None:
         batch=arguments.batch, total_images=arguments.images, max_minutes=arguments.max_minutes, seed=arguments.seed,
         precision=resolve_precision("auto", torch.device("cpu")), options=recipe.describe(), sample_every=250,
     )  # fmt: skip
-    result = trainer.run(arguments.resume)
+    with one_thread():  # more stall bfloat16 gradients on CPUs
+        result = trainer.run(arguments.resume)
     if result.finished:
         data_set = rendered_data_set(arguments.data / names[0])
         record = provenance(

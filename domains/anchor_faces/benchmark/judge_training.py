@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from anchor_faces.benchmark.renders import load_renders, rendered
 from anchor_hub.devices import resolve_device
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.home import home
+from anchor_hub.training.processes import one_thread
 from anchor_hub.training.provenance import licenses, provenance, rendered_data_set
 from anchor_hub.training.recipe import resolve_precision
 from anchor_hub.training.targets import check_target_is_free
@@ -83,7 +85,9 @@ def train_judges(
     )  # fmt: skip
     if training.overwrite and not training.resume:
         trainer.clear_run()
-    result = trainer.run(training.resume)
+    # More threads stall bfloat16 gradients on CPUs; the network is too small for several processes.
+    with one_thread() if device.type == "cpu" else nullcontext():
+        result = trainer.run(training.resume)
     if not result.finished:
         return result, None
     judges = Judges(recipe.network.float(), device=device)
