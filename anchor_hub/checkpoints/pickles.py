@@ -115,12 +115,16 @@ class Machine:
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
+        # What may be handed on to builders: a value of the file once, and small ones (memoised names) again.
+        self._left = len(buffer) + MAX_VALUES
 
     def run(self) -> Any:
         """The value of the stream. :raises CheckpointError: damage, or something that is not plain data."""
         try:
             return self._run()
-        except (IndexError, struct.error, UnicodeDecodeError, OverflowError, KeyError, TypeError) as error:
+        except (
+            IndexError, struct.error, UnicodeDecodeError, OverflowError, KeyError, TypeError, RecursionError,
+        ) as error:  # fmt: skip
             raise _damaged(f"{type(error).__name__} at byte {self.position}") from error
         except ValueError as error:
             if isinstance(error, CheckpointError):
@@ -185,10 +189,17 @@ class Machine:
         if not isinstance(callee, Global) or callee.build is None or not isinstance(arguments, tuple):
             what = callee.name if isinstance(callee, Global) else type(callee).__name__
             raise CheckpointError(f"it calls {what}, which is data: it is damaged or malicious; nothing was run")
+        self._count(*arguments)
         try:
             self.stack.append(callee.build(*arguments))
         except TypeError as error:
             raise _damaged(f"wrong arguments of {callee.name}") from error
+
+    def _count(self, *values: Any) -> None:
+        """Refuse a file whose calls copy one long value again and again: few operations would fill the memory."""
+        self._left -= sum(len(value) for value in values if isinstance(value, (str, bytes, list, tuple, dict, set)))
+        if self._left < 0:
+            raise CheckpointError("it builds far more values than it holds: it is no checkpoint")
 
     def set_items(self, pairs: list[Any]) -> None:
         target = self.stack[-1]
@@ -215,6 +226,7 @@ class Machine:
                 attributes = {"state": state}
             if not isinstance(attributes, dict):
                 raise _damaged(f"a {target.class_name} without attributes")
+            self._count(attributes)
             target.state.update(attributes)
         elif hasattr(target, "set_state"):
             target.set_state(state)
@@ -246,8 +258,9 @@ def check_tree(content: Any) -> None:
     pending: list[tuple[Any, bool]] = [(content, False)]
     while pending:
         node, done = pending.pop()
-        children = _children(node)
-        if children is None or (not done and id(node) in sizes):
+        # First whether it is known: a long list that is referred to a million times is not copied as often.
+        children = None if not done and id(node) in sizes else _children(node)
+        if children is None:
             continue
         if done:
             open_.discard(id(node))

@@ -117,7 +117,8 @@ def _locate(path: Path) -> tuple[Path, dict[str, Any] | None]:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        data = path.read_bytes()[: MAX_CONFIG_BYTES + 1]
+        with open(path, "rb") as stream:
+            data = stream.read(MAX_CONFIG_BYTES + 1)
         if len(data) > MAX_CONFIG_BYTES:
             raise CheckpointError(f"{path}: is larger than {MAX_CONFIG_BYTES:,} bytes: no model's configuration is")
         found = json.loads(data.decode("utf-8"))

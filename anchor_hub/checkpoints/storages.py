@@ -38,7 +38,7 @@ class NumpyType:
     """A stand-in for numpy's dtype: its code; scalars need no more."""
 
     def __init__(self, code: Any, *_: Any) -> None:
-        self.code = str(code)
+        self.code = code if isinstance(code, str) else ""
 
     def set_state(self, state: Any) -> None:
         if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", "|", "="):
@@ -72,7 +72,18 @@ def _namespace(*arguments: Any) -> Record:
 
 
 def _path(*parts: Any) -> str:
-    return "/".join(str(part) for part in parts)
+    return "/".join(_words(parts))
+
+
+def _device(*parts: Any) -> str:
+    return ":".join(_words(parts))
+
+
+def _words(parts: tuple[Any, ...]) -> list[str]:
+    """Texts and numbers as texts; anything else is refused (lists of shared lists would unfold without end)."""
+    if not all(isinstance(part, (str, int)) for part in parts):
+        raise CheckpointError("it is damaged: a path or device that is no text")
+    return [str(part) for part in parts]
 
 
 def _set(items: Any = ()) -> set[Any]:
@@ -104,7 +115,7 @@ PLAIN: Table = {
         "numpy.core.multiarray.scalar": numpy_scalar,
         "numpy._core.multiarray.scalar": numpy_scalar,
         "torch.Size": lambda items=(): tuple(items),
-        "torch.device": lambda *parts: ":".join(str(part) for part in parts),
+        "torch.device": _device,
         "torch.nn.parameter.Parameter": None,
         "torch.Tensor": None,
     }.items()
@@ -142,7 +153,8 @@ class Tensors:
         if not isinstance(storage, Tensor) or not numbers or len(size) != len(stride) or len(size) > 12:
             raise CheckpointError("it is damaged: a tensor without storage or shape")
         if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < 2**40 for n in numbers):
-            raise CheckpointError(f"it holds a tensor of the impossible shape {list(size)}"[:200])
+            shape = f" {list(size)}"[:100] if all(isinstance(n, int) for n in size) else ""
+            raise CheckpointError(f"it holds a tensor of an impossible shape{shape}: it is damaged or malicious")
         if rest and rest[0]:
             raise CheckpointError("it holds conjugated or negated views of tensors, which are not supported")
         count = math.prod(size)

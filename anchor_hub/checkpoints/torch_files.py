@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anchor_hub.checkpoints.pickles import Blob, Global, Machine, Record, Table
+from anchor_hub.checkpoints.pickles import Blob, Global, Machine, Record, Table, hashable
 from anchor_hub.checkpoints.storages import (
     PLAIN,
     STORAGE_TYPES,
@@ -133,7 +133,8 @@ def read_legacy(buffer: memoryview, refused: Refused = None) -> Any:
     machine.run()
     keys_machine = Machine(buffer, {}, None, machine.position)
     keys, position = keys_machine.run(), keys_machine.position
-    if not isinstance(keys, list) or {str(key) for key in keys} != set(announced) or len(keys) != len(announced):
+    fits = isinstance(keys, list) and len(keys) == len(announced) and all(isinstance(k, (str, int)) for k in keys)
+    if not fits or {str(key) for key in keys} != set(announced):
         raise CheckpointError("its list of storages does not fit its content: it is damaged")
     for key in map(str, keys):
         storages[key], position = legacy_numbers(buffer, position, *announced[key])
@@ -149,7 +150,7 @@ def read_pickle(buffer: memoryview, refused: Refused = None) -> Any:
 
     :raises CheckpointError: damage, objects with code of any other kind.
     """
-    tensors = Tensors()
+    tensors, unread = Tensors(), len(buffer)
 
     def record(meta: Any) -> Record:
         fits = isinstance(meta, dict) and meta.get("type") == "class" and isinstance(meta.get("state"), dict)
@@ -161,11 +162,15 @@ def read_pickle(buffer: memoryview, refused: Refused = None) -> Any:
     def load_storage(data: Any) -> Tensor:
         if not isinstance(data, (Blob, bytes)):
             raise CheckpointError("it is damaged: stored numbers that are no bytes")
+        nonlocal unread
+        unread -= data.stop - data.start if isinstance(data, Blob) else len(data)
+        if unread < 0:
+            raise CheckpointError("it reads the same stored numbers again and again: it is damaged or malicious")
         return storage_in(buffer, data)
 
     nvidia: dict[str, Any] = {
         "torch_utils.persistence._reconstruct_persistent_obj": record,
-        "dnnlib.util.EasyDict": lambda *items: dict(*items),
+        "dnnlib.util.EasyDict": _easy_dict,
         "torch.storage._load_from_bytes": load_storage,
     }
     table: Table = {
@@ -178,3 +183,7 @@ def read_pickle(buffer: memoryview, refused: Refused = None) -> Any:
     if machine.position != len(buffer):
         raise CheckpointError("it goes on after its end: it is damaged or another kind of file")
     return content
+
+
+def _easy_dict(items: Any = ()) -> dict[Any, Any]:
+    return {hashable(key): value for key, value in (items.items() if isinstance(items, dict) else items)}

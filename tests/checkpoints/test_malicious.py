@@ -206,3 +206,27 @@ def test_no_builtin_is_called(tmp_path, monkeypatch):
         monkeypatch.setattr(pickle, "loads", lambda *_: pytest.fail("loads"))
         monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("torch.load"))
         assert load_raw(path).content["n"] == {1, 2}
+
+
+#: A value that unfolds into 2 ** 60 of them: [], ([], []), (([], []), ([], [])) and so on.
+ENDLESS = b"]" + b"2\x86" * 60
+#: A text that is joined to itself 60 times.
+JOINED = b"cpathlib\nPosixPath\nq\x000\x8c\x01x" + b"q\x010h\x00h\x01h\x01\x86R" * 60
+NESTED = b"ctorch._tensor\n_rebuild_from_type_v2\nq\x000ctorch\nTensor\nq\x010)" + b"q\x020(h\x00h\x01h\x02Nt" * 5000
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b"cpathlib\nPosixPath\n" + ENDLESS + b"\x85R", "no text"),
+        (b"ctorch\ndevice\n" + ENDLESS + b"\x85R", "no text"),
+        (b"cdnnlib.util\nEasyDict\n" + ENDLESS + b"N\x86\x85\x85R", "as a dict's key"),
+        (JOINED, "far more values"),
+        (NESTED + b"q\x020h\x00h\x02R", "damaged"),
+    ],
+    ids=["path", "device", "key", "text", "nested"],
+)
+def test_small_files_that_would_fill_memory_or_stack(data, match, tmp_path):
+    (tmp_path / "file.pkl").write_bytes(b"\x80\x02" + data + b".")
+    with pytest.raises(CheckpointError, match=match):
+        load_raw(tmp_path / "file.pkl")

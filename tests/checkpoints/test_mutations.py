@@ -55,7 +55,8 @@ def fixture(kind: str) -> bytes:
         return save({"a": torch.arange(6.0).reshape(2, 3), "b": torch.zeros(3, dtype=torch.int64)})
     if kind == "small pickle":
         with tempfile.TemporaryDirectory() as folder:
-            small = network("Generator", {"b4.a": torch.zeros(2, 2), "w_avg": torch.zeros(2)}, {"z_dim": 2}, "import os")
+            state = {"b4.a": torch.zeros(2, 2), "w_avg": torch.zeros(2)}
+            small = network("Generator", state, {"z_dim": 2}, "import os")
             return nvidia_pickle(Path(folder) / "n.pkl", {"G_ema": small, "augment_pipe": None}).read_bytes()
     if kind == "plain pickle":
         return pickle.dumps({"a": [1, (2.5, None)], "b": {3, 4}, 5: b"x" * 300, "c": 2**70}, protocol=2)
