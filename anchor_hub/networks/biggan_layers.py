@@ -99,7 +99,8 @@ class SpectralConv2d(SpectralWeight):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, in_channels, H, W]`` to ``[B, out_channels or keep, H, W]``."""
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor | None = self.bias
         if self.keep is not None:
             weight, bias = weight[: self.keep], bias if bias is None else bias[: self.keep]
         return F.conv2d(x, weight / self.sigma(), bias, padding=self.padding)

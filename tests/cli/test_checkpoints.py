@@ -103,7 +103,9 @@ def test_inspect_says_why_not(tmp_path):
     assert result.exit_code == 1 and result.stderr.strip().endswith("a folder with config.json")
 
 
-@pytest.mark.parametrize("command", [["hubs", "import"], ["domains", "import"], ["checkpoints"], ["checkpoints", "inspect"]])
+@pytest.mark.parametrize(
+    "command", [["hubs", "import"], ["domains", "import"], ["checkpoints"], ["checkpoints", "inspect"]]
+)
 def test_help_is_light(command):
     done = anchor_process(*command, "--help", code="assert 'torch' not in sys.modules, 'torch'")
     assert done.returncode == 0, done.stderr
