@@ -94,15 +94,16 @@ def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
     votes = Votes(folder, study)
     app = FastAPI(title="Anchor Hub study", docs_url=None, redoc_url=None, openapi_url=None)
     everywhere = host in ("0.0.0.0", "::")
+    names = (*LOCAL_NAMES, host.lower())
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Any) -> Response:
         """Requests of other sites' pages are refused, even where their name leads to this machine."""
         name = _host_name(f"//{request.headers.get('host', '')}")
         origin = request.headers.get("origin")
-        if not everywhere and name not in (*LOCAL_NAMES, host):
+        if not everywhere and name not in names:
             response: Response = JSONResponse({"error": "this study is not served under that name"}, 400)
-        elif origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        elif origin is not None and _net_location(origin) != request.headers.get("host"):
             response = JSONResponse({"error": "requests of other sites are refused"}, 403)
         else:
             response = await call_next(request)
@@ -169,7 +170,7 @@ def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
             return JSONResponse({"error": "there is no such picture"}, 404)
         if which == "input":
             run = None
-        elif which.isascii() and which.isdigit() and int(which[:9]) < runs:
+        elif which.isascii() and which.isdigit() and len(which) < 3 and int(which) < runs:
             run = found.tasks[task].order[int(which)]
         else:
             return JSONResponse({"error": "there is no such picture"}, 404)
@@ -186,6 +187,13 @@ def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
 def _host_name(address: str) -> str | None:
     try:
         return urlsplit(address).hostname
+    except ValueError:
+        return None
+
+
+def _net_location(address: str) -> str | None:
+    try:
+        return urlsplit(address).netloc
     except ValueError:
         return None
 

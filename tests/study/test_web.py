@@ -148,7 +148,8 @@ def test_wrong_votes_are_refused(tmp_path: Path, body: dict[str, Any], status: i
 @pytest.mark.parametrize(
     "address",
     ["/pictures/0/3", "/pictures/99/0", "/pictures/-1/0", "/pictures/0/x", "/pictures/0/..%2f..%2fstudy.yaml",
-     "/study.yaml", "/votes.sqlite", "/docs", "/openapi.json", "/pictures/0/\u00b2"],
+     "/study.yaml", "/votes.sqlite", "/docs", "/openapi.json", "/pictures/0/\u00b2",
+     "/pictures/0/0000000001234567"],
 )  # fmt: skip
 def test_there_is_nothing_else_to_get(tmp_path: Path, address: str) -> None:
     web = client(study_of(tmp_path).folder)
@@ -164,6 +165,8 @@ def test_other_sites_are_refused(tmp_path: Path) -> None:
     assert web.get("/", headers={"Host": "127.0.0.1:99999x]"}).status_code == 400
     crossed = web.post("/api/enter", json={"code": "x"}, headers={"Origin": "https://evil.example"})
     assert crossed.status_code == 403 and results(made.folder)["participants"] == 0
+    assert web.post("/api/leave", headers={"Origin": "http://["}).status_code == 403
+    assert client(made.folder, host="Lab-3.example").get("/", headers={"Host": "lab-3.example"}).status_code == 200
     assert web.get("/", headers={"Host": "localhost:1"}).status_code == 200
     assert web.get("/", headers={"Host": "[::1]:1"}).status_code == 200
     assert client(made.folder, host="0.0.0.0").get("/", headers={"Host": "lab-3.example"}).status_code == 200
