@@ -29,7 +29,7 @@ def stranger(found: Registry, name: str = "stranger") -> Plugin:
 
 def test_first_party_comes_through_the_same_entry_points() -> None:
     found = registry()
-    assert {plugin.name for plugin in found.plugins if plugin.first_party} == {"builtin", "faces"}
+    assert {plugin.name for plugin in found.plugins if plugin.first_party} == {"builtin", "faces", "hands"}
     assert all(plugin.status == "ok" for plugin in found.plugins if plugin.first_party)
     assert set(found.modalities) == {"rgb", "gray", "segmentation", "landmarks"}
     assert "faces-64" in found.hubs and {"face", "seg", "sketch", "landmark"} <= set(found.domains)
@@ -191,7 +191,7 @@ def test_load_plugins_limits_strangers(
     if value is not None:
         monkeypatch.setenv("ANCHOR_LOAD_PLUGINS", value)
     found = loaded(tmp_path / "site", monkeypatch)
-    assert {plugin.name for plugin in found.plugins} == {"builtin", "faces", *expected}
+    assert {plugin.name for plugin in found.plugins} == {"builtin", "faces", "hands", *expected}
 
 
 def test_targets(tmp_path: Path) -> None:
@@ -248,6 +248,6 @@ def test_a_hundred_domains_cost_one_listing(tmp_path: Path) -> None:
     (tmp_path / "home" / "domains" / "d50" / "bundle.yaml").write_text("x")
     found = registry()
     began = time.perf_counter()
-    assert len(found.domains) == 108
+    assert sum(name.startswith("d") and name[1:].isdigit() for name in found.domains) == 100
     assert found.domains["d7"].spec.hub == "tiny"
     assert time.perf_counter() - began < 0.2
