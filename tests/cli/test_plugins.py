@@ -36,7 +36,8 @@ def test_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows["bad"]["status"] == "quarantined" and "no_such_thing" in rows["bad"]["reason"]
     assert rows["good"]["registers"] == {"domains": ["seg"]} and "left out" in rows["good"]["notes"][0]
     assert rows["hands"]["hooks"] == ["anchor_register_domains", "anchor_register_hubs"]
-    assert {"anchor_register_datasets", "anchor_register_domains", "anchor_register_hubs"} <= set(rows["faces"]["hooks"])
+    wanted = {"anchor_register_datasets", "anchor_register_domains", "anchor_register_hubs"}
+    assert wanted <= set(rows["faces"]["hooks"])
     assert (rows["good"]["version"], rows["good"]["distribution"]) == ("1.2", "good-dist")
 
 
