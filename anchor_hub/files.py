@@ -1,7 +1,8 @@
-"""Writing that survives kill -9: everything appears under its final name whole, or not at all."""
+"""Writing that survives kill -9: everything appears under its final name whole, or not at all. And files' digests."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import uuid
@@ -97,3 +98,12 @@ def remove_folder(folder: Path) -> None:
     doomed = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.removed")
     os.replace(folder, doomed)
     shutil.rmtree(doomed, ignore_errors=True)
+
+
+def file_sha256(path: str | Path) -> str:
+    """The SHA-256 of a file, as hexadecimal digits. Raises OSError."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

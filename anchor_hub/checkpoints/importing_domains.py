@@ -175,8 +175,8 @@ def _networks(
         raise CheckpointError("its encoder takes class labels, which domains of StyleGAN2 hubs have not")
     if tuned is not None and (tuned.config.size, tuned.config.latent_dim) != (hub.size, hub.latent_dim):
         raise CheckpointError(
-            f"its fine-tuned generator makes {tuned.config.size} px of {tuned.config.latent_dim} numbers per latent, hub "
-            f"{hub.name!r} {hub.size} px of {hub.latent_dim}"
+            f"its fine-tuned generator makes {tuned.config.size} px of {tuned.config.latent_dim} numbers per latent, "
+            f"hub {hub.name!r} {hub.size} px of {hub.latent_dim}"
         )
     if encoder is None and regressor is None and tuned is None:
         raise CheckpointError("it has neither encoder nor regressor: import its generator with `anchor hubs import`")

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import mmap
 import stat
@@ -21,6 +20,7 @@ from torch import Tensor
 from anchor_hub.checkpoints.pickles import Record, check_tree
 from anchor_hub.checkpoints.sniffing import foreign_kind
 from anchor_hub.errors import AnchorError, CheckpointError
+from anchor_hub.files import file_sha256
 
 __all__ = ["RawCheckpoint", "Record", "load_raw", "state_dict", "walk"]
 
@@ -53,11 +53,7 @@ class RawCheckpoint:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of ``path``, hexadecimal; read from disk when first asked for."""
-        digest = hashlib.sha256()
-        with open(self.path, "rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
+        return file_sha256(self.path)
 
     def error(self, message: str) -> CheckpointError:
         """A CheckpointError that names the file."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anchor_hub.errors import DataError, UsageError
-from anchor_hub.evaluation.result import file_sha256
+from anchor_hub.files import file_sha256
 from anchor_hub.inputs import InputFile, list_inputs, shown
 from anchor_hub.modality import Modality
 

@@ -11,7 +11,6 @@ The files hold no time and no duration, so the same command writes the same byte
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -268,15 +267,6 @@ def parse_json(text: str, where: str) -> Any:
         return json.loads(text, object_pairs_hook=unique, parse_constant=constant)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: is not valid JSON ({error})") from None
-
-
-def file_sha256(path: str | Path) -> str:
-    """The SHA-256 of a file, as hexadecimal digits. Raises OSError."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _read(path: Path) -> str:

@@ -28,12 +28,12 @@ from anchor_hub.evaluation.result import (
     PairResult,
     RunResult,
     SampleResult,
-    file_sha256,
     read_run,
     sample_line,
 )
 from anchor_hub.evaluation.rows import Rows
 from anchor_hub.evaluation.sets import FeatureSets
+from anchor_hub.files import file_sha256
 from anchor_hub.inference import Run, StyleChoice
 from anchor_hub.inputs import InputFile
 from anchor_hub.jobs import Job
