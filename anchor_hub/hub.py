@@ -92,19 +92,19 @@ class Hub(ABC):
     # -- what it is ----------------------------------------------------------------------------------
 
     @property
-    @abstractmethod
     def size(self) -> int:
         """Height and width of its images in pixels."""
+        return int(self.config.size)
 
     @property
-    @abstractmethod
     def latent_dim(self) -> int:
         """D, the length of a code of one layer."""
+        return int(self.config.latent_dim)
 
     @property
-    @abstractmethod
     def num_latents(self) -> int:
         """L, the layers of a complete latent ``[L, D]``."""
+        return int(self.config.num_latents)
 
     @property
     @abstractmethod

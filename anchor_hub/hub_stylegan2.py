@@ -22,18 +22,6 @@ class StyleGAN2Hub(Hub):
     config: StyleGAN2Config
 
     @property
-    def size(self) -> int:
-        return self.config.size
-
-    @property
-    def latent_dim(self) -> int:
-        return self.config.latent_dim
-
-    @property
-    def num_latents(self) -> int:
-        return self.config.num_latents
-
-    @property
     def feature_channels(self) -> dict[int, int]:
         return dict(sorted(self.config.channels_of.items()))
 
