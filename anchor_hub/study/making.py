@@ -9,6 +9,7 @@ from pathlib import Path
 
 from anchor_hub.data.reading import IMAGE_EXTENSIONS
 from anchor_hub.errors import AnchorError, DataError, UsageError
+from anchor_hub.evaluation.report.contents import inside
 from anchor_hub.evaluation.result import FILE, read_run, read_samples
 from anchor_hub.files import new_folder
 from anchor_hub.inputs import list_inputs, shown
@@ -163,12 +164,14 @@ def run_files(folder: Path, source: str | None, target: str | None, extensions: 
     if len(wanted) > 1:
         ways = ", ".join(pair.name for pair in wanted)
         raise UsageError(f"{shown(folder)}: holds several translations ({ways}): say which by --from and --to")
+    lines = inside(folder, str(wanted[0].samples))
     outputs, inputs = {}, {}
-    for sample in read_samples(folder / str(wanted[0].samples)):
+    for sample in read_samples(lines) if lines is not None else ():
         for number, name in enumerate(sample.outputs, 1):
             key = sample.name if len(sample.outputs) == 1 else f"{sample.name}-style{number}"
-            outputs[key] = folder / name
-            inputs[key] = Path(sample.input)
+            path = inside(folder, name)
+            if path is not None:  # a report of others may name any file
+                outputs[key], inputs[key] = path, Path(sample.input)
     if not outputs:
         raise DataError(f"{shown(folder)}: its samples have no pictures; evaluate again")
     return RunFiles(outputs, inputs, wanted[0].source, wanted[0].target)

@@ -43,7 +43,7 @@ def distance(
     models = [load_domain(name, shared, device) for name in domain]
     with step_progress("latents", quiet=quiet or as_json) as progress:
         result = model_distance(
-            shared if len(models) == 1 else models[0],
+            models[0].hub if len(models) == 1 else models[0],  # of a class-conditional hub: the domain's class
             models[-1],
             metrics=words,
             count=count,
