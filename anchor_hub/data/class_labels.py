@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from anchor_hub.data.layouts.base import natural
 from anchor_hub.data.tables import find_table, read_table, row_of
 from anchor_hub.errors import DataError, UsageError, did_you_mean
 from anchor_hub.inputs import shown
@@ -25,7 +25,7 @@ def column_labels(paths: Sequence[Path], root: str | Path, column: str) -> tuple
     if column not in columns:
         raise UsageError(f"--class-column: {shown(table)} has no column {column!r}.{did_you_mean(column, columns)}")
     names = []
-    for path in paths:
+    for path in map(Path, paths):  # members of an archive are paths, too, by what they are called
         name = path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
         row = row_of(rows, name.with_suffix(""))
         if row is None or not row[column].strip():
@@ -35,13 +35,8 @@ def column_labels(paths: Sequence[Path], root: str | Path, column: str) -> tuple
 
 
 def _numbered(names: Sequence[str], complaint: str) -> tuple[tuple[str, ...], Tensor]:
-    classes = tuple(sorted(set(names), key=_natural))
+    classes = tuple(sorted(set(names), key=natural))
     if len(classes) < 2:
         raise DataError(f"{complaint}, and at least two classes; found {', '.join(classes) or 'none'}")
     index = {name: number for number, name in enumerate(classes)}
     return classes, torch.tensor([index[name] for name in names], dtype=torch.long)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts digits by value: 2 before 10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]

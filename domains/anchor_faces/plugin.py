@@ -72,12 +72,13 @@ def anchor_register_domains(register: Callable[[DomainSpec], None]) -> None:
                 summary=summary,
             )
         )
+    _register_creatures(register)
 
 
-@hookimpl(specname="anchor_register_domains")
-def register_creatures(register: Callable[[DomainSpec], None]) -> None:
+def _register_creatures(register: Callable[[DomainSpec], None]) -> None:
     if not (CREATURE_BUNDLES / "hub" / "bundle.yaml").is_file():
         return  # domains that nobody could add would only lengthen the lists
+    kinds: list[tuple[str, str, str, dict[str, Any], dict[str, Any], str]]
     kinds = [(name, name, "image", RGB, {"regressor": {"name": "hub"}}, "pictures") for name in CREATURES]
     kinds += [(f"{name}-mask", name, "seg", LABELS, {}, "label maps") for name in MASKED]
     for name, creature, folder, modality, options, what in kinds:
