@@ -42,10 +42,10 @@ def hub_sheet(name: str, seed: int, truncation: float) -> Path:
     return save(contact_sheet(rows, row_labels=list(hub.classes), scale=1), name)
 
 
-def pair_sheet(source: str, target: str, folder: Path, truth: Path | None) -> Path:
+def pair_sheet(source: str, target: str, folder: Path, truth: Path | None, seed: int | None) -> Path:
     between = ah.translator(source, target, device="cpu")
     samples, size = read(between.source, folder), between.hub.size
-    output = between.translate(between.source.modality.to_network(samples))
+    output = between.translate(between.source.modality.to_network(samples), seed=seed)
     rows = [
         previews(between.source.modality, samples, size),
         previews(between.target.modality, between.target.modality.from_network(output), size),
@@ -93,6 +93,7 @@ def main() -> None:
         pair.add_argument(argument)
     pair.add_argument("folder", type=Path)
     pair.add_argument("--truth", type=Path)
+    pair.add_argument("--seed", type=int, help="of a random look for the layers that the source leaves alone")
     across = commands.add_parser("across")
     across.add_argument("source")
     across.add_argument("folder", type=Path)
