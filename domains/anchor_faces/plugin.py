@@ -72,10 +72,10 @@ def anchor_register_domains(register: Callable[[DomainSpec], None]) -> None:
                 summary=summary,
             )
         )
-    _register_creatures(register)
+    register_creatures(register)
 
 
-def _register_creatures(register: Callable[[DomainSpec], None]) -> None:
+def register_creatures(register: Callable[[DomainSpec], None]) -> None:
     if not (CREATURE_BUNDLES / "hub" / "bundle.yaml").is_file():
         return  # domains that nobody could add would only lengthen the lists
     kinds: list[tuple[str, str, str, dict[str, Any], dict[str, Any], str]]
