@@ -71,7 +71,8 @@ def main() -> None:
     chance.update(matched.mode(dim=0, keepdim=True).values.expand_as(matched), matched)  # the commonest class per pixel
     scores = {"source": source.name, "target": target.name, "hub": target.hub.name, "count": len(chosen),
               "invert": arguments.invert, **matrix.as_dict(tuple(MATCHED)),
-              "one map for all": {"pixel_accuracy": chance.pixel_accuracy(), "mean_iou": chance.mean_iou()}}  # fmt: skip
+              "one map for all": {"pixel_accuracy": chance.pixel_accuracy(), "mean_iou": chance.mean_iou()},
+              }  # fmt: skip
     print(json.dumps(scores, indent=2))
     if arguments.output:
         arguments.output.write_text(json.dumps(scores, indent=2) + "\n")
