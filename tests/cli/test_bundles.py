@@ -64,7 +64,7 @@ def test_show(fresh_home: Path) -> None:
         (["hubs", "show", "./nowhere"], 1, "nowhere: does not exist"),
         (["hubs", "remove", "absent"], 2, "no hub named 'absent'"),
         (["domains", "remove", "toon"], 2, "belongs to the plugin faces"),
-        (["domains", "remove", "../spot"], 2, "not usable"),
+        (["domains", "remove", "../spot"], 2, "Did you mean 'spot'?"),
         (["domains", "export", "spot", "-o", "spot.tar"], 2, "end the name in .zip"),
         (["hubs", "install", "absent.zip"], 1, "absent.zip: does not exist"),
     ],
