@@ -86,7 +86,7 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tanslate"], "No such command 'tanslate'. Did you mean 'translate'? See `anchor --help`"),
+        (["tanslate"], "No such command 'tanslate'. Did you mean 'translate'"),
         (["--nope"], "No such option: --nope"),
         (["domains", "show"], "Missing argument"),
         (["domains", "list", "extra"], "unexpected extra argument"),
