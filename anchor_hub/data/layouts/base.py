@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Any, Protocol
+from typing import Protocol
 
 from anchor_hub.data.reading import IMAGE_EXTENSIONS
 from anchor_hub.data.sources import Source
@@ -128,11 +128,6 @@ def nothing_readable(tree: Tree, request: Request) -> DataError:
         f"{shown(tree.root)}: holds no readable file for modality {request.modality!r}; readable are "
         f"{', '.join(sorted(request.extensions))}; found {tree.summary()}"
     )
-
-
-def table_row(values: Mapping[str, Any]) -> dict[str, str]:
-    """A row of cells as text."""
-    return {name: "" if value is None else str(value) for name, value in values.items()}
 
 
 def missing(tree: Tree, layout: str, what: str, parts: Sequence[str]) -> DataError:
