@@ -141,7 +141,7 @@ def load_extractor(
 
     if given is None or str(given) == INCEPTION:
         return load_inception(None, device, resize=resize)
-    registered = getattr(registry(), "extractors", {})
+    registered = registry().extractors
     if str(given) in registered:
         record = registered[str(given)]
         return registry().load(record.spec.target, f"extractor {record.name!r}")(device)

@@ -161,7 +161,7 @@ class BigGANRecipe(Recipe):
         total = loss = d_hinge(real_logits, fake_logits)
         if wrong:
             total = loss + self.options.mismatch * F.relu(1 + wrong[0]).mean()
-        self._update(self.discriminator, self.discriminator_optimizer, total)
+        self.context.descend(self.discriminator, self.discriminator_optimizer, total)
         return {
             "discriminator": loss.detach(),
             "real_logit": real_logits.detach().mean(),
@@ -178,7 +178,7 @@ class BigGANRecipe(Recipe):
         if self.options.diversity:
             losses["diversity"] = mode_seeking(fakes.images.float(), difference(real))
             total = total + self.options.diversity * losses["diversity"]
-        self._update(self.generator, self.generator_optimizer, total)
+        self.context.descend(self.generator, self.generator_optimizer, total)
         return {name: value.detach() for name, value in losses.items()}
 
     def _fakes(self, count: int) -> Fakes:
@@ -194,12 +194,6 @@ class BigGANRecipe(Recipe):
             image = self.generator(z, labels).image
         assert image is not None
         return Fakes(image, labels)
-
-    def _update(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.context.average_gradients(module.parameters())
-        optimizer.step()
 
     # -- what the trainer asks for -------------------------------------------------------------------------------------
 

@@ -157,7 +157,7 @@ class HubRecipe(Recipe):
                 fake = self._image(self._latents(len(real)))
             real_logits, fake_logits = (self.fast_discriminator(self._seen(x)).float() for x in (real, fake))
         loss = d_logistic(real_logits, fake_logits)
-        self._update(self.discriminator, self.discriminator_optimizer, loss)
+        self.context.descend(self.discriminator, self.discriminator_optimizer, loss)
         return {
             "discriminator": loss.detach(),
             "real_logit": real_logits.detach().mean(),
@@ -169,7 +169,7 @@ class HubRecipe(Recipe):
         with self.context.autocast():
             penalty = r1_penalty(self.discriminator(self._seen(real)).float(), real)
         weight = self.options.r1_gamma / 2 * self.options.r1_every
-        self._update(self.discriminator, self.discriminator_optimizer, weight * penalty)
+        self.context.descend(self.discriminator, self.discriminator_optimizer, weight * penalty)
         return penalty.detach()
 
     def _generator_step(self, count: int) -> Tensor:
@@ -177,7 +177,7 @@ class HubRecipe(Recipe):
         with self.context.autocast():
             logits = self.fast_discriminator(self._seen(self._image(self._latents(count)))).float()
         loss = g_nonsaturating(logits)
-        self._update(self.generator, self.generator_optimizer, loss)
+        self.context.descend(self.generator, self.generator_optimizer, loss)
         return loss.detach()
 
     def _path_length_step(self, count: int) -> Tensor:
@@ -191,7 +191,7 @@ class HubRecipe(Recipe):
         # One running mean for all processes: a checkpoint holds one.
         self.mean_path_length = self.context.group.average(self.mean_path_length)
         weight = self.options.path_length_weight * self.options.path_length_every
-        self._update(self.generator, self.generator_optimizer, weight * penalty)
+        self.context.descend(self.generator, self.generator_optimizer, weight * penalty)
         return penalty.detach()
 
     def _latents(self, count: int) -> Tensor:
@@ -211,12 +211,6 @@ class HubRecipe(Recipe):
     def _seen(self, images: Tensor) -> Tensor:
         """What the discriminator sees of images."""
         return augment(images, self.options.augment)
-
-    def _update(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.context.average_gradients(module.parameters())
-        optimizer.step()
 
     # -- what the trainer asks for -------------------------------------------------------------------------------------
 

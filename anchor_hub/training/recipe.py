@@ -52,6 +52,13 @@ class TrainingContext:
         """Between `backward` and the optimiser's step: gradients become their mean over all processes."""
         self.group.average_gradients(parameters)
 
+    def descend(self, module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        """One optimiser step of `module` down the gradient of `loss`, averaged over all processes."""
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.average_gradients(module.parameters())
+        optimizer.step()
+
 
 class Recipe(ABC):
     """One way of training. The trainer owns the loop, batches, precision, checkpoints, logs, pictures and signals.
