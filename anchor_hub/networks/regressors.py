@@ -206,8 +206,11 @@ class CompactLevel(nn.Module):
     Projecting and adding equals a 1x1 convolution of the concatenation, at the price of the coarse half only.
     """
 
-    def __init__(self, feature_channels: int, in_channels: int, channels: int, convs: int) -> None:
+    def __init__(
+        self, feature_channels: int, in_channels: int, channels: int, convs: int, instance_norm: bool = False
+    ) -> None:
         super().__init__()
+        self.instance_norm = instance_norm
         self.project = nn.Conv2d(feature_channels, channels, 1)
         self.carry = nn.Conv2d(in_channels, channels, 1, bias=False) if in_channels else None
         self.norm = group_norm(channels)
@@ -215,6 +218,8 @@ class CompactLevel(nn.Module):
         self.norms = nn.ModuleList(group_norm(channels) for _ in range(convs))
 
     def forward(self, feature: Tensor, coarse: Tensor | None) -> Tensor:
+        if self.instance_norm:
+            feature = F.instance_norm(feature)
         x = self.project(feature)
         if self.carry is not None and coarse is not None:
             x = x + _resize(self.carry(coarse), (x.shape[-2], x.shape[-1]))
@@ -230,6 +235,8 @@ class CompactRegressor(Regressor):
 
     :param width: channels at the finest map; they double per coarser map up to ``4 * width``.
     :param convs: 3x3 convolutions per resolution, or one number for each, coarse first. 0 keeps a level pixel-wise.
+    :param instance_norm: whether every channel of the feature maps loses its mean and deviation over the pixels first.
+        They carry the appearance (a dark face and a pale one), which then cannot be read as structure.
 
     The output is raw (no tanh). Where ``output_size`` is not the finest map's, the output is resized at the end.
     """
@@ -243,6 +250,7 @@ class CompactRegressor(Regressor):
         *,
         width: int = 32,
         convs: int | Sequence[int] = 2,
+        instance_norm: bool = False,
     ) -> None:
         super().__init__(channels, resolutions, out_channels, output_size)
         count = len(self.resolutions)
@@ -255,7 +263,7 @@ class CompactRegressor(Regressor):
         widths = [min(width * 2 ** (count - 1 - level), 4 * width) for level in range(count)]
         inputs = [0, *widths[:-1]]
         self.levels = nn.ModuleList(
-            CompactLevel(channels[resolution], inputs[level], widths[level], per_level[level])
+            CompactLevel(channels[resolution], inputs[level], widths[level], per_level[level], instance_norm)
             for level, resolution in enumerate(self.resolutions)
         )
         self.head = nn.Conv2d(widths[-1], out_channels, 1)

@@ -22,10 +22,13 @@ class AlignedWeights:
 
     reconstruction: float = 1.0  # R(F(E(x))) against x, with the modality's own loss
     mahalanobis: float = 0.1  # E(x) stays among the hub's latents (whitened squared distance to their mean)
+    centre: float = 0.0  # the mean code of a batch is the mean latent: no appearance is preferred
     consistency: float = 0.3  # E(R(F(w))) finds w again (whitened)
     adversarial: float = 0.3  # R(F(w)) looks like an image of the domain
-    edges: float = 0.3  # edges of x and G(E(x)), of R(F(w)) and G(w), lie in the same places
-    regions: float = 0.0  # label maps: one region of the map is of one colour in the picture
+    edges: float = 0.3  # edges of x and G(E(x)) lie in the same places
+    regions: float = 0.0  # label maps: in G(E(x)), one region of x is of one colour
+    sampled_edges: float = 0.3  # edges of R(F(w)) and G(w) lie in the same places
+    sampled_regions: float = 0.0  # label maps: in G(w), one region of R(F(w)) is of one colour
     dice: float = 0.0  # label maps: every class is read back as well as every other, however small it is
 
 
@@ -43,7 +46,7 @@ class AnchorOptions:
         ``None`` = 60 % of the hub's layers, or all of them for ``published`` and for the hub's own domain.
     :param appearance: share of the images that get a random sample's appearance in the structure layers, too (0 to 1):
         the difference between the sample's code and what the encoder finds in the map that the regressor reads from it.
-    :param codes: how many of the structure layers get a code of their own (1: one code for all of them).
+    :param codes: how many of the structure layers get a code of their own (1: one code for all of them); default: all.
     :param optimizer: of ``published``: "ranger" (the published commands, default) or "adam" (the article). ``aligned``
         is trained by Adam.
     :param learning_rate: default 1e-3 (``aligned``) or 1e-4 (``published``).
@@ -56,7 +59,7 @@ class AnchorOptions:
     resolutions: tuple[int, ...] = ()
     structure_layers: int | None = None
     appearance: float = 0.5
-    codes: int = 1
+    codes: int | None = None
     optimizer: str | None = None
     learning_rate: float | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -106,9 +109,11 @@ class AnchorOptions:
 
 # By modality: what the terms weigh unless told otherwise; docs/results.md says what they achieve.
 ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
-    "segmentation": AlignedWeights(adversarial=0.5, regions=0.2, dice=0.3),
-    "landmarks": AlignedWeights(edges=0.2),
-    "gray": AlignedWeights(reconstruction=10.0, edges=0.5),
+    "segmentation": AlignedWeights(
+        centre=1.0, adversarial=0.5, edges=2.0, regions=0.5, sampled_edges=0.3, sampled_regions=0.2, dice=0.3
+    ),
+    "landmarks": AlignedWeights(centre=1.0, edges=0.2, sampled_edges=0.2),
+    "gray": AlignedWeights(reconstruction=10.0, centre=1.0, edges=2.0, sampled_edges=0.5),
     "rgb": AlignedWeights(reconstruction=10.0),
 }
 
@@ -117,7 +122,7 @@ def aligned_weights(modality: str, overrides: Mapping[str, float]) -> AlignedWei
     """The weights for a modality with overrides applied; unknown names raise :class:`UsageError`."""
     base = ALIGNED_WEIGHTS.get(modality, AlignedWeights())
     check_weights(overrides, [f.name for f in fields(AlignedWeights)], "aligned")
-    for term in ("regions", "dice"):
+    for term in ("regions", "sampled_regions", "dice"):
         if overrides.get(term) and modality != "segmentation":
             raise UsageError(f"the term {term!r} needs label maps; modality {modality!r} has no classes")
     return replace(base, **overrides)

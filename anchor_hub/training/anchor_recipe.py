@@ -43,6 +43,9 @@ WARM_UP_STEPS = 100
 APPEARANCE_UNTIL = 0.5  # share of the images over which the samples' appearance comes in: codes need a meaning first
 DECAY_FROM = 0.6  # share of the images after which the learning rate falls linearly to 2 %
 
+# Of a map and the hub's picture of the same latent; of images and, with weights of their own, of samples.
+STRUCTURE_TERMS = {"edges": edge_agreement_loss, "regions": region_colour_loss}
+
 
 def default_resolutions(hub: Hub) -> tuple[int, ...]:
     """The three finest feature maps up to 256 px: coarse ones carry the layout, fine ones the outlines."""
@@ -68,7 +71,8 @@ def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions
     encoder = _network_table(options.encoder)
     if encoder["name"] == "compact" and not plain:
         # Chunks of z are parts of one code: each of them needs its own.
-        encoder["options"].setdefault("num_codes", min(options.codes, layers) if hub.layers_share_code else layers)
+        codes = min(options.codes or layers, layers) if hub.layers_share_code else layers
+        encoder["options"].setdefault("num_codes", codes)
     regressor: dict[str, Any] | str = HUB_DECODER
     if not decodes_itself:
         regressor = _network_table(options.regressor)
@@ -76,6 +80,8 @@ def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions
         if fitting is None or regressor["name"] == "compact":
             fitting = default_resolutions(hub)
         regressor["options"].setdefault("resolutions", list(options.resolutions or fitting))
+        if regressor["name"] == "compact" and options.objective == "aligned":
+            regressor["options"].setdefault("instance_norm", True)
     with preserved_random_state():
         seed_everything(mix_seed(seed, "networks"))
         try:
@@ -201,14 +207,16 @@ class AnchorRecipe(Recipe):
         """All terms of the ``aligned`` objective for a domain with a regressor."""
         weights, structure, hub = self.weights, self.domain.structure_layers, self.hub
         count = inputs.shape[0]
-        needs_picture = bool(weights.edges or weights.regions)
+        shows, shows_samples = (
+            any(getattr(weights, prefix + term) for term in STRUCTURE_TERMS) for prefix in ("", "sampled_")
+        )
         resolutions = self.regressor.resolutions  # type: ignore[union-attr]
         terms: dict[str, Tensor] = {}
 
         # The hub's own latents: the regressor has never seen a true image for them, so it is told what one looks like.
         sampled, latents = self._sampled_latents(count)
         with torch.no_grad(), self.context.autocast():
-            drawn = hub.synthesize(latents, features=resolutions, image=needs_picture, noise="random")
+            drawn = hub.synthesize(latents, features=resolutions, image=shows_samples, noise="random")
         with self.context.autocast():
             output = self.regressor(drawn.features)  # type: ignore[misc]
         fakes = self.modality.as_input(output.float())
@@ -219,23 +227,29 @@ class AnchorRecipe(Recipe):
 
         # The domain's images: encoded, given the appearance of random samples, read back.
         codes = self._codes(inputs)[:, :structure]
-        coarse = codes + self._appearance(fakes.detach(), latents, found) if self.options.appearance else codes
+        coarse = codes
+        if self.options.appearance:
+            # What all codes share cancels in E(x) + w - E(R(F(w))): without a gradient for it nothing makes it drift.
+            shared = codes.mean(0)
+            coarse = codes - shared + shared.detach() + self._appearance(fakes.detach(), latents, found)
         latents = torch.cat([coarse, hub.expand(self._random_latents(count))[:, structure:]], dim=1)
         with self.context.autocast():
-            encoded = hub.synthesize(latents, features=resolutions, image=needs_picture, noise="random")
+            encoded = hub.synthesize(latents, features=resolutions, image=shows, noise="random")
             output = self.regressor(encoded.features)  # type: ignore[misc]
         terms["reconstruction"] = self.modality.reconstruction_loss(output.float(), batch)
         if weights.dice:
             terms["dice"] = soft_dice(output, inputs)
         terms["mahalanobis"] = mahalanobis(codes, self.mean, self.whitening)
+        if weights.centre:
+            terms["centre"] = mahalanobis(codes.mean(0), self.mean, self.whitening)
         if weights.adversarial:
             with self.context.autocast():
                 terms["adversarial"] = g_nonsaturating(self.networks["discriminator"](fakes).float())
             terms["fakes"] = fakes.detach()
-        if weights.edges and encoded.image is not None and drawn.image is not None:
-            terms["edges"] = edge_agreement_loss(inputs, encoded.image) + edge_agreement_loss(fakes, drawn.image)
-        if weights.regions and encoded.image is not None and drawn.image is not None:
-            terms["regions"] = region_colour_loss(inputs, encoded.image) + region_colour_loss(fakes, drawn.image)
+        for prefix, maps, output in (("", inputs, encoded), ("sampled_", fakes, drawn)):
+            for term, agreement in STRUCTURE_TERMS.items():
+                if getattr(weights, prefix + term) and output.image is not None:
+                    terms[prefix + term] = agreement(maps, output.image)
         return terms
 
     @torch.no_grad()

@@ -19,7 +19,7 @@ LANDMARKS = {"name": "landmarks", "points": 68, "size": 64}
 # What `anchor add-domain` trains with: about ten minutes on two CPU cores, rendering included.
 TRAINING: dict[str, Any] = {"count": 3000, "images": 12_000, "batch": 16}
 # The hub's own pictures are the face domain's: it learns an encoder only.
-OWN: dict[str, Any] = {**TRAINING, "regressor": {"name": "hub"}}
+OWN: dict[str, Any] = {**TRAINING, "regressor": {"name": "hub"}, "encoder": {"name": "compact", "width": 32}}
 
 # name, modality, training, summary
 DOMAINS: tuple[tuple[str, dict[str, Any], dict[str, Any], str], ...] = (

@@ -92,6 +92,22 @@ def test_shallow_becomes_wide_with_many_classes():
     assert build_regressor("shallow-wide", {8: 4}, [8], 3).widths == (256, 128)
 
 
+def test_instance_norm_hides_the_appearance_of_feature_maps():
+    """Gain and offset of every channel, which is where a generator's style lies, are not seen; places are."""
+    torch.manual_seed(0)
+    plain, blind = (build_regressor("compact", CHANNELS, [16, 32], 3, instance_norm=norm) for norm in (False, True))
+    features = {resolution: torch.randn(2, CHANNELS[resolution], resolution, resolution) for resolution in (16, 32)}
+    restyled = {
+        resolution: f * (torch.rand(2, f.shape[1], 1, 1) + 0.5) + torch.randn(2, f.shape[1], 1, 1)
+        for resolution, f in features.items()
+    }
+    moved = {resolution: feature.flip(-1) for resolution, feature in features.items()}
+    with torch.no_grad():
+        torch.testing.assert_close(blind(restyled), blind(features), atol=1e-3, rtol=1e-3)
+        assert float((plain(restyled) - plain(features)).abs().mean()) > 0.05
+        assert float((blind(moved) - blind(features)).abs().mean()) > 0.05
+
+
 def test_compact_is_light_and_does_not_depend_on_the_batch():
     regressor = build_regressor("compact", {16: 256, 32: 128, 64: 64}, [16, 32, 64], 19, 64)
     assert 200_000 < sum(parameter.numel() for parameter in regressor.parameters()) < 1_000_000

@@ -63,6 +63,7 @@ def test_weights_start_from_the_modalitys_own():
         ({"edges": float("nan")}, "weight of 'edges' must be"),
         ({"edges": float("inf")}, "weight of 'edges' must be"),
         ({"regions": 0.5}, "'regions' needs label maps"),
+        ({"sampled_regions": 0.5}, "'sampled_regions' needs label maps"),
         ({"dice": 0.5}, "'dice' needs label maps"),
     ],
 )

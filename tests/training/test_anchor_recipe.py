@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from anchor_hub.errors import ConfigError, NotFoundError, UsageError
 from anchor_hub.hub import Hub
 from anchor_hub.modality import build_modality
 from anchor_hub.training import anchor_losses, anchor_recipe, published_objective
-from anchor_hub.training.anchor_options import AnchorOptions
+from anchor_hub.training.anchor_options import AlignedWeights, AnchorOptions
 from anchor_hub.training.anchor_presets import published_preset
 from anchor_hub.training.anchor_recipe import AnchorRecipe, build_domain, default_resolutions, pyramid_loss
 from anchor_hub.training.randomness import seed_everything
@@ -76,18 +77,20 @@ def run(recipe: AnchorRecipe, batch: Tensor, steps: int, start: int = 0) -> list
     return history
 
 
-ALIGNED_TERMS = {"reconstruction", "mahalanobis", "consistency", "adversarial", "edges", "discriminator"}
+ALIGNED_TERMS = {
+    "reconstruction", "mahalanobis", "consistency", "adversarial", "edges", "sampled_edges", "discriminator"
+}  # fmt: skip
 PUBLISHED_TERMS = {"reconstruction", "latent_norm", "image_adversarial", "image_discriminator"}
-# On a hub of random weights and in a few steps the critic's full weight outvotes the reading back, and the appearance
-# of samples drowns the codes of label maps.
-MILD: dict[str, Any] = {"weights": {"adversarial": 0.1}}
+# On a hub of random weights and in a few steps the full weights of critic and edges outvote the reading back, and the
+# appearance of samples drowns the codes of label maps.
+MILD: dict[str, Any] = {"weights": {"adversarial": 0.1, "edges": 0.3}}
 PLAIN: dict[str, Any] = {**MILD, "appearance": 0}
 CASES: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("aligned", "rgb", {}, ALIGNED_TERMS),
-    ("aligned", "gray", {}, ALIGNED_TERMS),
-    ("aligned", "segmentation", PLAIN, ALIGNED_TERMS | {"regions", "dice"}),
-    ("aligned", "landmarks", {}, ALIGNED_TERMS),
-    ("aligned", "drawn", MILD, ALIGNED_TERMS),
+    ("aligned", "gray", {}, ALIGNED_TERMS | {"centre"}),
+    ("aligned", "segmentation", PLAIN, ALIGNED_TERMS | {"centre", "regions", "sampled_regions", "dice"}),
+    ("aligned", "landmarks", {}, ALIGNED_TERMS | {"centre"}),
+    ("aligned", "drawn", MILD, ALIGNED_TERMS | {"centre"}),
     ("aligned", "rgb", {"regressor": {"name": "hub"}}, {"reconstruction", "mahalanobis", "consistency", "edges"}),
     ("published", "rgb", {}, PUBLISHED_TERMS),
     ("published", "gray", {}, PUBLISHED_TERMS),
@@ -105,7 +108,7 @@ def test_every_objective_and_modality_learns_to_read_back_and_leaves_the_hub(
     before = {name: value.clone() for name, value in hub.generator.state_dict().items()}
     recipe = make(kind, hub, objective=objective, learning_rate=1e-2, **changes)
     untrained = {name: value.clone() for name, value in recipe.encoder.state_dict().items()}
-    history = run(recipe, samples(kind, hub), 25)
+    history = run(recipe, samples(kind, hub), 40)
     assert set(history[0]) == terms
     first, last = (sum(entry["reconstruction"] for entry in part) / 3 for part in (history[:3], history[-3:]))
     assert last < 0.9 * first, f"{first} -> {last}"
@@ -199,7 +202,8 @@ def test_structure_layers_and_codes_by_default(hub):
         return build_domain("mine", build_modality(MODALITIES[kind]), hub, chosen)
 
     assert hub.num_latents == 6
-    assert domain("gray").structure_layers == 4 and domain("gray").encoder.num_codes == 1
+    assert domain("gray").structure_layers == 4 and domain("gray").encoder.num_codes == 4
+    assert domain("gray", codes=1).encoder.num_codes == 1
     assert domain("gray", codes=9).encoder.num_codes == 4
     for plain in (domain("gray", objective="published"), domain("rgb", regressor={"name": "hub"})):
         assert plain.structure_layers == 6 and plain.encoder.num_codes == 6
@@ -233,10 +237,42 @@ def test_choices_that_do_not_fit_are_told_before_anything_is_read(hub, kind, opt
 
 
 def test_a_weight_of_zero_leaves_the_term_out(hub):
-    weights = {"consistency": 0, "adversarial": 0, "edges": 0, "regions": 0, "dice": 0}
+    weights = dict.fromkeys((f.name for f in fields(AlignedWeights)), 0) | {"reconstruction": 1, "mahalanobis": 0.1}
     recipe = make("segmentation", hub, weights=weights)
     assert set(recipe.networks) == {"encoder", "regressor"}
     assert set(run(recipe, samples("segmentation", hub), 1)[0]) == {"reconstruction", "mahalanobis"}
+
+
+def test_the_mean_code_of_a_batch_is_drawn_to_the_mean_latent(hub):
+    """Codes that differ from the mean latent in different directions are free, those that share one are not."""
+    recipe = make("gray", hub)
+    batch = samples("gray", hub)
+    offsets = torch.randn(len(batch), recipe.domain.structure_layers, hub.latent_dim)
+
+    def centre(codes: Tensor) -> float:
+        recipe._codes = lambda inputs: hub.mean_latent + codes[: len(inputs)]
+        return run(recipe, batch, 1)[0]["centre"]
+
+    assert centre(offsets - offsets.mean(0)) == pytest.approx(0, abs=1e-6)
+    assert centre(torch.ones_like(offsets)) > 0.1
+
+
+def test_edges_and_regions_weigh_images_and_samples_apart(hub):
+    """What is read from samples could put an edge wherever the picture has one; an image of the domain cannot."""
+    without = {"sampled_edges": 0, "sampled_regions": 0}
+    terms = set(run(make("segmentation", hub, weights=without), samples("segmentation", hub), 1)[0])
+    assert {"edges", "regions"} <= terms and not terms & set(without)
+
+
+def test_the_compact_regressor_reads_structure_not_appearance_by_default(hub):
+    def options(**choice: Any) -> dict[str, Any]:
+        chosen = AnchorOptions.from_dict({**NARROW, **choice})
+        domain = build_domain("mine", build_modality(MODALITIES["gray"]), hub, chosen)
+        return domain._architecture["regressor"]["options"]
+
+    assert options()["instance_norm"] is True
+    assert options(regressor={"name": "compact", "instance_norm": False})["instance_norm"] is False
+    assert "instance_norm" not in options(objective="published")
 
 
 def test_the_learning_rate_warms_up_and_falls_at_the_end(hub):
