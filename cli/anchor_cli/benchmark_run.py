@@ -15,6 +15,9 @@ def run(
     also: list[str] = typer.Option(
         [], help="NAME=FOLDER: outputs of another program beside ours, as FOLDER/seg-to-face/000000.png. Repeatable."
     ),
+    earlier: Path | None = typer.Option(
+        None, help="What an earlier run wrote: its scores of other programs stand beside ours again."
+    ),
     judges: Path | None = typer.Option(None, help="Bundle of judges of your own [default: the bundled ones]."),
     seed: int = typer.Option(0, help="Of the random styles."),
     batch: int = typer.Option(50, min=1, help="Images translated at once."),
@@ -25,6 +28,7 @@ def run(
     from anchor_cli.output import note, step_progress
     from anchor_faces.benchmark import run as benchmark
     from anchor_hub.errors import UsageError
+    from anchor_hub.evaluation.result import read_run
     from anchor_hub.files import write_file
 
     others: dict[str, Path] = {}
@@ -37,7 +41,7 @@ def run(
     with step_progress("samples", quiet=quiet) as progress:
         result = benchmark.run(
             names, count=count, seed=seed, batch=batch, device=device, report=report, judges=judges, others=others,
-            progress=progress, said=None if quiet else note,
+            earlier=None if earlier is None else read_run(earlier), progress=progress, said=None if quiet else note,
         )  # fmt: skip
     if report is not None:
         result.write(report)

@@ -201,6 +201,26 @@ class Benchmark:
             settings=dict(settings),
         )  # fmt: skip
 
+    def others_of(self, earlier: RunResult) -> list[PairResult]:
+        """What an earlier run measured of other backends: their outputs depend on no domain, so the scores still hold.
+
+        :raises DataError: it was measured on other samples or by other judges.
+        """
+        ours = {
+            "samples": self.samples.sha256(), "version": data.VERSION, "judges": self.face_judge.judges.describe()
+        }  # fmt: skip
+        theirs = {
+            "samples": earlier.data and earlier.data.sha256, "version": earlier.data and earlier.data.version,
+            "judges": earlier.settings.get("judges"),
+        }  # fmt: skip
+        differing = [name for name in ours if ours[name] != theirs[name]]
+        if differing:
+            raise DataError(
+                f"the earlier run was measured with other {' and other '.join(differing)}: its scores cannot stand "
+                "beside new ones. Give the outputs themselves: --also NAME=FOLDER"
+            )
+        return [pair for pair in earlier.pairs if pair.backend != "anchor"]
+
     def result(self, pairs: Sequence[PairResult], hub: Any, title: str = "") -> RunResult:
         """The pairs as a run, with everything that stands behind its numbers."""
         judges = self.face_judge.judges
@@ -234,12 +254,14 @@ def run(
     report: Path | None = None,
     judges: str | Path | None = None,
     others: Mapping[str, Path] | None = None,
+    earlier: RunResult | None = None,
     progress: Progress | None = None,
     said: Callable[[str], None] | None = None,
 ) -> RunResult:
     """The benchmark over ``pairs`` of domains by name; default: all ordered pairs of two different ``domains``.
 
     :param others: backend -> folder of its outputs, one folder ``<source>-to-<target>`` for each pair it answers.
+    :param earlier: a run whose scores of other backends stand beside ours again, where ``others`` does not answer.
     :param said: called with one line per pair when it is measured.
     :raises DomainNotFoundError, HubMismatchError, UsageError, DataError.
     """
@@ -260,6 +282,7 @@ def run(
         domains, count=count, seed=seed, batch=batch, device=on, report=report, judges=judges, progress=progress
     )
     answered = _answers(others or {}, pairs)
+    known = [pair for pair in benchmark.others_of(earlier) if pair.backend not in (others or {})] if earlier else []
     total, passed = benchmark.samples.count * (len(pairs) + len(answered)), 0
 
     def done(count: int) -> None:
@@ -274,13 +297,15 @@ def run(
     last = ""
     for source, target in pairs:
         if source != last:  # pairs of one source stand together
-            targets = [loaded[other] for first, other in pairs if first == source]
+            targets = [loaded[other] for start, other in pairs if start == source]
             outputs, last = benchmark.translations(loaded[source], targets), source
+        first = len(results)
         results.append(benchmark.pair(loaded[source], loaded[target], outputs[target]))
         for backend, folder in answered.get((source, target), ()):
             results.append(benchmark.outputs_of(backend, source, loaded[target], folder))
+        results += [pair for pair in known if (pair.source, pair.target) == (source, target)]
         if said is not None:
-            for pair in results[-1 - len(answered.get((source, target), ())) :]:
+            for pair in results[first:]:
                 said(_line(pair))
     return benchmark.result(results, loaded[domains[0]].hub)
 

@@ -141,6 +141,12 @@ def test_outputs_of_others_stand_beside_ours(home: Path, samples: Samples, tmp_p
         benchmark.run(["face", "seg"], others={"oracle": others}, **options)
     with pytest.raises(DataError, match="no outputs"):
         benchmark.run(["face", "seg"], others={"oracle": tmp_path}, **options)
+    again = benchmark.run(["face", "seg"], earlier=result, **options)
+    assert [pair.model_dump() for pair in again.pairs] == [pair.model_dump() for pair in result.pairs]
+    assert result.data is not None
+    stranger = result.model_copy(update={"data": result.data.model_copy(update={"sha256": "0" * 64})})
+    with pytest.raises(DataError, match="with other samples"):
+        benchmark.run(["face", "seg"], earlier=stranger, **options)
 
 
 def test_evaluate_writes_a_report_folder(home: Path, tmp_path: Path) -> None:
