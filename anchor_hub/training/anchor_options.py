@@ -110,10 +110,10 @@ class AnchorOptions:
 # By modality: what the terms weigh unless told otherwise; docs/results.md says what they achieve.
 ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
     "segmentation": AlignedWeights(
-        centre=1.0, adversarial=0.5, edges=2.0, regions=0.5, sampled_edges=0.3, sampled_regions=0.2, dice=0.3
+        centre=0.2, adversarial=0.5, edges=2.0, regions=0.5, sampled_edges=0.3, sampled_regions=0.2, dice=0.3
     ),
-    "landmarks": AlignedWeights(centre=1.0, edges=0.2, sampled_edges=0.2),
-    "gray": AlignedWeights(reconstruction=10.0, centre=1.0, edges=2.0, sampled_edges=0.5),
+    "landmarks": AlignedWeights(centre=0.2, edges=0.2, sampled_edges=0.2),
+    "gray": AlignedWeights(reconstruction=10.0, centre=0.2, edges=2.0, sampled_edges=0.5),
     "rgb": AlignedWeights(reconstruction=10.0),
 }
 

@@ -229,9 +229,10 @@ class AnchorRecipe(Recipe):
         codes = self._codes(inputs)[:, :structure]
         coarse = codes
         if self.options.appearance:
-            # What all codes share cancels in E(x) + w - E(R(F(w))): without a gradient for it nothing makes it drift.
-            shared = codes.mean(0)
-            coarse = codes - shared + shared.detach() + self._appearance(fakes.detach(), latents, found)
+            # What all codes share cancels in E(x) + w - E(R(F(w))); a gradient for it there would make it drift.
+            appearance, shared = self._appearance(fakes.detach(), latents, found), codes.mean(0)
+            given = appearance.flatten(1).any(1)[:, None, None]
+            coarse = torch.where(given, codes - shared + shared.detach() + appearance, codes)
         latents = torch.cat([coarse, hub.expand(self._random_latents(count))[:, structure:]], dim=1)
         with self.context.autocast():
             encoded = hub.synthesize(latents, features=resolutions, image=shows, noise="random")
