@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ from anchor_hub.errors import BundleError, HubMismatchError, UsageError
 from anchor_hub.hub_loading import clear_cache, domain_bundle, hub_bundle, load_discriminator, load_domain, load_hub
 from anchor_hub.networks.discriminators import describe_discriminator
 from anchor_hub.networks.stylegan2 import SynthesisOutput, expand_latents
+from anchor_hub.seeds import derive_seed
 
 __all__ = [
     "STATISTICS_SAMPLES", "Hub", "clear_cache", "derive_seed", "domain_bundle", "hub_bundle", "load_domain", "load_hub",
@@ -135,7 +135,7 @@ class Hub(ABC):
     def current_fingerprint(self) -> str:
         """The fingerprint of the weights as they are now; it equals :attr:`fingerprint` for as long as nobody
         tampered with the frozen generator."""
-        return fingerprint(_cpu_tensors(self.generator.state_dict()), self.architecture())
+        return fingerprint(self.generator.state_dict(), self.architecture())
 
     def require_same(self, other: str, *, what: str, other_name: str = "another hub") -> None:
         """:raises HubMismatchError: unless the fingerprint ``other`` is this hub's."""
@@ -388,15 +388,12 @@ class Hub(ABC):
         other trainings start: in half precision, unless it is to be exactly what was published.
         """
         architecture = self.architecture()
-        tensors = {
-            "generator": _cpu_tensors(self.generator.state_dict()),
-            "statistics": _cpu_tensors(self._statistics()),
-        }
+        tensors = {"generator": self.generator.state_dict(), "statistics": self._statistics()}
         if discriminator is not None:
             architecture["discriminator"] = describe_discriminator(discriminator)
             tensors["discriminator"] = {
                 key: value.half() if value.is_floating_point() and not exact_discriminator else value
-                for key, value in _cpu_tensors(discriminator.state_dict()).items()
+                for key, value in discriminator.state_dict().items()
             }
         return write_bundle(
             folder,
@@ -406,9 +403,9 @@ class Hub(ABC):
             architecture=architecture,
             hub=self.name,
             hub_fingerprint=self.fingerprint,
-            provenance=dict(provenance or {}),
-            license=dict(license or {}),
-            metrics=dict(metrics or {}),
+            provenance=provenance,
+            license=license,
+            metrics=metrics,
             extras={**(extras or {}), **classes_file(self.classes)},
             card=card or f"# {self.name}\n\nA {architecture['name']} hub, {self.size} px.\n",
             overwrite=overwrite,
@@ -444,16 +441,6 @@ class Hub(ABC):
         return load_discriminator(self)
 
 
-def derive_seed(seed: int, *parts: int | str) -> int:
-    """An independent 63-bit seed for a part of what ``seed`` fixes (sample 5, style 2, ...)."""
-    text = ":".join(str(part) for part in (seed, *parts))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
-
-
 def _resolve(target: str) -> Any:
     module, name = target.split(":")
     return getattr(importlib.import_module(module), name)
-
-
-def _cpu_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().to("cpu").contiguous() for name, value in tensors.items()}
