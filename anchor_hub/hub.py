@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from anchor_hub.bundle import Bundle, fingerprint, open_bundle, write_bundle
 from anchor_hub.classes import classes_file, find_class, read_classes
 from anchor_hub.devices import resolve_device
 from anchor_hub.errors import BundleError, HubMismatchError, UsageError
+from anchor_hub.hub_families import family_of_bundle, family_of_generator
 from anchor_hub.hub_loading import clear_cache, domain_bundle, hub_bundle, load_discriminator, load_domain, load_hub
 from anchor_hub.networks.discriminators import describe_discriminator
 from anchor_hub.networks.stylegan2 import SynthesisOutput, expand_latents
@@ -30,12 +30,6 @@ __all__ = [
 
 #: Mapped samples behind a hub's mean latent and covariance.
 STATISTICS_SAMPLES = 10_000
-#: architecture name in the bundle -> the class of the hub.
-FAMILIES = {
-    "stylegan2": "anchor_hub.hub_stylegan2:StyleGAN2Hub",
-    "biggan": "anchor_hub.hub_biggan:BigGANHub",
-    "biggan-deep": "anchor_hub.hub_biggan:BigGANHub",
-}
 
 
 class Hub(ABC):
@@ -342,11 +336,8 @@ class Hub(ABC):
 
         :param classes: names of a class-conditional generator's classes; default: their numbers.
         """
-        for family in dict.fromkeys(FAMILIES.values()):
-            hub_class = _resolve(family)
-            if isinstance(generator, hub_class.generator_types()):
-                return hub_class._around(generator, name, seed=seed, samples=samples, classes=classes)
-        raise TypeError(f"{type(generator).__name__} is no generator of a known family: {', '.join(FAMILIES)}")
+        family = family_of_generator(generator)
+        return family._around(generator, name, seed=seed, samples=samples, classes=classes)
 
     @classmethod
     @abstractmethod
@@ -419,12 +410,7 @@ class Hub(ABC):
         :raises BundleError: a damaged bundle, one of another kind, or weights that are not the fingerprint's.
         """
         bundle = open_bundle(hub_bundle(name_or_path), "hub")
-        family = bundle.manifest.architecture.get("name")
-        if family not in FAMILIES:
-            raise BundleError(
-                f"{bundle.path}: hub architecture {family!r} is unknown; known: {', '.join(map(repr, FAMILIES))}"
-            )
-        hub: Hub = _resolve(FAMILIES[family])._read(bundle, read_classes(bundle))
+        hub = family_of_bundle(bundle)._read(bundle, read_classes(bundle))
         if bundle.manifest.hub_fingerprint != hub.fingerprint:
             raise BundleError(
                 f"{bundle.path}: the weights are not those of fingerprint "
@@ -439,8 +425,3 @@ class Hub(ABC):
         :raises MissingPartError: the bundle has none.
         """
         return load_discriminator(self)
-
-
-def _resolve(target: str) -> Any:
-    module, name = target.split(":")
-    return getattr(importlib.import_module(module), name)
