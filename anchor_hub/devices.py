@@ -1,7 +1,9 @@
-"""Devices by name: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
+"""Devices by name (``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``), and the CPU's threads."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from anchor_hub.errors import DeviceError
@@ -36,3 +38,16 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     if resolved.type not in ("cpu", "cuda", "mps"):
         raise DeviceError(f"device {device!r} is not supported: use auto, cpu, cuda, cuda:<number> or mps")
     return resolved
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with a single thread for a while."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

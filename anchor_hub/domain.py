@@ -188,9 +188,14 @@ class AnchoredDomain(Domain):
         what = f"{self.name!r}, {self.modality.name}, hub {self.hub.name!r}"
         return f"AnchoredDomain({what}, {' and '.join(ways)})"
 
+    def parts(self) -> dict[str, nn.Module]:
+        """The domain's own networks (never the hub's) by their name in its bundle, those that exist."""
+        networks = {"encoder": self.encoder, "regressor": self.regressor}
+        return {part: network for part, network in networks.items() if isinstance(network, nn.Module)}
+
     def networks(self) -> list[nn.Module]:
         """The domain's own networks (never the hub's)."""
-        return [network for network in (self.encoder, self.regressor) if isinstance(network, nn.Module)]
+        return list(self.parts().values())
 
     def eval(self) -> AnchoredDomain:
         """Put the networks into eval mode, without gradients."""
@@ -245,6 +250,21 @@ class AnchoredDomain(Domain):
             f"domain {self.name!r} has no decoder: it can be a source (--from), not a target (--to)"
         )
 
+    def architecture(self) -> dict[str, Any]:
+        """The tables from which :meth:`load` builds the networks."""
+        tables = {**self._architecture, "structure_layers": self.structure_layers}
+        if self.hub.class_index is not None:
+            tables.update({"class": self.hub.class_name, "class_index": self.hub.class_index})
+        return tables
+
+    def _tensors(self) -> dict[str, Mapping[str, Tensor]]:
+        """What the bundle keeps, by part."""
+        return {part: network.state_dict() for part, network in self.parts().items()}
+
+    def _card(self) -> str:
+        """The card of a bundle for which nobody wrote one."""
+        return f"# {self.name}\n\nA {self.modality.name} domain of hub {self.hub.name}.\n"
+
     def save(
         self,
         folder: str | Path,
@@ -256,29 +276,21 @@ class AnchoredDomain(Domain):
         extras: Mapping[str, bytes] | None = None,
         overwrite: bool = False,
     ) -> Path:
-        """Write the domain's bundle (parts ``encoder`` and ``regressor`` where they exist) and return its folder."""
-        tensors: dict[str, dict[str, Tensor]] = {}
-        for part, network in (("encoder", self.encoder), ("regressor", self.regressor)):
-            if isinstance(network, nn.Module):
-                state = network.state_dict()
-                tensors[part] = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-        architecture = {**self._architecture, "structure_layers": self.structure_layers}
-        if self.hub.class_index is not None:
-            architecture.update({"class": self.hub.class_name, "class_index": self.hub.class_index})
+        """Write the domain's bundle, of the :meth:`parts` that exist, and return its folder."""
         return write_bundle(
             folder,
             kind="domain",
             name=self.name,
-            tensors=tensors,
-            architecture=architecture,
+            tensors=self._tensors(),
+            architecture=self.architecture(),
             hub=self.hub.name,
             hub_fingerprint=self.hub_fingerprint,
             modality=modality_options(self.modality),
-            provenance=dict(provenance or {}),
-            license=dict(license or {}),
-            metrics=dict(metrics or {}),
+            provenance=provenance,
+            license=license,
+            metrics=metrics,
             extras=extras,
-            card=card or f"# {self.name}\n\nA {self.modality.name} domain of hub {self.hub.name}.\n",
+            card=card or self._card(),
             overwrite=overwrite,
         )
 
@@ -291,16 +303,9 @@ class AnchoredDomain(Domain):
         """
         from anchor_hub.modality import build_modality
 
-        bundle = open_bundle(bundle, "domain") if isinstance(bundle, (str, Path)) else bundle
+        bundle = open_domain(bundle, hub)
         manifest, where = bundle.manifest, bundle.path
-        if manifest.kind != "domain":
-            raise BundleError(f"{where}: this bundle is a {manifest.kind}, not a domain")
         architecture = dict(manifest.architecture)
-        hub.require_same(
-            str(manifest.hub_fingerprint),
-            what=f"domain {manifest.name!r}",
-            other_name=repr(manifest.hub or "unknown"),
-        )
         which = architecture.get("class_index", architecture.get("class"))
         if which is not None:
             hub = hub.of_class(which)
@@ -315,11 +320,26 @@ class AnchoredDomain(Domain):
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(f"{where}: bad domain architecture: {error}") from None
-        for part, network in (("encoder", domain.encoder), ("regressor", domain.regressor)):
-            if isinstance(network, nn.Module):
-                network.load_state_dict(bundle.tensors(part, network.state_dict()))
-                network.to(hub.device)
+        for part, network in domain.parts().items():
+            network.load_state_dict(bundle.tensors(part, network.state_dict()))
+            network.to(hub.device)
         return domain.eval()
+
+
+def open_domain(bundle: Bundle | str | Path, hub: Hub) -> Bundle:
+    """The bundle of a domain of that hub.
+
+    :raises HubMismatchError: the domain belongs to another hub.
+    :raises BundleError: a damaged bundle, or one of another kind.
+    """
+    bundle = open_bundle(bundle, "domain") if isinstance(bundle, (str, Path)) else bundle
+    manifest = bundle.manifest
+    if manifest.kind != "domain":
+        raise BundleError(f"{bundle.path}: this bundle is a {manifest.kind}, not a domain")
+    hub.require_same(
+        str(manifest.hub_fingerprint), what=f"domain {manifest.name!r}", other_name=repr(manifest.hub or "unknown")
+    )
+    return bundle
 
 
 def _latent_shape(encoder: str, hub: Hub, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -129,4 +129,4 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     if near:
         return f" Did you mean {' or '.join(repr(item) for item in near)}?"
     shown = ", ".join(known[:12])
-    return f" Known: {shown}{', ...' if len(known) > 12 else ''}."
+    return f" Known: {shown}{f' and {len(known) - 12} more' if len(known) > 12 else ''}."

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,9 +18,11 @@ from anchor_hub.bundle import Bundle, fingerprint, open_bundle, write_bundle
 from anchor_hub.classes import classes_file, find_class, read_classes
 from anchor_hub.devices import resolve_device
 from anchor_hub.errors import BundleError, HubMismatchError, UsageError
+from anchor_hub.hub_families import family_of_bundle, family_of_generator
 from anchor_hub.hub_loading import clear_cache, domain_bundle, hub_bundle, load_discriminator, load_domain, load_hub
 from anchor_hub.networks.discriminators import describe_discriminator
 from anchor_hub.networks.stylegan2 import SynthesisOutput, expand_latents
+from anchor_hub.seeds import derive_seed
 
 __all__ = [
     "STATISTICS_SAMPLES", "Hub", "clear_cache", "derive_seed", "domain_bundle", "hub_bundle", "load_domain", "load_hub",
@@ -30,12 +30,6 @@ __all__ = [
 
 #: Mapped samples behind a hub's mean latent and covariance.
 STATISTICS_SAMPLES = 10_000
-#: architecture name in the bundle -> the class of the hub.
-FAMILIES = {
-    "stylegan2": "anchor_hub.hub_stylegan2:StyleGAN2Hub",
-    "biggan": "anchor_hub.hub_biggan:BigGANHub",
-    "biggan-deep": "anchor_hub.hub_biggan:BigGANHub",
-}
 
 
 class Hub(ABC):
@@ -135,7 +129,7 @@ class Hub(ABC):
     def current_fingerprint(self) -> str:
         """The fingerprint of the weights as they are now; it equals :attr:`fingerprint` for as long as nobody
         tampered with the frozen generator."""
-        return fingerprint(_cpu_tensors(self.generator.state_dict()), self.architecture())
+        return fingerprint(self.generator.state_dict(), self.architecture())
 
     def require_same(self, other: str, *, what: str, other_name: str = "another hub") -> None:
         """:raises HubMismatchError: unless the fingerprint ``other`` is this hub's."""
@@ -342,11 +336,8 @@ class Hub(ABC):
 
         :param classes: names of a class-conditional generator's classes; default: their numbers.
         """
-        for family in dict.fromkeys(FAMILIES.values()):
-            hub_class = _resolve(family)
-            if isinstance(generator, hub_class.generator_types()):
-                return hub_class._around(generator, name, seed=seed, samples=samples, classes=classes)
-        raise TypeError(f"{type(generator).__name__} is no generator of a known family: {', '.join(FAMILIES)}")
+        family = family_of_generator(generator)
+        return family._around(generator, name, seed=seed, samples=samples, classes=classes)
 
     @classmethod
     @abstractmethod
@@ -388,15 +379,12 @@ class Hub(ABC):
         other trainings start: in half precision, unless it is to be exactly what was published.
         """
         architecture = self.architecture()
-        tensors = {
-            "generator": _cpu_tensors(self.generator.state_dict()),
-            "statistics": _cpu_tensors(self._statistics()),
-        }
+        tensors = {"generator": self.generator.state_dict(), "statistics": self._statistics()}
         if discriminator is not None:
             architecture["discriminator"] = describe_discriminator(discriminator)
             tensors["discriminator"] = {
                 key: value.half() if value.is_floating_point() and not exact_discriminator else value
-                for key, value in _cpu_tensors(discriminator.state_dict()).items()
+                for key, value in discriminator.state_dict().items()
             }
         return write_bundle(
             folder,
@@ -406,9 +394,9 @@ class Hub(ABC):
             architecture=architecture,
             hub=self.name,
             hub_fingerprint=self.fingerprint,
-            provenance=dict(provenance or {}),
-            license=dict(license or {}),
-            metrics=dict(metrics or {}),
+            provenance=provenance,
+            license=license,
+            metrics=metrics,
             extras={**(extras or {}), **classes_file(self.classes)},
             card=card or f"# {self.name}\n\nA {architecture['name']} hub, {self.size} px.\n",
             overwrite=overwrite,
@@ -422,12 +410,7 @@ class Hub(ABC):
         :raises BundleError: a damaged bundle, one of another kind, or weights that are not the fingerprint's.
         """
         bundle = open_bundle(hub_bundle(name_or_path), "hub")
-        family = bundle.manifest.architecture.get("name")
-        if family not in FAMILIES:
-            raise BundleError(
-                f"{bundle.path}: hub architecture {family!r} is unknown; known: {', '.join(map(repr, FAMILIES))}"
-            )
-        hub: Hub = _resolve(FAMILIES[family])._read(bundle, read_classes(bundle))
+        hub = family_of_bundle(bundle)._read(bundle, read_classes(bundle))
         if bundle.manifest.hub_fingerprint != hub.fingerprint:
             raise BundleError(
                 f"{bundle.path}: the weights are not those of fingerprint "
@@ -442,18 +425,3 @@ class Hub(ABC):
         :raises MissingPartError: the bundle has none.
         """
         return load_discriminator(self)
-
-
-def derive_seed(seed: int, *parts: int | str) -> int:
-    """An independent 63-bit seed for a part of what ``seed`` fixes (sample 5, style 2, ...)."""
-    text = ":".join(str(part) for part in (seed, *parts))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
-
-
-def _resolve(target: str) -> Any:
-    module, name = target.split(":")
-    return getattr(importlib.import_module(module), name)
-
-
-def _cpu_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().to("cpu").contiguous() for name, value in tensors.items()}

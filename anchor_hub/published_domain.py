@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anchor_hub.bundle import Bundle, open_bundle, write_bundle
-from anchor_hub.domain import AnchoredDomain, modality_options
+from anchor_hub.bundle import Bundle
+from anchor_hub.domain import AnchoredDomain, open_domain
 from anchor_hub.errors import AnchorError, BundleError
 from anchor_hub.networks.psp import PSPEncoder
 from anchor_hub.networks.published_anchor import PUBLISHED_SIZE, aggregate, layer_activations
@@ -81,10 +81,10 @@ class PublishedDomain(AnchoredDomain):
         """None: it decodes from latents."""
         return ()
 
-    def networks(self) -> list[nn.Module]:
-        """The domain's own networks (never the hub's)."""
-        extra = [] if self.domain_generator is None else [self.domain_generator]
-        return [*super().networks(), *extra]
+    def parts(self) -> dict[str, nn.Module]:
+        """The domain's own networks (never the hub's) by their name in its bundle, those that exist."""
+        extra = {} if self.domain_generator is None else {"generator": self.domain_generator}
+        return {**super().parts(), **extra}
 
     def encode(self, images: Tensor) -> Tensor:
         if self.encoder is None:
@@ -126,40 +126,12 @@ class PublishedDomain(AnchoredDomain):
             tables["generator"] = generator.config.to_dict()
         return tables
 
-    def save(
-        self,
-        folder: str | Path,
-        *,
-        provenance: Mapping[str, Any] | None = None,
-        license: Mapping[str, Any] | None = None,
-        metrics: Mapping[str, Any] | None = None,
-        card: str | None = None,
-        extras: Mapping[str, bytes] | None = None,
-        overwrite: bool = False,
-    ) -> Path:
-        """Write the bundle: parts ``encoder``, ``regressor``, ``statistics`` and ``generator``, where they exist."""
-        networks = {"encoder": self.encoder, "regressor": self.regressor, "generator": self.domain_generator}
-        tensors: dict[str, dict[str, Tensor]] = {
-            part: dict(network.state_dict()) for part, network in networks.items() if isinstance(network, nn.Module)
-        }
-        if self.mean_latent is not None:
-            tensors["statistics"] = {"mean_latent": self.mean_latent}
-        return write_bundle(
-            folder,
-            kind="domain",
-            name=self.name,
-            tensors=tensors,
-            architecture=self.architecture(),
-            hub=self.hub.name,
-            hub_fingerprint=self.hub_fingerprint,
-            modality=modality_options(self.modality),
-            provenance=dict(provenance or {}),
-            license=dict(license or {}),
-            metrics=dict(metrics or {}),
-            extras=extras,
-            card=card or f"# {self.name}\n\nA released {self.modality.name} domain of hub {self.hub.name}.\n",
-            overwrite=overwrite,
-        )
+    def _tensors(self) -> dict[str, Mapping[str, Tensor]]:
+        statistics = {} if self.mean_latent is None else {"statistics": {"mean_latent": self.mean_latent}}
+        return {**super()._tensors(), **statistics}
+
+    def _card(self) -> str:
+        return f"# {self.name}\n\nA released {self.modality.name} domain of hub {self.hub.name}.\n"
 
     @classmethod
     def load(cls, bundle: Bundle | str | Path, hub: Hub) -> PublishedDomain:
@@ -169,11 +141,8 @@ class PublishedDomain(AnchoredDomain):
         """
         from anchor_hub.modality import build_modality
 
-        bundle = open_bundle(bundle, "domain") if isinstance(bundle, (str, Path)) else bundle
+        bundle = open_domain(bundle, hub)
         manifest, tables = bundle.manifest, bundle.manifest.architecture
-        hub.require_same(
-            str(manifest.hub_fingerprint), what=f"domain {manifest.name!r}", other_name=repr(manifest.hub or "unknown")
-        )
         encoder, regressor, generator, mean_latent = None, None, None, None
         try:
             with torch.device("meta"):

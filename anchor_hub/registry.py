@@ -8,16 +8,17 @@ with one name is an error that names both.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from anchor_hub import errors
-from anchor_hub.errors import PluginError, UsageError, did_you_mean
+from anchor_hub.errors import PluginError, UsageError
 from anchor_hub.files import recover_folder
 from anchor_hub.home import home
 from anchor_hub.plugins import Plugin, load_plugins, reasons
+from anchor_hub.records import Names as Names
+from anchor_hub.records import Registered as Registered
 from anchor_hub.specs import (
     BackendSpec,
     BenchmarkSpec,
@@ -28,83 +29,9 @@ from anchor_hub.specs import (
     HubSpec,
     ModalitySpec,
     RecipeSpec,
-    Spec,
     check_name,
     import_target,
 )
-
-SpecT = TypeVar("SpecT", bound=Spec)
-_NOT_FOUND: dict[str, type[errors.NotFoundError]] = {
-    "hub": errors.HubNotFoundError,
-    "domain": errors.DomainNotFoundError,
-    "modality": errors.ModalityNotFoundError,
-    "backend": errors.BackendNotFoundError,
-    "dataset": errors.DatasetNotFoundError,
-    "recipe": errors.RecipeNotFoundError,
-    "extractor": errors.ExtractorNotFoundError,
-    "benchmark": errors.BenchmarkNotFoundError,
-    "command": errors.CommandNotFoundError,
-}
-
-
-@dataclass(frozen=True)
-class Registered(Generic[SpecT]):
-    """A record and where it comes from: `source` is "home", "first-party" or "third-party"."""
-
-    spec: SpecT
-    plugin: str
-    source: str
-    distribution: str = ""
-    note: str = field(default="", compare=False)
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
-
-    @property
-    def bundle(self) -> Path | None:
-        """The folder of its bundle, where there is one on this machine."""
-        path = getattr(self.spec, "bundle", None)
-        return Path(path) if path and Path(path, "bundle.yaml").is_file() else None
-
-    @property
-    def label(self) -> str:
-        return f"{self.plugin} ({self.distribution})" if self.distribution else self.plugin
-
-
-class Names(Mapping[str, Registered[SpecT]]):
-    """Records of one kind by name. A missing name raises the kind's NotFoundError, suggesting the nearest."""
-
-    def __init__(self, kind: str, hint: str = "") -> None:
-        self._kind, self._hint = kind, hint
-        self._records: dict[str, list[Registered[SpecT]]] = {}
-        self._lazy: dict[str, Callable[[], Registered[SpecT]]] = {}
-
-    def __getitem__(self, name: str) -> Registered[SpecT]:
-        if name in self._lazy:
-            return self._lazy[name]()
-        records = self._records.get(name)
-        if not records:
-            raise _NOT_FOUND[self._kind](
-                f"no {self._kind} is named {str(name)[:80]!r}.{did_you_mean(name, self)}{self._hint}"
-            )
-        if len(records) > 1:
-            first, second = records[0], records[1]
-            raise PluginError(
-                f"the {self._kind} {name!r} is registered by two plugins, {first.label} and "
-                f"{second.label}: uninstall one, "
-                "or choose with ANCHOR_LOAD_PLUGINS"
-            )
-        return records[0]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._lazy or name in self._records
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted({*self._records, *self._lazy}))
-
-    def __len__(self) -> int:
-        return len({*self._records, *self._lazy})
 
 
 class Registry:
@@ -118,13 +45,13 @@ class Registry:
         for plugin in sorted(self.plugins, key=lambda item: not item.first_party):
             source = "first-party" if plugin.first_party else "third-party"
             for spec in plugin.specs.get(collection, ()):
-                held = names._records.setdefault(spec.name, [])
-                if held and held[0].source == "first-party":
-                    note = f"its {kind} {spec.name!r} is left out: {held[0].label} has that name"
+                held = names.first(spec.name)
+                if held is not None and held.source == "first-party":
+                    note = f"its {kind} {spec.name!r} is left out: {held.label} has that name"
                     if note not in plugin.notes:
                         plugin.notes.append(note)
                     continue
-                held.append(Registered(spec, plugin.name, source, plugin.distribution))
+                names.add(Registered(spec, plugin.name, source, plugin.distribution))
         return names
 
     @property
@@ -168,9 +95,7 @@ class Registry:
     def _with_home(self, kind: str, collection: str) -> Names[Any]:
         names = self._from_plugins(kind, collection)
         for name, folder in home_bundles(kind).items():
-            records = names._records.get(name)
-            shadowed = records[0] if records else None
-            names._lazy[name] = functools.partial(_from_home, kind, folder, shadowed)
+            names.defer(name, functools.partial(_from_home, kind, folder, names.first(name)))
         return names
 
     def load(self, target: str, what: str = "") -> Any:

@@ -15,6 +15,7 @@ from torch import Tensor
 from anchor_hub.checkpoints.families import ImportedHub, describe
 from anchor_hub.checkpoints.filling import filled
 from anchor_hub.checkpoints.raw import RawCheckpoint, state_dict
+from anchor_hub.checkpoints.readers import reading
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.biggan import PUBLISHED_CHANNELS, BigGAN, BigGANConfig
 from anchor_hub.networks.biggan_deep import BigGANDeep, BigGANDeepConfig
@@ -61,7 +62,8 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
         raise CheckpointError(
             "is a BigGAN discriminator; import G_ema.pth (or G.pth), and give this file as --discriminator"
         )
-    config = _guarded(generator_config, state)
+    with reading("BigGAN in this layout"):
+        config = generator_config(state)
     converted = _converted(state, generator_names(config), "generator")
     build: Any = BigGANDeep if isinstance(config, BigGANDeepConfig) else BigGAN
     generator = filled(build, config, converted, "generator")
@@ -85,7 +87,8 @@ def read_discriminator(
         if state is None or not _is_discriminator(state):
             found = "a BigGAN generator" if state and _is_generator(state) else describe(raw.content)
             raise CheckpointError(f"is not a BigGAN discriminator's state dict (embed.weight, linear.u0 ...): {found}")
-        config = _guarded(discriminator_config, state, generator.size)
+        with reading("BigGAN in this layout"):
+            config = discriminator_config(state, generator.size)
         if config.classes != generator.classes:
             raise CheckpointError(f"is for {config.classes} classes, the generator for {generator.classes}")
         converted = _converted(state, discriminator_names(config), "discriminator")
@@ -113,17 +116,6 @@ def _is_generator(state: Mapping[str, Tensor]) -> bool:
 
 def _is_discriminator(state: Mapping[str, Tensor]) -> bool:
     return {"embed.weight", "linear.weight", "blocks.0.0.conv1.weight"} <= set(state)
-
-
-def _guarded(function: Any, *arguments: Any) -> Any:
-    try:
-        return function(*arguments)
-    except KeyError as error:
-        raise CheckpointError(f"lacks the entry {str(error.args[0])[:80]!r} of a BigGAN in this layout") from error
-    except (ValueError, IndexError, ZeroDivisionError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"has entries that do not make a BigGAN: {error}") from error
 
 
 def _blocks(state: Mapping[str, Tensor]) -> int:

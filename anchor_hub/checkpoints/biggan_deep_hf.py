@@ -16,6 +16,7 @@ from torch import Tensor
 from anchor_hub.checkpoints.families import ImportedHub
 from anchor_hub.checkpoints.filling import filled
 from anchor_hub.checkpoints.raw import RawCheckpoint, state_dict
+from anchor_hub.checkpoints.readers import reading
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.biggan_deep import BigGANDeep, BigGANDeepConfig
 from anchor_hub.networks.imagenet_names import class_names
@@ -52,15 +53,9 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
         )
     state = state_dict(raw.content)
     assert state is not None
-    try:
+    with reading("BigGAN-deep generator"):
         config = config_from(state, raw.config)
         converted = to_ours(state, config)
-    except KeyError as error:
-        raise CheckpointError(f"it lacks the entry {error.args[0]!r} of a BigGAN-deep generator") from error
-    except (ValueError, IndexError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"its entries are not those of a BigGAN-deep generator: {error}") from error
     notes = [f"Its batch norms' statistics are those of truncation {TRUNCATION:g}; samples are truncated to it."]
     generator = filled(BigGANDeep, config, converted, "generator")
     return ImportedHub(NAME, generator, notes=notes, classes=class_names(config.classes))

@@ -18,6 +18,7 @@ from torch import Tensor
 from anchor_hub.checkpoints.families import ImportedHub
 from anchor_hub.checkpoints.filling import filled
 from anchor_hub.checkpoints.raw import RawCheckpoint, Record, state_dict
+from anchor_hub.checkpoints.readers import discriminator_of
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
@@ -54,14 +55,7 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
     critic, _ = _network(source.content, "D")
     if critic is None and discriminator is not None:
         raise CheckpointError(f"{discriminator.path}: holds no StyleGAN2-ADA discriminator D")
-    kept = None
-    if critic is not None:
-        try:
-            kept = discriminator_from_ada(critic)
-        except CheckpointError as error:
-            if discriminator is not None:
-                raise CheckpointError(f"{discriminator.path}: {error}") from error
-            notes.append(f"Its discriminator was left out: {error}.")
+    kept = discriminator_of(discriminator_from_ada, critic, discriminator, notes)
     names = tuple(str(i) for i in range(generator.config.classes))
     return ImportedHub(NAME, generator, kept, mean_latent, notes, names)
 

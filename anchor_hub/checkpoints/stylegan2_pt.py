@@ -17,6 +17,7 @@ from anchor_hub.checkpoints import stylegan2_rosinality as rosinality
 from anchor_hub.checkpoints.families import ImportedHub
 from anchor_hub.checkpoints.filling import filled
 from anchor_hub.checkpoints.raw import RawCheckpoint, state_dict
+from anchor_hub.checkpoints.readers import discriminator_of
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
@@ -66,14 +67,7 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
     critic = _state(source.content, "d")
     if critic is None and discriminator is not None:
         raise CheckpointError(f"{discriminator.path}: holds no StyleGAN2 discriminator d")
-    kept = None
-    if critic is not None:
-        try:
-            kept = discriminator_from(critic)
-        except CheckpointError as error:
-            if discriminator is not None:
-                raise CheckpointError(f"{discriminator.path}: {error}") from error
-            notes.append(f"Its discriminator was left out: {error}.")
+    kept = discriminator_of(discriminator_from, critic, discriminator, notes)
     mean = raw.content.get("latent_avg") if isinstance(raw.content, Mapping) else None
     return ImportedHub(NAME, generator, kept, mean_latent_from(mean, generator.config.latent_dim), notes)
 

@@ -169,7 +169,7 @@ def find_files(given: Sequence[str | Path], extensions: Sequence[str]) -> list[I
     for item in given:
         folder = Path(item)
         if not os.path.lexists(folder) and not glob.has_magic(str(item)):
-            raise DataError(f"{shown(folder)}: there is no such file or folder.{_near_name(folder)}")
+            raise DataError(f"{shown(folder)}: there is no such file or folder; check the name.{_near_name(folder)}")
         _refuse_several_domains(folder)
     return list_inputs(given, extensions)
 

@@ -24,6 +24,7 @@ from anchor_hub.networks.biggan_layers import (
     SpectralLinear,
     upsample,
 )
+from anchor_hub.networks.configs import NetworkConfig
 from anchor_hub.networks.stylegan2 import SynthesisOutput
 
 #: Channels of each resolution from 4 px on, in multiples of the width, of the published sizes.
@@ -65,7 +66,7 @@ def channel_table(
     return {r: m * width for r, m in zip(resolutions, multiples, strict=True)}
 
 
-class ClassConditionalConfig:
+class ClassConditionalConfig(NetworkConfig):
     """What the configurations of the BigGAN networks have in common: the JSON-able form and its checks."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,17 +78,6 @@ class ClassConditionalConfig:
             elif isinstance(value, tuple):
                 values[name] = [list(item) if isinstance(item, tuple) else item for item in value]
         return values
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Any:
-        """Inverse of :meth:`to_dict`. Raises ValueError for unknown keys and values out of range."""
-        known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise ValueError(f"unknown {cls.__name__} settings {unknown}; known: {sorted(known)}")
-        if "size" not in values:
-            raise ValueError(f"a {cls.__name__} needs 'size'")
-        return cls(**values)
 
     def _require_positive(self, *names: str) -> None:
         for name in names:

@@ -5,7 +5,7 @@ Brock et al., "Large Scale GAN Training for High Fidelity Natural Image Synthesi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,12 +160,6 @@ class BigGANDeepConfig(ClassConditionalConfig):
     def condition_dim(self) -> int:
         """Length of what all layers are conditioned on: class embedding and z."""
         return self.embedding_dim + self.latent_dim
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> BigGANDeepConfig:
-        """Inverse of :meth:`to_dict`. Raises ValueError for unknown keys and values out of range."""
-        config: BigGANDeepConfig = super().from_dict(values)
-        return config
 
 
 class BottleneckBlock(nn.Module):

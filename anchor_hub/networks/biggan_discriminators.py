@@ -148,12 +148,6 @@ class BigGANDiscriminatorConfig(ClassConditionalConfig):
         positions = attention_positions(size, blocks, attention)
         return cls(size, blocks=blocks, attention=positions, width=width, **settings)
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> BigGANDiscriminatorConfig:
-        """Inverse of :meth:`to_dict`. Raises ValueError for unknown keys and values out of range."""
-        config: BigGANDiscriminatorConfig = super().from_dict(values)
-        return config
-
 
 @dataclass(frozen=True)
 class BigGANDeepDiscriminatorConfig(ClassConditionalConfig):
@@ -196,12 +190,6 @@ class BigGANDeepDiscriminatorConfig(ClassConditionalConfig):
         blocks = published_deep_blocks(size, width, depth)
         positions = attention_positions(size, blocks, attention)
         return cls(size, blocks=blocks, attention=positions, width=width, **settings)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> BigGANDeepDiscriminatorConfig:
-        """Inverse of :meth:`to_dict`. Raises ValueError for unknown keys and values out of range."""
-        config: BigGANDeepDiscriminatorConfig = super().from_dict(values)
-        return config
 
 
 def _complete(config: Any, given: Sequence[Sequence[Any]]) -> None:

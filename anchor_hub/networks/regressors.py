@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -91,23 +91,13 @@ class Regressor(nn.Module):
         )
 
 
-class PixelwiseBlock(nn.Module):
-    """1x1 convolution, ReLU, BatchNorm - in the published order, the norm after the activation."""
+class StackedRegressor(Regressor):
+    """What the published regressors have in common: blocks one after another, and a 1x1 convolution.
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 1)
-        self.norm = nn.BatchNorm2d(out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(F.relu(self.conv(x)))
-
-
-class PixelwiseRegressor(Regressor):
-    """The published ``shallow``, ``shallow-wide``, ``deep``, ``deeper`` and ``deep14``: 1x1 convolutions only.
-
-    :param widths: channels of the hidden layers, see :data:`PUBLISHED_WIDTHS`.
+    :param widths: channels of the blocks' outputs, see :data:`PUBLISHED_WIDTHS`.
     """
+
+    block: ClassVar[type[nn.Module]]
 
     def __init__(
         self,
@@ -121,7 +111,7 @@ class PixelwiseRegressor(Regressor):
         super().__init__(channels, resolutions, out_channels, output_size)
         self.widths = tuple(widths)
         inputs = (self.in_channels, *self.widths[:-1])
-        self.blocks = nn.ModuleList(PixelwiseBlock(i, o) for i, o in zip(inputs, self.widths, strict=True))
+        self.blocks = nn.ModuleList(self.block(i, o) for i, o in zip(inputs, self.widths, strict=True))
         self.head = nn.Conv2d(self.widths[-1], out_channels, 1)
 
     def layers(self, x: Tensor) -> Tensor:
@@ -133,21 +123,31 @@ class PixelwiseRegressor(Regressor):
         return self.layers(self.gather(features))
 
 
+class PixelwiseBlock(nn.Module):
+    """1x1 convolution, ReLU, BatchNorm - in the published order, the norm after the activation."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 1)
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(F.relu(self.conv(x)))
+
+
+class PixelwiseRegressor(StackedRegressor):
+    """The published ``shallow``, ``shallow-wide``, ``deep``, ``deeper`` and ``deep14``: 1x1 convolutions only."""
+
+    block = PixelwiseBlock
+
+
 class AttentionRegressor(PixelwiseRegressor):
     """The published ``attention``: ``deeper`` behind a gate per input channel,
     ``w = sigmoid(expand(relu(reduce(mean_hw(f)))))``.
     """
 
-    def __init__(
-        self,
-        channels: Mapping[int, int],
-        resolutions: Sequence[int],
-        out_channels: int,
-        output_size: int | None = None,
-        *,
-        widths: Sequence[int] = PUBLISHED_WIDTHS["attention"],
-    ) -> None:
-        super().__init__(channels, resolutions, out_channels, output_size, widths=widths)
+    def __init__(self, *maps: Any, widths: Sequence[int] = PUBLISHED_WIDTHS["attention"], **more: Any) -> None:
+        super().__init__(*maps, widths=widths, **more)
         hidden = max(1, self.in_channels // 16)
         self.reduce = nn.Conv2d(self.in_channels, hidden, 1)
         self.expand = nn.Conv2d(hidden, self.in_channels, 1)
@@ -175,29 +175,13 @@ class ResidualBlock(nn.Module):
         return (self.conv2(self.conv1(x)) + self.skip(x)) * math.sqrt(0.5)
 
 
-class ResidualRegressor(Regressor):
+class ResidualRegressor(StackedRegressor):
     """The published ``residual``: six 3x3 residual blocks and a 1x1 convolution."""
 
-    def __init__(
-        self,
-        channels: Mapping[int, int],
-        resolutions: Sequence[int],
-        out_channels: int,
-        output_size: int | None = None,
-        *,
-        widths: Sequence[int] = PUBLISHED_WIDTHS["residual"],
-    ) -> None:
-        super().__init__(channels, resolutions, out_channels, output_size)
-        self.widths = tuple(widths)
-        inputs = (self.in_channels, *self.widths[:-1])
-        self.blocks = nn.ModuleList(ResidualBlock(i, o) for i, o in zip(inputs, self.widths, strict=True))
-        self.head = nn.Conv2d(self.widths[-1], out_channels, 1)
+    block = ResidualBlock
 
-    def forward(self, features: Mapping[int, Tensor]) -> Tensor:
-        x = self.gather(features)
-        for block in self.blocks:
-            x = block(x)
-        return self.head(x)
+    def __init__(self, *maps: Any, widths: Sequence[int] = PUBLISHED_WIDTHS["residual"], **more: Any) -> None:
+        super().__init__(*maps, widths=widths, **more)
 
 
 class CompactLevel(nn.Module):

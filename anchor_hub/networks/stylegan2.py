@@ -12,60 +12,22 @@ demodulation coefficient ``d_bo = 1 / sqrt(sum_ikl (s_bi w_oikl)^2 + eps)`` of t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anchor_hub.networks.layers import SQRT2, EqualLinear, Resample, leaky_relu_, pixel_norm
+from anchor_hub.networks.stylegan2_config import StyleGAN2Config as StyleGAN2Config
+from anchor_hub.networks.stylegan2_config import channel_table as channel_table
+from anchor_hub.networks.stylegan2_config import resolutions_of as resolutions_of
 
 DEMODULATION_EPSILON = 1e-8
 NOISE_MODES = ("const", "random", "none")
 
 Noise = str | Sequence[Tensor]
-
-
-def resolutions_of(size: int) -> tuple[int, ...]:
-    """(4, 8, ..., size). Raises ValueError unless size is a power of two from 8 to 1024."""
-    if not isinstance(size, int) or not 8 <= size <= 1024 or size & (size - 1):
-        raise ValueError(f"StyleGAN2 size must be a power of two from 8 to 1024, got {size!r}")
-    return tuple(2**k for k in range(2, size.bit_length()))
-
-
-def channel_table(
-    size: int, channels: MappingType[Any, int] | None = None, channel_multiplier: float = 2.0
-) -> dict[int, int]:
-    """Channels of each resolution up to ``size``.
-
-    ``channels`` (resolution to channels; keys may be decimal strings, as JSON has them) is checked and cut to
-    the needed resolutions; None gives the published table: 512 up to 32 px, then 256, 128, 64, 32, 16 times
-    the multiplier (2 is "config F"). Raises ValueError for a missing resolution or a count below 1.
-    """
-    resolutions = resolutions_of(size)
-    if channels is None:
-        return {r: 512 if r <= 32 else int(16384 / r * channel_multiplier) for r in resolutions}
-    given = {int(key): int(value) for key, value in channels.items()}
-    missing = [r for r in resolutions if given.get(r, 0) < 1]
-    if missing:
-        raise ValueError(f"channels of a {size} px StyleGAN2 need a positive count for resolutions {missing}")
-    return {r: given[r] for r in resolutions}
-
-
-def check_conditions(classes: Any, clamp: Any) -> None:
-    """Raise ValueError unless ``classes`` is a number from 0 and ``clamp`` None or a positive, finite bound."""
-    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 0:
-        raise ValueError(f"StyleGAN2 classes must be a number from 0, got {classes!r}")
-    if clamp is not None and not (isinstance(clamp, (int, float)) and 0 < clamp < math.inf):
-        raise ValueError(f"StyleGAN2 clamp must be a positive bound or None, got {clamp!r}")
-
-
-def conditions_dict(classes: int, clamp: float | None) -> dict[str, Any]:
-    """The settings as far as they differ from the default: configurations without them keep their fingerprints."""
-    return ({"classes": classes} if classes else {}) | ({} if clamp is None else {"clamp": float(clamp)})
 
 
 def label_rows(labels: Tensor | None, classes: int, batch: int) -> Tensor:
@@ -82,86 +44,6 @@ def label_rows(labels: Tensor | None, classes: int, batch: int) -> Tensor:
     if tuple(labels.shape) != (batch, classes):
         raise ValueError(f"labels must be [{batch}] numbers or [{batch}, {classes}] rows, got {list(labels.shape)}")
     return labels
-
-
-@dataclass(frozen=True)
-class StyleGAN2Config:
-    """Architecture of a generator.
-
-    Attributes:
-        size: image height and width in pixels, a power of two from 8 to 1024.
-        latent_dim: D, the size of z and of w.
-        mapping_layers: number of fully connected layers from z to w.
-        channels: resolution to channels; None stands for the published table and is replaced by it.
-        channel_multiplier: scales the published table from 64 px on (2 is "config F").
-        image_channels: channels of the image.
-        mapping_lr_multiplier: learning-rate multiplier of the mapping network.
-        classes: number of classes of a class-conditional generator (StyleGAN2-ADA); 0 for none.
-        clamp: bound of the activations, which half precision needs (StyleGAN2-ADA: 256); None for none.
-    """
-
-    size: int
-    latent_dim: int = 512
-    mapping_layers: int = 8
-    channels: MappingType[int, int] | None = None
-    channel_multiplier: float = 2.0
-    image_channels: int = 3
-    mapping_lr_multiplier: float = 0.01
-    classes: int = 0
-    clamp: float | None = None
-
-    def __post_init__(self) -> None:
-        table = channel_table(self.size, self.channels, self.channel_multiplier)
-        object.__setattr__(self, "channels", table)
-        for name in ("latent_dim", "mapping_layers", "image_channels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"StyleGAN2 {name} must be at least 1, got {getattr(self, name)}")
-        check_conditions(self.classes, self.clamp)
-
-    @property
-    def resolutions(self) -> tuple[int, ...]:
-        """(4, 8, ..., size)."""
-        return resolutions_of(self.size)
-
-    @property
-    def channels_of(self) -> dict[int, int]:
-        """Resolution to channels, complete."""
-        return channel_table(self.size, self.channels, self.channel_multiplier)
-
-    @property
-    def num_latents(self) -> int:
-        """L, the number of layers' codes in W+: 2 log2(size) - 2."""
-        return 2 * len(self.resolutions)
-
-    @property
-    def num_noises(self) -> int:
-        """Number of noise images, one per styled convolution: L - 1."""
-        return self.num_latents - 1
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able form; :meth:`from_dict` reads it."""
-        return {
-            "size": self.size,
-            "latent_dim": self.latent_dim,
-            "mapping_layers": self.mapping_layers,
-            "channels": {str(key): value for key, value in self.channels_of.items()},
-            "channel_multiplier": self.channel_multiplier,
-            "image_channels": self.image_channels,
-            "mapping_lr_multiplier": self.mapping_lr_multiplier,
-            **conditions_dict(self.classes, self.clamp),
-        }
-
-    @classmethod
-    def from_dict(cls, values: MappingType[str, Any]) -> StyleGAN2Config:
-        """Inverse of :meth:`to_dict`. Raises ValueError for unknown keys and values out of range."""
-        unknown = sorted(set(values) - set(cls.__dataclass_fields__))
-        if unknown:
-            raise ValueError(
-                f"unknown StyleGAN2 settings {unknown}; known: {sorted(cls.__dataclass_fields__)}"
-            )
-        if "size" not in values:
-            raise ValueError("a StyleGAN2 configuration needs 'size'")
-        return cls(**values)
 
 
 @dataclass

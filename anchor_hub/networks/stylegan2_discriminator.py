@@ -16,19 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from anchor_hub.networks.layers import EqualConv2d, EqualLinear, pixel_norm
-from anchor_hub.networks.stylegan2 import (
-    channel_table,
-    check_conditions,
-    conditions_dict,
-    label_rows,
-    resolutions_of,
-)
+from anchor_hub.networks.stylegan2 import label_rows
+from anchor_hub.networks.stylegan2_config import StyleGAN2Channels, conditions_dict
 
 STDDEV_EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
-class DiscriminatorConfig:
+class DiscriminatorConfig(StyleGAN2Channels):
     """Architecture of a discriminator.
 
     Attributes:
@@ -54,26 +49,11 @@ class DiscriminatorConfig:
     clamp: float | None = None
 
     def __post_init__(self) -> None:
-        table = channel_table(self.size, self.channels, self.channel_multiplier)
-        object.__setattr__(self, "channels", table)
-        for name in ("image_channels", "stddev_group", "stddev_features"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"discriminator {name} must be at least 1, got {getattr(self, name)}")
-        check_conditions(self.classes, self.clamp)
+        self._complete("discriminator", "image_channels", "stddev_group", "stddev_features")
         if self.mapping_layers < 0:
             raise ValueError(f"discriminator mapping_layers must be at least 0, got {self.mapping_layers}")
-        if table[4] % self.stddev_features:
-            raise ValueError(f"stddev_features must divide the {table[4]} channels at 4 px")
-
-    @property
-    def resolutions(self) -> tuple[int, ...]:
-        """(4, 8, ..., size)."""
-        return resolutions_of(self.size)
-
-    @property
-    def channels_of(self) -> dict[int, int]:
-        """Resolution to channels, complete."""
-        return channel_table(self.size, self.channels, self.channel_multiplier)
+        if self.channels_of[4] % self.stddev_features:
+            raise ValueError(f"stddev_features must divide the {self.channels_of[4]} channels at 4 px")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; :meth:`from_dict` reads it."""
@@ -87,17 +67,6 @@ class DiscriminatorConfig:
             **conditions_dict(self.classes, self.clamp),
             **({"mapping_layers": self.mapping_layers} if self.classes else {}),
         }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> DiscriminatorConfig:
-        """Inverse of :meth:`to_dict`. Raises ValueError for unknown keys and values out of range."""
-        known = sorted(cls.__dataclass_fields__)
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise ValueError(f"unknown discriminator settings {unknown}; known: {known}")
-        if "size" not in values:
-            raise ValueError("a discriminator configuration needs 'size'")
-        return cls(**values)
 
 
 def minibatch_stddev(x: Tensor, group: int, features: int = 1) -> Tensor:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -22,11 +21,12 @@ from anchor_hub.networks.biggan import BigGAN, BigGANConfig
 from anchor_hub.networks.biggan_discriminators import BigGANDiscriminator, BigGANDiscriminatorConfig
 from anchor_hub.networks.biggan_layers import standing_statistics
 from anchor_hub.training.augment import augment
-from anchor_hub.training.average import WeightAverage, average_decay
+from anchor_hub.training.average import WeightAverage
 from anchor_hub.training.batches import LabelledBatch
 from anchor_hub.training.gan_losses import d_hinge, difference, g_hinge, mode_seeking
+from anchor_hub.training.gan_recipe import GANRecipe, discriminator_losses
 from anchor_hub.training.randomness import mix_seed
-from anchor_hub.training.recipe import Recipe, TrainingContext
+from anchor_hub.training.recipe import TrainingContext
 
 BETAS = (0.0, 0.999)
 EPSILON = 1e-6
@@ -79,7 +79,7 @@ class Fakes(NamedTuple):
     labels: Tensor
 
 
-class BigGANRecipe(Recipe):
+class BigGANRecipe(GANRecipe):
     """Trains a BigGAN against a projection discriminator on labelled images.
 
     :param classes: names of the classes, in the order of the labels.
@@ -140,10 +140,7 @@ class BigGANRecipe(Recipe):
         if fakes is None or not self.options.share_fakes:
             fakes = self._fakes(len(real) // parts)
         losses.update(self._generator_step(fakes, real))
-        images_seen = (index + 1) * self.context.batch
-        half_life, rampup = self.options.average_half_life, self.options.average_rampup
-        decay = average_decay(self.context.batch, images_seen, half_life, rampup)
-        self.average.update(self.generator, decay)
+        self._follow(index)
         return losses
 
     def _discriminator_step(self, real: Tensor, labels: Tensor, fakes: Fakes) -> dict[str, float | Tensor]:
@@ -162,11 +159,7 @@ class BigGANRecipe(Recipe):
         if wrong:
             total = loss + self.options.mismatch * F.relu(1 + wrong[0]).mean()
         self.context.descend(self.discriminator, self.discriminator_optimizer, total)
-        return {
-            "discriminator": loss.detach(),
-            "real_logit": real_logits.detach().mean(),
-            "fake_logit": fake_logits.detach().mean(),
-        }
+        return discriminator_losses(loss, real_logits, fake_logits)
 
     def _generator_step(self, fakes: Fakes, real: Tensor) -> dict[str, float | Tensor]:
         self.discriminator.requires_grad_(False)
@@ -218,36 +211,17 @@ class BigGANRecipe(Recipe):
         standing_statistics(generator, standing_batches(self.config, self.context.seed, batches, device))
         generator.eval()
 
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "average": self.average.module.state_dict(),
-            "generator_optimizer": self.generator_optimizer.state_dict(),
-            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.generator.load_state_dict(state["generator"])
-        self.discriminator.load_state_dict(state["discriminator"])
-        self.average.module.load_state_dict(state["average"])
-        self.generator_optimizer.load_state_dict(state["generator_optimizer"])
-        self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
-
-    def export(
-        self, folder: Path, provenance: Mapping[str, Any], license: Mapping[str, Any] | None = None
-    ) -> Path:
-        """The averaged generator with standing statistics as a hub bundle."""
-        from anchor_hub.hub import Hub
-
+    def averaged_generator(self) -> BigGAN:
+        """With standing statistics."""
         generator = BigGAN(self.config)
         generator.load_state_dict(self.average.module.state_dict())
         self._settle(generator, STANDING_BATCHES)
-        hub = Hub.from_generator(generator, self.hub_name, classes=self.classes)
-        critic = self.discriminator if self.keep_discriminator else None
-        card = _card(self.hub_name, self.config, self.classes, provenance)
-        return hub.save(
-            folder, provenance=provenance, license=license, card=card, discriminator=critic, overwrite=True
+        return generator
+
+    def introduction(self) -> str:
+        return (
+            f"A class-conditional BigGAN generator of {self.config.size} px, trained by `anchor hubs train --arch "
+            f"biggan`: the hub that domains are anchored to.\n\nClasses: {', '.join(self.classes)}."
         )
 
 
@@ -264,15 +238,3 @@ def standing_batches(
 
 def _adam(module: nn.Module, learning_rate: float) -> torch.optim.Adam:
     return torch.optim.Adam(module.parameters(), lr=learning_rate, betas=BETAS, eps=EPSILON, fused=True)
-
-
-def _card(name: str, config: BigGANConfig, classes: Sequence[str], provenance: Mapping[str, Any]) -> str:
-    facts = "\n".join(
-        f"- {key.replace('_', ' ')}: {value}"
-        for key, value in provenance.items()
-        if isinstance(value, (str, int, float))
-    )
-    return (
-        f"# {name}\n\nA class-conditional BigGAN generator of {config.size} px, trained by `anchor hubs train --arch "
-        f"biggan`: the hub that domains are anchored to.\n\nClasses: {', '.join(classes)}.\n\n## Training\n\n{facts}\n"
-    )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from anchor_hub.modality.pictures import from_unit
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, mix_styles
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
 from anchor_hub.training.augment import augment
-from anchor_hub.training.average import WeightAverage, average_decay
+from anchor_hub.training.average import WeightAverage
 from anchor_hub.training.gan_losses import (
     d_logistic,
     g_nonsaturating,
@@ -30,7 +29,8 @@ from anchor_hub.training.gan_losses import (
     path_lengths,
     r1_penalty,
 )
-from anchor_hub.training.recipe import Recipe, TrainingContext
+from anchor_hub.training.gan_recipe import GANRecipe, discriminator_losses
+from anchor_hub.training.recipe import TrainingContext
 
 BETAS = (0.0, 0.99)
 SHOWN_SAMPLES = 64
@@ -73,7 +73,7 @@ class HubOptions:
         return {name: value for name, value in asdict(self).items() if name != "augment" or value}
 
 
-class HubRecipe(Recipe):
+class HubRecipe(GANRecipe):
     """Trains a StyleGAN2 generator against a residual discriminator of the same channels.
 
     `hub_name` names the hub that `export` writes, `keep_discriminator` puts the critic into it. Samples are RGB images
@@ -145,12 +145,10 @@ class HubRecipe(Recipe):
         losses["generator"] = self._generator_step(len(real))
         if options.path_length_weight and index % options.path_length_every == 0:
             losses["path_length"] = self._path_length_step(max(1, len(real) // options.path_batch_shrink))
-        images = (index + 1) * self.context.batch
-        decay = average_decay(self.context.batch, images, options.average_half_life, options.average_rampup)
-        self.average.update(self.generator, decay)
+        self._follow(index)
         return losses
 
-    def _discriminator_step(self, real: Tensor) -> dict[str, Tensor | float]:
+    def _discriminator_step(self, real: Tensor) -> dict[str, float | Tensor]:
         self.discriminator.requires_grad_(True)
         with self.context.autocast():
             with torch.no_grad():
@@ -158,11 +156,7 @@ class HubRecipe(Recipe):
             real_logits, fake_logits = (self.fast_discriminator(self._seen(x)).float() for x in (real, fake))
         loss = d_logistic(real_logits, fake_logits)
         self.context.descend(self.discriminator, self.discriminator_optimizer, loss)
-        return {
-            "discriminator": loss.detach(),
-            "real_logit": real_logits.detach().mean(),
-            "fake_logit": fake_logits.detach().mean(),
-        }
+        return discriminator_losses(loss, real_logits, fake_logits)
 
     def _r1_step(self, real: Tensor) -> Tensor:
         real = real.detach().requires_grad_(True)
@@ -227,36 +221,21 @@ class HubRecipe(Recipe):
         return {"hub": from_unit(images).cpu()}
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "average": self.average.module.state_dict(),
-            "generator_optimizer": self.generator_optimizer.state_dict(),
-            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
-            "mean_path_length": self.mean_path_length,
-        }
+        return {**super().state_dict(), "mean_path_length": self.mean_path_length}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.generator.load_state_dict(state["generator"])
-        self.discriminator.load_state_dict(state["discriminator"])
-        self.average.module.load_state_dict(state["average"])
-        self.generator_optimizer.load_state_dict(state["generator_optimizer"])
-        self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+        super().load_state_dict(state)
         self.mean_path_length = state["mean_path_length"].to(self.context.device)
 
-    def export(
-        self, folder: Path, provenance: Mapping[str, Any], license: Mapping[str, Any] | None = None
-    ) -> Path:
-        """The averaged generator with its latent statistics (10,000 mapped samples) as a hub bundle."""
-        from anchor_hub.hub import Hub
-
+    def averaged_generator(self) -> Generator:
         generator = Generator(self.config)
         generator.load_state_dict(self.average.module.state_dict())
-        hub = Hub.from_generator(generator, self.hub_name)
-        card = _card(self.hub_name, self.config, provenance)
-        critic = self.discriminator if self.keep_discriminator else None
-        return hub.save(
-            folder, provenance=provenance, license=license, card=card, discriminator=critic, overwrite=True
+        return generator
+
+    def introduction(self) -> str:
+        return (
+            f"A StyleGAN2 generator of {self.config.size} px (latents of {self.config.latent_dim}), trained by "
+            "`anchor hubs train`: the hub that domains are anchored to."
         )
 
 
@@ -264,15 +243,3 @@ def _adam(module: nn.Module, learning_rate: float, interval: int | None) -> torc
     learning_rate, betas = lazy_adam_settings(learning_rate, BETAS, interval)
     # One fused kernel instead of a dozen passes over the weights.
     return torch.optim.Adam(module.parameters(), lr=learning_rate, betas=betas, eps=1e-8, fused=True)
-
-
-def _card(name: str, config: StyleGAN2Config, provenance: Mapping[str, Any]) -> str:
-    facts = "\n".join(
-        f"- {key.replace('_', ' ')}: {value}"
-        for key, value in provenance.items()
-        if isinstance(value, (str, int, float))
-    )
-    return (
-        f"# {name}\n\nA StyleGAN2 generator of {config.size} px (latents of {config.latent_dim}), trained by "
-        f"`anchor hubs train`: the hub that domains are anchored to.\n\n## Training\n\n{facts}\n"
-    )

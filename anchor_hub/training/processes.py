@@ -22,11 +22,14 @@ from typing import TYPE_CHECKING, Any
 import numpy
 import torch
 
+from anchor_hub.devices import one_thread
 from anchor_hub.errors import AnchorError, TrainingError
 from anchor_hub.training.distributed import ProcessGroup
 
 if TYPE_CHECKING:
     from anchor_hub.training.trainer import Trainer
+
+__all__ = ["default_processes", "helpers", "one_thread"]
 
 MOST_BY_DEFAULT = 8
 SMALLEST_SHARE = 4  # the discriminator compares images in groups of four
@@ -72,17 +75,6 @@ def helpers(trainer: Trainer, resume: bool, world: int) -> Iterator[Path]:
         for process in started:
             process.join()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute with a single thread for a while."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _packed(trainer: Trainer, folder: Path) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +9,9 @@ from contextlib import contextmanager
 import numpy
 import torch
 
+from anchor_hub.seeds import mix_seed
 
-def mix_seed(*parts: int | str) -> int:
-    """A 63-bit seed that depends on every part and on their order; the same on every machine and Python."""
-    digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
-    return int.from_bytes(digest[:8], "little") >> 1
+__all__ = ["mix_seed", "preserved_random_state", "seed_everything"]
 
 
 def seed_everything(seed: int) -> None:

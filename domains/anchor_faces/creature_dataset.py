@@ -13,21 +13,17 @@ Sample i of every class has the same pose, expression, light and surroundings. W
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from anchor_hub.config import dump_yaml
 from anchor_hub.errors import UsageError
-from anchor_hub.files import write_file
 from anchor_hub.home import Home
 
-from .dataset import Progress, chunk_length, encode
-from .jobs import check_numbers, merge_settings, present, run_jobs, write_rendered
-from .rendering import FACTOR_NAMES, RENDERER_VERSION
+from .dataset import chunk_length, encode
+from .growing import Progress, begin, check_numbers, fill, fill_cache, numbered, present, write_factors, write_rendered
+from .rendering import RENDERER_VERSION
 from .rendering.creatures import (
     CREATURE_MODALITIES,
     CREATURE_NAMES,
@@ -83,19 +79,12 @@ def render_creature_dataset(
         "classes": (list(CREATURE_NAMES), list(classes)),
         "modalities": (list(CREATURE_MODALITIES), list(modalities)),
     }
-    merged = merge_settings(folder, settings, count, start, lists)
-    for modality in modalities:
-        for name in classes:
-            (folder / modality / name).mkdir(parents=True, exist_ok=True)
-    write_file(folder / "dataset.yaml", dump_yaml(merged).encode())
-    jobs = _missing(folder, classes, range(start, start + count), modalities, chunk_length(count, size, workers))
-    total, done = sum(len(indices) for _, indices, _ in jobs), 0
+    begin(folder, settings, count, start, lists, [f"{modality}/{name}" for modality in modalities for name in classes])
+    missing = _missing(folder, classes, range(start, start + count), modalities, chunk_length(count, size, workers))
+    total = sum(len(indices) for _, indices, _ in missing)
     try:
-        work = [(folder, name, indices, absent, size, seed) for name, indices, absent in jobs]
-        for rendered in run_jobs(_render_chunk, work, workers, folder):
-            done += rendered
-            if progress is not None:
-                progress(done, total)
+        jobs = [(folder, name, indices, absent, size, seed) for name, indices, absent in missing]
+        fill(_render_chunk, jobs, folder, total, workers, progress)
     finally:
         _write_factors(folder, seed)
     return folder
@@ -115,20 +104,10 @@ def training_folder(
     classes = parse_classes(name or "all")
     each = -(-count // len(classes))
     # The folder is all that is trained on: fewer images per class must not find more of an earlier, larger request.
-    folder = home.cache / f"rendered-creatures-{size}-seed{seed}-v{RENDERER_VERSION}.{CREATURES_VERSION}-{each}"
-    with home.lock(folder.name, timeout=3600.0):
-        workers = max(1, min(8, os.cpu_count() or 1))
-        render_creature_dataset(
-            folder,
-            classes=classes,
-            count=each,
-            size=size,
-            seed=seed,
-            modalities=[modality],
-            workers=workers,
-            progress=progress,
-        )
-    return folder / modality / name if name else folder / modality
+    cached = f"rendered-creatures-{size}-seed{seed}-v{RENDERER_VERSION}.{CREATURES_VERSION}-{each}"
+    options: dict[str, Any] = {"count": each, "size": size, "seed": seed, "progress": progress}
+    folder = fill_cache(home, cached, render_creature_dataset, classes=classes, modalities=[modality], **options)
+    return folder / modality / name
 
 
 def creature_path(folder: Path, modality: str, name: str, index: int) -> Path:
@@ -167,16 +146,10 @@ def _render_chunk(
 
 def _write_factors(folder: Path, seed: int) -> None:
     """Write factors.csv for every sample of which there is a file."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "class", *FACTOR_NAMES])
+    write_factors(folder, ("name", "class"), _factor_rows(folder, seed))
+
+
+def _factor_rows(folder: Path, seed: int) -> Iterator[tuple[tuple[str, str], Iterable[Any]]]:
     for name in CREATURE_NAMES:
-        for index in sorted(_indices(folder / modality / name for modality in CREATURE_MODALITIES)):
-            values = creature_factors(name, seed, index).values()
-            numbers = [round(value, 6) if isinstance(value, float) else value for value in values]
-            writer.writerow([f"{name}/{index:06d}", name, *numbers])
-    write_file(folder / "factors.csv", text.getvalue().encode())
-
-
-def _indices(folders: Iterable[Path]) -> set[int]:
-    return {int(path.stem) for folder in folders if folder.is_dir() for path in folder.iterdir() if path.stem.isdigit()}
+        for index in numbered(folder / modality / name for modality in CREATURE_MODALITIES):
+            yield (f"{name}/{index:06d}", name), creature_factors(name, seed, index).values()

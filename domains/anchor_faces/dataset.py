@@ -18,29 +18,25 @@ resumed after an interruption and given further modalities later; what is there 
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from anchor_hub.config import dump_yaml
-from anchor_hub.files import write_file
 from anchor_hub.home import Home
 
-from .jobs import check_numbers, merge_settings, present, run_jobs, write_rendered
-from .rendering import CLASS_COLOURS, FACTOR_NAMES, MODALITIES, RENDERER_VERSION, render, sample_factors
+from .growing import Progress, begin, check_numbers, fill, fill_cache, numbered, present, write_factors, write_rendered
+from .rendering import CLASS_COLOURS, MODALITIES, RENDERER_VERSION, render, sample_factors
 from .rendering.render import check_modalities, check_size
 
 DEFAULT_MODALITIES = ("face", "seg", "sketch", "landmark")
 PALETTE = bytes(value for colour in CLASS_COLOURS for value in colour)
-
-Progress = Callable[[int, int], None]
 
 
 def render_dataset(
@@ -69,19 +65,12 @@ def render_dataset(
     check_numbers(count, seed, start, workers)
     settings = {"renderer": "anchor_faces", "renderer_version": RENDERER_VERSION, "seed": seed, "size": size}
     lists = {"modalities": (list(MODALITIES), list(modalities))}
-    settings = merge_settings(folder, settings, count, start, lists)
-    for modality in modalities:
-        (folder / modality).mkdir(parents=True, exist_ok=True)
-    write_file(folder / "dataset.yaml", dump_yaml(settings).encode())
-    jobs = _missing(folder, range(start, start + count), modalities, chunk=chunk_length(count, size, workers))
-    total = sum(len(indices) for indices, _ in jobs)
-    done = 0
+    begin(folder, settings, count, start, lists, modalities)
+    missing = _missing(folder, range(start, start + count), modalities, chunk=chunk_length(count, size, workers))
+    total = sum(len(indices) for indices, _ in missing)
     try:
-        work = [(folder, indices, absent, size, seed) for indices, absent in jobs]
-        for rendered in run_jobs(_render_chunk, work, workers, folder):
-            done += rendered
-            if progress is not None:
-                progress(done, total)
+        jobs = [(folder, indices, absent, size, seed) for indices, absent in missing]
+        fill(_render_chunk, jobs, folder, total, workers, progress)
     finally:
         _write_factors(folder, seed)
     return folder
@@ -97,19 +86,9 @@ def training_folder(
     """
     modality = argument or "face"
     check_modalities([modality])
-    folder = home.cache / f"rendered-faces-{size}-seed{seed}-v{RENDERER_VERSION}"
-    with home.lock(folder.name, timeout=3600.0):
-        workers = max(1, min(8, os.cpu_count() or 1))
-        render_dataset(
-            folder,
-            count=count,
-            size=size,
-            seed=seed,
-            modalities=[modality],
-            workers=workers,
-            progress=progress,
-        )
-    return folder / modality
+    name = f"rendered-faces-{size}-seed{seed}-v{RENDERER_VERSION}"
+    options: dict[str, Any] = {"count": count, "size": size, "seed": seed, "progress": progress}
+    return fill_cache(home, name, render_dataset, modalities=[modality], **options) / modality
 
 
 def chunk_length(count: int, size: int, workers: int) -> int:
@@ -168,14 +147,6 @@ def encode(modality: str, value: Tensor, size: int) -> bytes:
 
 def _write_factors(folder: Path, seed: int) -> None:
     """Write factors.csv for every sample of which there is a file."""
-    indices: set[int] = set()
-    for modality in MODALITIES:
-        if (folder / modality).is_dir():
-            indices.update(int(name.stem) for name in (folder / modality).iterdir() if name.stem.isdigit())
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", *FACTOR_NAMES])
-    for index in sorted(indices):
-        values = sample_factors(seed, index).values()
-        writer.writerow([f"{index:06d}", *(round(v, 6) if isinstance(v, float) else v for v in values)])
-    write_file(folder / "factors.csv", text.getvalue().encode())
+    indices = numbered(folder / modality for modality in MODALITIES)
+    rows = (((f"{index:06d}",), sample_factors(seed, index).values()) for index in indices)
+    write_factors(folder, ("name",), rows)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from anchor_hub.devices import one_thread
 from anchor_hub.errors import UsageError, did_you_mean
 
 from .background import background
@@ -63,7 +63,8 @@ def render_factors(factors: Sequence[Factors], size: int, modalities: Sequence[s
     check_size(size)
     check_modalities(modalities)
     results: list[dict[str, Any]] = [{"factors": f} for f in factors]
-    with _one_thread(), torch.inference_mode():
+    # Several threads would split tensors at other places and change last bits; see ``marching``.
+    with one_thread(), torch.inference_mode():
         for name, kind in KINDS.items():
             wanted = {m: picture for m, (of, picture) in MODALITIES.items() if of == name and m in modalities}
             if not wanted:
@@ -90,17 +91,6 @@ def check_modalities(modalities: Sequence[str]) -> None:
     for name in modalities:
         if name not in MODALITIES:
             raise UsageError(f"there is no modality {name!r} to render.{did_you_mean(name, MODALITIES)}")
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Several threads would split tensors at other places and change last bits; see ``marching``."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _groups(parameters: Sequence[Parameters]) -> Iterator[list[int]]:

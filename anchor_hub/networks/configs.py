@@ -1,0 +1,24 @@
+"""What the configurations of all networks have in common: being made from the JSON-able form that a bundle keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+ConfigT = TypeVar("ConfigT", bound="NetworkConfig")
+
+
+class NetworkConfig:
+    """Base of the configurations, which are dataclasses with a field ``size``."""
+
+    @classmethod
+    def from_dict(cls: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
+        """Inverse of :meth:`to_dict`. Raises ValueError for unknown keys and values out of range."""
+        known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"unknown {cls.__name__} settings {unknown}; known: {sorted(known)}")
+        if "size" not in values:
+            raise ValueError(f"a {cls.__name__} needs 'size'")
+        return cls(**values)
