@@ -60,8 +60,10 @@ def test_each_network_learns_from_its_own_loss_only() -> None:
 
 def test_the_discriminator_learns_to_tell_noise_from_generated_pictures() -> None:
     recipe = ready(HubOptions(path_length_weight=0, r1_gamma=0.1, learning_rate=0.01))
+    for group in recipe.generator_optimizer.param_groups:
+        group["lr"] = 0.0  # it stands still: who is ahead of whom would be left to rounding
     losses = [float(recipe.step(pictures(8), index)["discriminator"]) for index in range(30)]
-    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
 
 
 def test_style_mixing_changes_the_code_at_one_layer_of_the_whole_batch() -> None:

@@ -292,7 +292,7 @@ def run(
             progress(min(passed, total), total)
 
     benchmark.done = done
-    results = []
+    results: list[PairResult] = []
     outputs: dict[str, Tensor] = {}
     last = ""
     for source, target in pairs:
