@@ -23,7 +23,7 @@ from anchor_hub.networks.biggan_layers import standing_statistics
 from anchor_hub.training.augment import augment
 from anchor_hub.training.average import WeightAverage
 from anchor_hub.training.batches import LabelledBatch
-from anchor_hub.training.gan_losses import d_hinge, difference, g_hinge, mode_seeking
+from anchor_hub.training.gan_losses import d_hinge, difference, g_hinge, mode_seeking, pairs_of_one_class
 from anchor_hub.training.gan_recipe import GANRecipe, discriminator_losses
 from anchor_hub.training.randomness import mix_seed
 from anchor_hub.training.recipe import TrainingContext
@@ -139,7 +139,7 @@ class BigGANRecipe(GANRecipe):
             losses = self._discriminator_step(images, labels, fakes)
         if fakes is None or not self.options.share_fakes:
             fakes = self._fakes(len(real) // parts)
-        losses.update(self._generator_step(fakes, real))
+        losses.update(self._generator_step(fakes, real, batch.labels))
         self._follow(index)
         return losses
 
@@ -161,7 +161,7 @@ class BigGANRecipe(GANRecipe):
         self.context.descend(self.discriminator, self.discriminator_optimizer, total)
         return discriminator_losses(loss, real_logits, fake_logits)
 
-    def _generator_step(self, fakes: Fakes, real: Tensor) -> dict[str, float | Tensor]:
+    def _generator_step(self, fakes: Fakes, real: Tensor, labels: Tensor) -> dict[str, float | Tensor]:
         self.discriminator.requires_grad_(False)
         images = self.context.place(augment(fakes.images.float(), self.options.augment))
         with self.context.autocast():
@@ -169,7 +169,8 @@ class BigGANRecipe(GANRecipe):
         losses = {"generator": g_hinge(logits)}
         total = losses["generator"]
         if self.options.diversity:
-            losses["diversity"] = mode_seeking(fakes.images.float(), difference(real))
+            enough = difference(real, pairs_of_one_class(labels.to(real.device)))
+            losses["diversity"] = mode_seeking(fakes.images.float(), enough)
             total = total + self.options.diversity * losses["diversity"]
         self.context.descend(self.generator, self.generator_optimizer, total)
         return {name: value.detach() for name, value in losses.items()}

@@ -39,17 +39,26 @@ def mode_seeking(images: Tensor, enough: Tensor, size: int = 16) -> Tensor:
     After Mao et al. (2019, arXiv:1903.05628), who drive pictures apart without end; here ``r``, the ``enough``, is the
     :func:`difference` of real images. Pairs are image i and i + B // 2, which should share their class.
     """
-    return F.relu(enough / (difference(images, size) + 1e-3) - 1)
+    half = len(images) // 2
+    first = torch.arange(half, device=images.device)
+    return F.relu(enough / (difference(images, (first, first + half), size) + 1e-3) - 1)
 
 
-def difference(images: Tensor, size: int = 16) -> Tensor:
-    """Mean absolute difference of image i and i + B // 2 of ``[B, C, H, W]``, ``[]``.
+def difference(images: Tensor, pairs: tuple[Tensor, Tensor], size: int = 16) -> Tensor:
+    """Mean absolute difference of the pairs (indices ``[P]`` and ``[P]``) of images ``[B, C, H, W]``, ``[]``; 0 of none.
 
     Images are first averaged down to ``size``, so that shape counts, and not noise.
     """
-    half = len(images) // 2
     small = F.adaptive_avg_pool2d(images, min(size, images.shape[-1]))
-    return (small[:half] - small[half : 2 * half]).abs().mean()
+    differences = (small[pairs[0]] - small[pairs[1]]).abs()
+    return differences.mean() if len(pairs[0]) else small.new_zeros(())
+
+
+def pairs_of_one_class(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices ``[P]`` and ``[P]`` of all pairs of images that share their class; ``labels`` ``[B]``."""
+    same = (labels[:, None] == labels[None, :]).triu(diagonal=1)
+    first, second = same.nonzero(as_tuple=True)
+    return first, second
 
 
 def r1_penalty(real_logits: Tensor, real_images: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from anchor_hub.networks.biggan import BigGANConfig
 from anchor_hub.networks.biggan_discriminators import BigGANDiscriminatorConfig
 from anchor_hub.training.batches import BatchLoader, BatchPlan, LabelledBatch
 from anchor_hub.training.biggan_recipe import BigGANOptions, BigGANRecipe
-from anchor_hub.training.gan_losses import d_hinge, difference, g_hinge, mode_seeking
+from anchor_hub.training.gan_losses import d_hinge, difference, g_hinge, mode_seeking, pairs_of_one_class
 from anchor_hub.training.hub_training import HubTraining, parse_resolutions, train_hub
 from anchor_hub.training.recipe import TrainingContext
 from anchor_hub.training.trainer import Trainer
@@ -202,14 +202,24 @@ def test_sizes_that_do_not_fit() -> None:
 
 def test_mode_seeking_asks_for_pictures_that_differ_as_real_ones_do() -> None:
     images = torch.cat([torch.zeros(2, 3, 32, 32), torch.full((2, 3, 32, 32), 0.1)]).requires_grad_(True)
-    assert difference(images).item() == pytest.approx(0.1)
+    halves = torch.tensor([0, 1]), torch.tensor([2, 3])
+    assert difference(images, halves).item() == pytest.approx(0.1)
     value = mode_seeking(images, torch.tensor(0.3))
     assert value.item() == pytest.approx(0.3 / 0.101 - 1)
     (gradient,) = torch.autograd.grad(value, images)
     assert float(gradient[2:].sum()) < 0 < float(gradient[:2].sum()), "the two are driven apart"
     assert mode_seeking(images, torch.tensor(0.05)).item() == 0, "and no further than that"
     noise = torch.cat([images[:2].detach(), torch.tensor([0.5, -0.5]).repeat(2, 3, 32, 16)])
-    assert float(difference(noise)) < 1e-6, "what is gone at 16 px does not count"
+    assert float(difference(noise, halves)) < 1e-6, "what is gone at 16 px does not count"
+
+
+def test_real_images_are_compared_within_their_class() -> None:
+    """Else the bar would be how much classes differ, which no latent of one class can reach."""
+    images = torch.tensor([0.0, 0.5, 0.1, 0.9]).reshape(4, 1, 1, 1).expand(4, 3, 16, 16)
+    pairs = pairs_of_one_class(torch.tensor([3, 1, 3, 2]))
+    assert [part.tolist() for part in pairs] == [[0], [2]]
+    assert difference(images, pairs).item() == pytest.approx(0.1)
+    assert difference(images, pairs_of_one_class(torch.arange(4))).item() == 0, "no pair, no demand"
 
 
 def test_diversity_pairs_latents_of_one_class() -> None:
