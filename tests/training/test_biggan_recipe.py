@@ -77,7 +77,7 @@ def test_each_network_learns_from_its_own_loss_only() -> None:
     made._discriminator_step(real, LABELS[:4], fakes)
     assert same(before, dict(made.generator.named_parameters()))
     critic = {name: value.clone() for name, value in made.discriminator.named_parameters()}
-    made._generator_step(made._fakes(4), real)
+    made._generator_step(made._fakes(4), real, LABELS[:4])
     assert same(critic, dict(made.discriminator.named_parameters()))
     assert not same(before, dict(made.generator.named_parameters()))
 
