@@ -45,7 +45,7 @@ def mode_seeking(images: Tensor, enough: Tensor, size: int = 16) -> Tensor:
 
 
 def difference(images: Tensor, pairs: tuple[Tensor, Tensor], size: int = 16) -> Tensor:
-    """Mean absolute difference of the pairs (indices ``[P]`` and ``[P]``) of images ``[B, C, H, W]``, ``[]``; 0 of none.
+    """Mean absolute difference of pairs (two times indices ``[P]``) of images ``[B, C, H, W]``, ``[]``; 0 of none.
 
     Images are first averaged down to ``size``, so that shape counts, and not noise.
     """
