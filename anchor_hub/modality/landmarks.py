@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageChops
 from torch import Tensor
 
 from anchor_hub.data.reading import IMAGE_EXTENSIONS, crop_box, open_image, resize_smooth, to_gray
@@ -20,6 +21,8 @@ from anchor_hub.modality.point_files import POINT_EXTENSIONS, encode_points, rea
 
 # A jaw may leave the picture a little; points farther out are another image's, or in other units.
 MARGIN = 0.5
+# Differences of a drawing's colour channels that JPEG leaves in black and white; more is a coloured picture.
+COLOURED = 48
 
 
 class Landmarks(Modality):
@@ -90,7 +93,7 @@ class Landmarks(Modality):
         """
         self.size = size
         if Path(path).suffix.lower() not in POINT_EXTENSIONS:
-            return to_sample(resize_smooth(to_gray(open_image(path), path), size, self.fit))
+            return to_sample(resize_smooth(to_gray(_open_drawing(path), path), size, self.fit))
         found, extent = read_points(path)
         if len(found) != self.points:
             raise ImageError(
@@ -171,3 +174,17 @@ class Landmarks(Modality):
         if sample.ndim == 3:
             return sample.cpu()
         return (draw(sample[None].cpu().float(), self._side())[0] * 255).round().to(torch.uint8)
+
+
+def _open_drawing(path: str | Path) -> Image.Image:
+    """The picture of a drawn map. :raises ImageError: a coloured one: it is a photograph, where nothing is drawn."""
+    image = open_image(path)
+    if image.mode in ("RGB", "RGBA", "P", "CMYK"):
+        red, green, blue = image.convert("RGB").split()
+        apart: list[Any] = [ImageChops.difference(green, other).getextrema() for other in (red, blue)]
+        if max(most for _, most in apart) > COLOURED:
+            raise ImageError(
+                f"{shown(path)}: is a coloured picture, not drawn landmarks; give files of points (.json, .pts, .csv) or "
+                "drawings in black and white"
+            )
+    return image

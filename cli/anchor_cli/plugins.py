@@ -23,7 +23,7 @@ def plugins(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -
         return
     rows = []
     for item in described:
-        registers = ", ".join(f"{len(names)} {kind}" for kind, names in item["registers"].items())
+        registers = ", ".join(f"{kind}: {len(names)}" for kind, names in item["registers"].items())
         rows.append(
             (item["name"], item["distribution"], item["version"], item["status"], item["reason"] or registers)
         )

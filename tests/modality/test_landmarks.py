@@ -44,6 +44,15 @@ def test_points_are_scaled_from_the_size_in_the_file_to_the_size_asked_for(tmp_p
     assert Landmarks(2, fit="crop").read(tmp_path / "a.json", 64).tolist() == [[32, 32], [96, 0]]
 
 
+def test_a_photograph_is_no_drawing_of_landmarks(tmp_path: Path):
+    """It would be read as one, and translated into a face of nowhere."""
+    Image.new("RGB", (8, 8), (200, 120, 90)).save(tmp_path / "photo.png")
+    with pytest.raises(ImageError, match="photo.png: is a coloured picture, not drawn landmarks"):
+        Landmarks(68).read(tmp_path / "photo.png", 8)
+    Image.new("RGB", (8, 8), (200, 200, 200)).save(tmp_path / "drawing.jpg")
+    assert Landmarks(68).read(tmp_path / "drawing.jpg", 8).shape == (1, 8, 8)
+
+
 def test_bare_points_take_the_size_of_an_image_beside_them(tmp_path: Path):
     (tmp_path / "a.json").write_text("[[5, 5]]")
     assert Landmarks(1).read(tmp_path / "a.json", 10).tolist() == [[5, 5]]
