@@ -184,7 +184,7 @@ def _open_drawing(path: str | Path) -> Image.Image:
         apart: list[Any] = [ImageChops.difference(green, other).getextrema() for other in (red, blue)]
         if max(most for _, most in apart) > COLOURED:
             raise ImageError(
-                f"{shown(path)}: is a coloured picture, not drawn landmarks; give files of points (.json, .pts, .csv) or "
+                f"{shown(path)}: is a coloured picture, not drawn landmarks; give points (.json, .pts, .csv) or "
                 "drawings in black and white"
             )
     return image
