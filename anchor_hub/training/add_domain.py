@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from anchor_hub.training.anchor_options import AnchorOptions
     from anchor_hub.training.anchor_recipe import AnchorRecipe
 
+#: In place of an encoder: the domain is a target only.
+NO_ENCODER = "none"
 #: Opens a progress bar and gives its `update(done, total)`.
 ProgressBar = Callable[[], AbstractContextManager[Callable[[int, int], None]]]
 
@@ -73,13 +75,16 @@ def plan_domain(
     """
     check_name(name, "domain name")
     spec = registered_domain(name)
-    if spec is None and (data is None or modality is None):
+    only_decodes = ((options or {}).get("encoder") or {}).get("name") == NO_ENCODER
+    if only_decodes and spec is None:
+        modality = modality or {"name": "rgb"}
+    if spec is None and (modality is None or (data is None and not only_decodes)):
         raise _unknown_domain(name)
     minutes = settings.get("max_minutes")
     if minutes is not None and not minutes > 0:
         raise UsageError(f"--max-minutes {minutes:g} leaves no time to train: give more, or only --images")
     spec = spec or DomainSpec(name, hub=hub or default_hub(), modality=modality or {})
-    if data is None and not spec.dataset:
+    if data is None and not spec.dataset and not only_decodes:
         raise UsageError(f"domain {name!r} comes without images of its own; give a folder of them: --data FOLDER")
     if not spec.modality.get("name"):
         raise UsageError(f"domain {name!r}: say what its images are, e.g. --modality rgb")
@@ -238,6 +243,9 @@ def add_domain(
     where = resolve_device(device)
     precision = resolve_precision(precision, where)
     hub = _of_class(load_hub(plan.hub, where), plan)
+    if options.encoder["name"] == NO_ENCODER:
+        bundle = own_pictures(plan, hub, options, target, licenses(license, data_license, None))
+        return AddedDomain(plan.name, bundle, run, 0, 0.0, 0, [])
     recipe = plan_recipe(plan, hub, options)  # wrong options are told before an hour of reading
     with progress() if progress is not None else nullcontext() as update:
         images, folder, samples = load_images(
@@ -271,6 +279,28 @@ def add_domain(
     )  # fmt: skip
     bundle = recipe.export(target, record, licenses(license, data_license, data_set))
     return AddedDomain(plan.name, bundle, run, result.images, result.minutes, 0, skipped)
+
+
+def own_pictures(
+    plan: DomainPlan, hub: Hub, options: AnchorOptions, target: Path, license: Mapping[str, str]
+) -> Path:
+    """Write the domain of the hub's own pictures without an encoder: a target only, with nothing to train.
+
+    :raises UsageError: its pictures are not the hub's.
+    """
+    from anchor_hub.domain import HUB_DECODER, AnchoredDomain
+    from anchor_hub.modality import build_modality
+    from anchor_hub.training.provenance import provenance
+
+    modality = build_modality(plan.modality)
+    if options.regressor["name"] != HUB_DECODER or modality.name != "rgb":
+        raise UsageError(
+            f"domain {plan.name!r}: only a domain of the hub's own RGB pictures can do without an encoder; add "
+            "--regressor hub"
+        )
+    domain = AnchoredDomain.build(plan.name, modality, hub, regressor=HUB_DECODER)
+    record = provenance("anchor add-domain", data="none: the hub's own pictures", hub_class=hub.class_name)
+    return domain.save(target, provenance=record, license=license, overwrite=True)
 
 
 def _of_class(hub: Hub, plan: DomainPlan) -> Hub:
@@ -370,7 +400,7 @@ def _check_network(kind: str, name: str) -> None:
     from anchor_hub.networks.encoders import ENCODERS
     from anchor_hub.networks.regressors import REGRESSORS
 
-    known = ENCODERS if kind == "encoder" else [HUB_DECODER, *REGRESSORS]
+    known = [NO_ENCODER, *ENCODERS] if kind == "encoder" else [HUB_DECODER, *REGRESSORS]
     if name not in known:
         raise UsageError(f"--{kind}: there is no {kind} {name!r}. Known: {', '.join(sorted(known))}.")
 

@@ -58,7 +58,7 @@ class AnchorOptions:
     regressor: Mapping[str, Any] = field(default_factory=lambda: {"name": "compact"})
     resolutions: tuple[int, ...] = ()
     structure_layers: int | None = None
-    appearance: float = 0.5
+    appearance: float = 0.2
     codes: int | None = None
     optimizer: str | None = None
     learning_rate: float | None = None

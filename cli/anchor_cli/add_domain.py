@@ -23,7 +23,11 @@ def add_domain(
     objective: str | None = typer.Option(
         None, help="aligned (the default) or published (the paper's equation 5)."
     ),
-    encoder: str | None = typer.Option(None, help="compact or psp [default: compact; published: psp]."),
+    encoder: str | None = typer.Option(
+        None,
+        help="compact or psp [default: compact; published: psp]; none, with --regressor hub: a target only, nothing to "
+        "train.",
+    ),
     regressor: str | None = typer.Option(
         None,
         help="compact, a published one (shallow ... residual, attention), or hub: decode to the hub's own images "
@@ -32,7 +36,7 @@ def add_domain(
     layers: str | None = typer.Option(None, help="Feature maps the regressor reads, e.g. 16,32,64."),
     structure_layers: int | None = typer.Option(None, min=1, help="Leading W+ layers the encoder drives."),
     appearance: float | None = typer.Option(
-        None, min=0, max=1, help="Share of the images that get a random sample's appearance [default: 0.5]."
+        None, min=0, max=1, help="Share of the images that get a random sample's appearance [default: 0.2]."
     ),
     codes: int | None = typer.Option(None, min=1, help="Structure layers with a code of their own."),
     weight: list[str] = typer.Option([], help="Weight of a loss term, e.g. edges=0.5; repeatable."),
@@ -129,4 +133,5 @@ def add_domain(
         raise typer.Exit(added.exit_code)
     if added.bundle is not None:  # None: another process of the run wrote it
         where_to = "written to" if output is not None else "registered at"
-        typer.echo(f"{name}: {added.images:,} images in {added.minutes:.1f} minutes; {where_to} {added.bundle}")
+        how = f"{added.images:,} images in {added.minutes:.1f} minutes" if added.images else "a target only"
+        typer.echo(f"{name}: {how}; {where_to} {added.bundle}")

@@ -170,7 +170,7 @@ def test_names_that_say_too_little(home, grays, arguments, message):
         (("--layers", "8,32"), "no feature map of resolution [32] in this hub; it has 4, 8, 16"),
         (("--structure-layers", "9"), "hub 'tiny' has 6 layers"),
         (("--objective", "publshed"), "Did you mean 'published'"),
-        (("--encoder", "compactt"), "no encoder 'compactt'. Known: compact, psp"),
+        (("--encoder", "compactt"), "no encoder 'compactt'. Known: compact, none, psp"),
         (("--regressor", "residul"), "no regressor 'residul'. Known: attention, compact,"),
         (("--regressor", "hub"), "RGB"),
         (("--learning-rate", "-1"), "learning_rate"),
@@ -388,7 +388,7 @@ def test_progress_of_the_data_ends_before_the_trainings_begins(home, grays, monk
     assert Image.open(next(grays.iterdir())).size == (SIZE, SIZE)
 
 
-@pytest.mark.parametrize(("option", "known"), [("--regressor", "compact, deep"), ("--encoder", "compact, psp")])
+@pytest.mark.parametrize(("option", "known"), [("--regressor", "compact, deep"), ("--encoder", "compact, none, psp")])
 def test_a_network_nobody_knows_is_refused_with_the_choices(home, option, known):
     result = anchor("add-domain", "mine", "--data", str(folder_of("seg")), "--modality", "gray", option, "typo", *FAST)
     assert result.exit_code == 2 and f"there is no {option[2:]} 'typo'. Known: " in result.stderr

@@ -70,6 +70,20 @@ def test_a_mask_domain_of_one_class_translates_to_another(home: Path, tmp_path: 
     assert styled.exit_code == 0 and len(list(Path("styles").rglob("*.png"))) == 6, styled.output
 
 
+def test_the_hubs_own_pictures_of_a_class_are_a_target_without_training(home: Path) -> None:
+    own = ("--hub", "zoo", "--class", "cat", "--encoder", "none")
+    result = anchor("add-domain", "cat", *own, "--regressor", "hub", "--license", "MIT", "--device", "cpu")
+    assert result.exit_code == 0 and "a target only" in result.output, result.output + str(result.exception)
+    manifest = json.loads(anchor("domains", "show", "cat", "--json").stdout)
+    assert manifest["architecture"]["class"] == "cat" and manifest["license"]["weights"] == "MIT"
+    domain = load_domain("cat")
+    assert domain.can_decode and not domain.can_encode and not (home / "runs").exists()
+    again = anchor("add-domain", "cat", *own, "--regressor", "hub", "--device", "cpu")
+    assert again.exit_code == 2 and "--overwrite" in again.output + str(again.exception)
+    other = anchor("add-domain", "kitten", *own, "--device", "cpu")
+    assert other.exit_code == 2 and "--regressor hub" in other.output + str(other.exception)
+
+
 def test_synthesize_shows_one_latent_in_every_domains_class(home: Path, tmp_path: Path) -> None:
     add("cat-mask", "--class", "0")
     result = anchor("synthesize", "--domains", "cat-mask,dog", "-n", "3", "-o", "set", "--grid", "g.png", "--seed", "4")
