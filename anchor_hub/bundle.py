@@ -191,6 +191,13 @@ def open_bundle(folder: Path | str, kind: Kind | None = None) -> Bundle:
     return Bundle(folder, manifest)
 
 
+def _with_licences(card: str, license: Mapping[str, Any]) -> str:
+    """The card with a last section that says whose the weights and the data are."""
+    if not license:
+        return card
+    return f"{card.rstrip()}\n\n## Licences\n\n" + "".join(f"- {what}: {whose}\n" for what, whose in license.items())
+
+
 def write_bundle(
     folder: Path | str,
     *,
@@ -211,12 +218,13 @@ def write_bundle(
     """Write a bundle whole or not at all; returns its folder.
 
     tensors: part -> name -> tensor; each part becomes `<part>.safetensors` (empty parts are left out). card:
-    the text of README.md. hub: the name of the hub `hub_fingerprint` belongs to. extras: further data files,
-    e.g. a preview PNG. The same arguments write the same bytes. Raises BundleError (what cannot be loaded is
-    not written, NaN included), UsageError where `folder` exists and `overwrite` is false.
+    the text of README.md, to which the licences are added, and with them the credit that they ask for. hub: the
+    name of the hub `hub_fingerprint` belongs to. extras: further data files, e.g. a preview PNG. The same arguments
+    write the same bytes. Raises BundleError (what cannot be loaded is not written, NaN included), UsageError where
+    `folder` exists and `overwrite` is false.
     """
     folder = Path(folder)
-    contents: dict[str, Iterable[bytes]] = {CARD: [card.encode("utf-8")]}
+    contents: dict[str, Iterable[bytes]] = {CARD: [_with_licences(card, license or {}).encode("utf-8")]}
     contents |= {name: [bytes(value)] for name, value in (extras or {}).items()}
     for part, values in tensors.items():
         if values:

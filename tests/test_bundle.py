@@ -20,6 +20,16 @@ from anchor_hub.errors import AnchorError, BundleError, HomeError, UsageError
 from tests.bundle_makers import FINGERPRINT, tiny_domain, tiny_hub
 
 
+def test_the_card_ends_with_the_licences(tmp_path: Path):
+    """Data whose licence asks for credit get it wherever the bundle goes."""
+    license = {"weights": "Apache-2.0", "data": "CC-BY-4.0 (Somebody)"}
+    written = write_bundle(
+        tmp_path / "b", kind="hub", name="b", tensors={"generator": {"w": torch.ones(1)}}, architecture={}, card="# b\n",
+        license=license,
+    )  # fmt: skip
+    assert open_bundle(written).card() == "# b\n\n## Licences\n\n- weights: Apache-2.0\n- data: CC-BY-4.0 (Somebody)\n"
+
+
 def test_round_trip(tmp_path: Path) -> None:
     folder = tiny_hub(tmp_path / "hub", extras={"preview.png": b"\x89PNG"})
     bundle = open_bundle(folder, "hub")
