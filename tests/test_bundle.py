@@ -24,8 +24,8 @@ def test_the_card_ends_with_the_licences(tmp_path: Path):
     """Data whose licence asks for credit get it wherever the bundle goes."""
     license = {"weights": "Apache-2.0", "data": "CC-BY-4.0 (Somebody)"}
     written = write_bundle(
-        tmp_path / "b", kind="hub", name="b", tensors={"generator": {"w": torch.ones(1)}}, architecture={}, card="# b\n",
-        license=license,
+        tmp_path / "b", kind="hub", name="b", tensors={"generator": {"w": torch.ones(1)}}, architecture={},
+        card="# b\n", license=license,
     )  # fmt: skip
     assert open_bundle(written).card() == "# b\n\n## Licences\n\n- weights: Apache-2.0\n- data: CC-BY-4.0 (Somebody)\n"
 
