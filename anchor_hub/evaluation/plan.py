@@ -41,14 +41,18 @@ METRICS = {
     "kd": "kernel distance of the features of --extractor",
     "mfd": "fd within each class, averaged",
     "mkd": "kd within each class, averaged",
-    "rc": "share of outputs whose class a classifier of real pictures knows (DeepI2I)",
-    "fc": "share of real pictures whose class a classifier of outputs knows (DeepI2I)",
+    "rc": "share of outputs whose class a network trained on real pictures knows (DeepI2I)",
+    "fc": "share of real pictures whose class a network trained on outputs knows (DeepI2I)",
+    "rc_linear": "as rc, with logistic regression on the features of --extractor",
+    "fc_linear": "as fc, with logistic regression on the features of --extractor",
 }
 PAIRED = ("ssim", "psnr", "l1", "l2", "lpips", "pixel_accuracy", "mean_iou", "landmark_error")
 INCEPTION_SETS = ("fid", "kid", "mfid", "mkid")
 OTHER_SETS = ("fd", "kd", "mfd", "mkd")
 CLASSIFIERS = ("rc", "fc")
-SETS = (*INCEPTION_SETS, *OTHER_SETS, *CLASSIFIERS)
+LINEAR_CLASSIFIERS = ("rc_linear", "fc_linear")
+BY_CLASS = ("mfid", "mkid", "mfd", "mkd", *CLASSIFIERS, *LINEAR_CLASSIFIERS)
+SETS = (*INCEPTION_SETS, *OTHER_SETS, *CLASSIFIERS, *LINEAR_CLASSIFIERS)
 LPIPS = ("lpips", "lpips_s", "lpips_d", "lpips_diversity")
 #: Outputs of one input where `lpips_diversity` is asked for and nothing is said of styles, as in GP-UNIT.
 DIVERSITY_OUTPUTS = 10
@@ -77,6 +81,8 @@ class Plan:
     between: PerceptualMeasure | None = None
     #: extractor -> those of its set metrics that were asked for
     extractors: list[tuple[Any, tuple[str, ...]]] = field(default_factory=list)
+    #: Which of RC and FC are to be measured.
+    classifiers: tuple[str, ...] = ()
 
 
 def parse_metrics(text: str | Sequence[str] | None, target: Modality, paired: bool) -> tuple[str, ...]:
@@ -131,16 +137,20 @@ def make_plan(
         plan.measures += [PerceptualMeasure(name, model) for name in metrics if name in LPIPS and name != "lpips_d"]
         plan.between = PerceptualMeasure("lpips_d", model) if "lpips_d" in metrics else None
     plan.extractors = _extractors(metrics, networks, device)
+    plan.classifiers = tuple(name for name in metrics if name in CLASSIFIERS)
     return plan
 
 
 def _extractors(metrics: tuple[str, ...], networks: Networks, device: Any) -> list[tuple[Any, tuple[str, ...]]]:
     wanted = {group: tuple(name for name in metrics if name in group) for group in (INCEPTION_SETS, OTHER_SETS)}
-    classifiers = tuple(name for name in metrics if name in CLASSIFIERS)
+    classifiers = tuple(name for name in metrics if name in LINEAR_CLASSIFIERS)
     given = [load_extractor(item, device, resize=networks.resize) for item in networks.extractors]
     others = [extractor for extractor in given if extractor.name != INCEPTION]
     if given and not any(wanted.values()) and not classifiers:
-        raise UsageError("--extractor is for distances between sets: add fid, kid, fd, kd, rc or fc to --metrics")
+        raise UsageError(
+            "--extractor is for distances between sets and linear classifiers: add fid, kid, fd, kd, rc_linear or "
+            "fc_linear to --metrics"
+        )
     if wanted[OTHER_SETS] and not others:
         raise UsageError(
             f"--metrics {wanted[OTHER_SETS][0]}: say of which network: --extractor PATH (or NAME); the Inception's "
