@@ -82,15 +82,14 @@ def trained_classifiers(
         classifier.fit(_pictures(train[0]), numbers[0], progress=progress)
         right = classifier.right(_pictures(test[0]), numbers[1]).double()
         own = classifier.right(_pictures(train[0]), numbers[0]).double()
+        settings = {"side": side, **SETTINGS, "steps": classifier.steps, "classes": len(names)}
+        by_class = {label: float(right[numbers[1] == number].mean()) for number, label in enumerate(names)}
         found.append(
             Metric(
                 name=name, value=float(right.mean()), label=name.upper(), higher_is_better=True, resize=RESIZE,
-                settings={"side": side, **SETTINGS, "classes": len(names)}, seed=seed, chance=1 / len(names),
+                settings=settings, seed=seed, chance=1 / len(names),
                 counts={"real": len(real[0]), "fake": len(fake[0])},
-                details={
-                    "by_class": {label: float(right[numbers[1] == n].mean()) for n, label in enumerate(names)},
-                    "on_its_own_training_pictures": float(own.mean()),
-                },
+                details={"by_class": by_class, "on_its_own_training_pictures": float(own.mean())},
             )
         )  # fmt: skip
     return found

@@ -39,7 +39,7 @@ from anchor_hub.files import file_sha256
 from anchor_hub.inference import Run, StyleChoice
 from anchor_hub.inputs import InputFile
 from anchor_hub.jobs import Job
-from anchor_hub.metrics.trained_classifier import STEPS
+from anchor_hub.metrics import trained_classifier
 from anchor_hub.modality import Modality
 from anchor_hub.pipeline import Pipeline
 
@@ -134,7 +134,8 @@ class _Evaluation:
                 return before
         between = self._random_pairs() if self.plan.between else []
         real = self.data.real if self.plan.extractors or self.plan.classifiers else ()
-        total = 2 * len(self.data.items) + len(between) + len(real) + STEPS * len(self.plan.classifiers)
+        total = 2 * len(self.data.items) + len(between) + len(real)
+        total += trained_classifier.STEPS * len(self.plan.classifiers)
         done = 0
 
         def step(count: int) -> None:

@@ -69,18 +69,23 @@ class PictureNetwork(nn.Module):
 
 class PictureClassifier:
     """:class:`PictureNetwork`, trained for a fixed number of steps from a seed: the same pictures, seed and number of
-    threads give the same network on a CPU. Pictures are taken as they are needed: memory is constant."""
+    threads give the same network on a CPU. Pictures are taken as they are needed: memory is constant.
 
-    def __init__(self, classes: int, seed: int = 0, device: torch.device | str = "cpu") -> None:
+    :param steps: of training, None: ``STEPS``.
+    """
+
+    def __init__(
+        self, classes: int, seed: int = 0, device: torch.device | str = "cpu", steps: int | None = None
+    ) -> None:
         if classes < 2:
             raise DataError(f"a classifier needs at least two classes, there are {classes}")
-        self.seed, self.device = seed, torch.device(device)
+        self.seed, self.device, self.steps = seed, torch.device(device), steps or STEPS
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = PictureNetwork(classes).to(self.device)
 
     def fit(
-        self, take: Take, classes: Tensor, steps: int = STEPS, progress: Callable[[int], None] = lambda done: None
+        self, take: Take, classes: Tensor, progress: Callable[[int], None] = lambda done: None
     ) -> PictureClassifier:
         """Train on the pictures ``take`` gives, with their classes ``[N]``.
 
@@ -90,10 +95,10 @@ class PictureClassifier:
             raise DataError("a classifier cannot be trained on no pictures")
         generator = torch.Generator().manual_seed(self.seed)
         optimizer = torch.optim.AdamW(self.network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _one_cycle(step / steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _one_cycle(step / self.steps))
         self.network.train()
         with torch.enable_grad():
-            for chosen in _batches(len(classes), steps, generator):
+            for chosen in _batches(len(classes), self.steps, generator):
                 pictures = _moved(take(chosen), generator).to(self.device)
                 wanted = classes[chosen].to(self.device)
                 loss = F.cross_entropy(self.network(pictures), wanted, label_smoothing=SMOOTHING)
