@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -141,7 +142,8 @@ def pair_data(
 
 
 def _stem(name: str) -> str:
-    return PurePath(name).with_suffix("").as_posix()
+    """A name without its suffix, as text alone: a path's parts are entered into Python's table of names for good."""
+    return os.path.splitext(name)[0].replace(os.sep, "/")
 
 
 def _files(top: Path, name: str, modality: Modality) -> FolderFiles:

@@ -21,7 +21,16 @@ from anchor_hub.evaluation.data import Item, PairData, labels
 from anchor_hub.evaluation.folder import ReportFolder
 from anchor_hub.evaluation.measures import FeatureMeasure, Loaded, Measure, Setting
 from anchor_hub.evaluation.passes import run_pass
-from anchor_hub.evaluation.plan import BY_CLASS, DIVERSITY_OUTPUTS, LINEAR_CLASSIFIERS, SETS, Networks, Plan, make_plan
+from anchor_hub.evaluation.plan import (
+    BY_CLASS,
+    CLASSIFIERS,
+    DIVERSITY_OUTPUTS,
+    LINEAR_CLASSIFIERS,
+    SETS,
+    Networks,
+    Plan,
+    make_plan,
+)
 from anchor_hub.evaluation.result import (
     FILE,
     DataRecord,
@@ -122,7 +131,6 @@ class _Evaluation:
             side=self.side, pairs=len(data.items), styles=self.choice.outputs, seed=options.seed,
             class_names=tuple(getattr(getattr(self.target, "palette", None), "names", ())),
         )  # fmt: skip
-
 
     def run(self, progress: Progress | None) -> RunResult:
         self.folder.begin(resume=self.options.resume)
@@ -322,7 +330,10 @@ class _Evaluation:
                 f"{counts[1]} inputs"
             )
         if set(BY_CLASS) & set(self.metrics):
-            shared_classes(*self._labels())
+            classes = shared_classes(*self._labels())
+            asked = [name for name in self.metrics if name in (*CLASSIFIERS, *LINEAR_CLASSIFIERS)]
+            if asked and len(classes) < 2:
+                raise DataError(f"--metrics {asked[0]}: tells classes apart, but there is only {classes[0]!r}")
 
     # -- results -------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -208,7 +209,6 @@ def test_infinite_numbers_are_said_to_be_so(pairs: Path) -> None:
         ("mean_iou", {}, "is of label maps, but the target is rgb"),
         ("landmark_error", {}, "is of points, but the target is rgb"),
         ("lpips", {}, "at least 32 pixels"),
-        ("rc_linear", {}, "no extractor|say with which features"),
         ("fd", {"count": 1}, "fd: compares sets of two pictures at least; there are 1 real files and 1 inputs"),
         ("rc", {"count": 2}, "class 'a' has 1 real files and 1 outputs: two at least"),
         ("lpips_diversity", {"styles": 1}, "give --styles 2 or more"),
@@ -230,6 +230,10 @@ def test_classes_are_asked_for_before_any_work(pairs: Path) -> None:
     write_sample("face", other / "y.png", seed=1)
     with pytest.raises(DataError, match="one folder per class.*real: none; outputs: b, c"):
         measure(pairs, "report", "rc", real=other)
+    for domain in ("face", "seg"):
+        shutil.rmtree(pairs / domain / "b")
+    with pytest.raises(DataError, match="fc: tells classes apart, but there is only 'c'"):
+        measure(pairs, "report", "mfd,fc")
     assert not (pairs.parent / "report").exists()
 
 
