@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import sys
@@ -114,6 +115,8 @@ def pair_data(
     top = Path(folder)
     if limit is not None and limit < 1:
         raise UsageError(f"--count {limit}: must be at least 1")
+    if real is not None and not os.path.lexists(real) and not glob.has_magic(str(real)):
+        raise DataError(f"--real {shown(real)}: there is no such folder; it holds the real files of {target[0]!r}")
     inputs = _files(top, *source)
     there = real is None or (top / target[0]).is_dir()
     others = _files(top, *target) if there else FolderFiles(top / target[0], ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +105,9 @@ def parse_metrics(text: str | Sequence[str] | None, target: Modality, paired: bo
         raise UsageError(f"--metrics names none; known: {', '.join(METRICS)}")
     for name in names:
         if name not in METRICS:
-            raise UsageError(f"--metrics: no metric is named {name!r}.{did_you_mean(name, METRICS)}")
+            several = len(re.split(r"[\s;+|/]+", name)) > 1
+            hint = " Put commas between names" if several else did_you_mean(name, METRICS)
+            raise UsageError(f"--metrics: no metric is named {name!r}.{hint}")
         if name in ("pixel_accuracy", "mean_iou") and target.name != "segmentation":
             raise UsageError(f"--metrics {name}: is of label maps, but the target is {target.name}")
         if name == "landmark_error" and (target.name != "landmarks" or getattr(target, "drawn", False)):

@@ -82,6 +82,8 @@ def test_other_real_files(pairs: Path, tmp_path: Path) -> None:
 def test_wrong_folders(pairs: Path) -> None:
     with pytest.raises(DataError, match=r"cat: is not there \(there are face, seg\)"):
         pair_data(pairs, ("cat", FACE[1]), SEG)
+    with pytest.raises(DataError, match="--real nowhere: there is no such folder"):
+        read(pairs, real="nowhere")
     with pytest.raises(DataError, match="no folder in it"):
         read(pairs / "nowhere")
     (pairs / "face" / "b.png").unlink()
