@@ -18,7 +18,8 @@ from anchor_hub.evaluation.measures import (
     check_perceptual_side,
 )
 from anchor_hub.metrics.extractors import INCEPTION, load_extractor
-from anchor_hub.metrics.perceptual import Perceptual
+from anchor_hub.metrics.inception import RESIZES
+from anchor_hub.metrics.perceptual import TRUNK_FILES, Perceptual
 from anchor_hub.modality import Modality
 
 #: Metric as `--metrics` takes it -> what it is.
@@ -124,8 +125,15 @@ def make_plan(
 
     :param side: of the pictures, in pixels.
     :raises DataError: a weight file is missing: the message says which one and where it was looked for.
-    :raises UsageError: a distance is asked for by a name that is not its network's.
+    :raises UsageError: a distance is asked for by a name that is not its network's, or no network or resize has the
+        name that is given.
     """
+    for option, given, known in (
+        ("--lpips-net", networks.lpips_net, TRUNK_FILES),
+        ("--fid-resize", networks.resize, RESIZES),
+    ):
+        if given not in known:
+            raise UsageError(f"{option} {given}: there is {', '.join(known)}.{did_you_mean(given, known)}")
     plan = Plan(metrics)
     for name in metrics:
         if name in PictureMeasure.names():

@@ -89,6 +89,8 @@ def test_missing_weights_are_told_before_any_work(folder: Path) -> None:
         ((*PAIRS, "--report", "r", "--metrics", "rc"), 1, "need one folder per class"),
         ((*PAIRS, "--report", "r", "--metrics", "rc_linera"), 2, "Did you mean 'rc_linear'"),
         ((*PAIRS, "--report", "r", "--metrics", "fdi"), 2, "no metric is named 'fdi'"),
+        ((*PAIRS, "--report", "r", "--metrics", "l1", "--lpips-net", "alxe"), 2, "Did you mean 'alex'"),
+        ((*PAIRS, "--report", "r", "--metrics", "l1", "--fid-resize", "antialas"), 2, "Did you mean 'antialias'"),
         ((*PAIRS, "--report", "r", "--count", "0"), 2, "greater than or equal to 1"),
         (("evaluate", "--from", "seg", "--to", "face", "--data", "none", "--report", "r"), 1, "none/seg: is not there"),
         (("evaluate", "compare", "pairs"), 1, "pairs/metrics.json: cannot be read"),
