@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import overload
 
 from anchor_hub.errors import DataError, UsageError
 
@@ -57,7 +58,34 @@ def list_inputs(given: Sequence[str | Path], extensions: Collection[str]) -> lis
     return [InputFile(index, path, name) for index, (path, name) in enumerate(unique.values())]
 
 
-def _folder(folder: Path, extensions: Collection[str]) -> list[tuple[Path, PurePath]]:
+class FolderFiles(Sequence[InputFile]):
+    """The files of a folder, as ``list_inputs([folder], ...)`` gives them; held as names alone, so that many take
+    little memory: an :class:`InputFile` is made when it is asked for."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self.folder, self.names = folder, names
+
+    @classmethod
+    def of(cls, folder: str | Path, extensions: Collection[str]) -> FolderFiles:
+        """:raises DataError: the folder holds no file of these kinds, or is a data set of several domains."""
+        _refuse_several_domains(Path(folder))
+        return cls(Path(folder), _names(Path(folder), extensions))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> InputFile: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[InputFile]: ...
+    def __getitem__(self, index: int | slice) -> InputFile | list[InputFile]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self.names)))]
+        name = self.names[index]
+        return InputFile(range(len(self.names))[index], self.folder / name, PurePath(name).with_suffix(""))
+
+
+def _refuse_several_domains(folder: Path) -> None:
     if (folder / "dataset.yaml").is_file():
         # Its folders hold the same pictures in several domains; reading them all as one domain is never meant.
         inside = sorted(item.name for item in folder.iterdir() if item.is_dir() and item.name[0] != ".")
@@ -65,19 +93,29 @@ def _folder(folder: Path, extensions: Collection[str]) -> list[tuple[Path, PureP
             f"{shown(folder)}: is a data set of several domains; name one of its folders: "
             f"{', '.join(inside[:12]) or 'none'}"
         )
-    files: list[Path] = []
+
+
+def _folder(folder: Path, extensions: Collection[str]) -> list[tuple[Path, PurePath]]:
+    _refuse_several_domains(folder)
+    return [(folder / name, PurePath(name).with_suffix("")) for name in _names(folder, extensions)]
+
+
+def _names(folder: Path, extensions: Collection[str]) -> list[str]:
+    """Paths below ``folder`` of its files, sorted as paths are: part by part."""
+    found: list[str] = []
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files.extend(
-            Path(root, name)
+        inside = os.path.relpath(root, folder)
+        found.extend(
+            name if inside == os.curdir else os.path.join(inside, name)
             for name in names
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in extensions
         )
-    if not files:
+    if not found:
         raise DataError(
             f"{shown(folder)}: holds no readable file; readable are {', '.join(sorted(extensions))}"
         )
-    return [(path, path.relative_to(folder).with_suffix("")) for path in sorted(files)]
+    return sorted(found, key=lambda name: name.replace(os.sep, "\0"))
 
 
 def plan_outputs(

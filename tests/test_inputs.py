@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from anchor_hub.errors import DataError, UsageError
-from anchor_hub.inputs import list_inputs, plan_outputs, shown
+from anchor_hub.inputs import FolderFiles, list_inputs, plan_outputs, shown
 
 PNG = {".png", ".jpg"}
 
@@ -101,3 +101,16 @@ def test_wrong_outputs(tmp_path):
 
 def test_names_in_messages_are_printable():
     assert shown(Path("a\nb\udcff\U0001f600.png")) == "a\\nb\\udcff\U0001f600.png"
+
+
+def test_a_folders_files_are_the_same_held_as_names(tmp_path: Path) -> None:
+    for name in ("a/x.png", "a-b/x.png", "a.png", "b/c/y.PNG", "b/c.png", ".hidden/z.png", "b/.z.png", "b/text.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    wanted = list_inputs([tmp_path], (".png",))
+    found = FolderFiles.of(tmp_path, (".png",))
+    assert list(found) == wanted and found[1:3] == wanted[1:3] and found[-1] == wanted[-1]
+    # Folder by folder, as paths are sorted: texts alone would put a-b before a.
+    assert [file.name.as_posix() for file in found] == ["a/x", "a-b/x", "a", "b/c/y", "b/c"]
+    with pytest.raises(DataError, match="no readable file"):
+        FolderFiles.of(tmp_path, (".json",))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import overload
 
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.files import file_sha256
-from anchor_hub.inputs import InputFile, list_inputs, shown
+from anchor_hub.inputs import FolderFiles, InputFile, list_inputs, shown
 from anchor_hub.modality import Modality
 
 
@@ -28,7 +32,31 @@ class Item:
     @property
     def label(self) -> str:
         """The class it belongs to: the first folder of its name, or ''."""
-        return self.name.rpartition("/")[0].partition("/")[0]
+        return labels([self.name])[0]
+
+
+class Items(Sequence[Item]):
+    """The samples, made when they are asked for: what is held of each is the names of its files.
+
+    :param truths: of ``inputs``, in their order; None: none is known.
+    """
+
+    def __init__(self, inputs: FolderFiles, truths: FolderFiles | None) -> None:
+        self.inputs, self.truths = inputs, truths
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        file = self.inputs[index]
+        truth = None if self.truths is None else self.truths[index].path
+        return Item(file.index, file.name.as_posix(), file.path, truth)
 
 
 @dataclass(frozen=True)
@@ -39,8 +67,8 @@ class PairData:
     """
 
     path: Path
-    items: tuple[Item, ...]
-    real: tuple[InputFile, ...]
+    items: Sequence[Item]
+    real: Sequence[InputFile]
     paired: bool
 
     def sha256(self) -> str:
@@ -54,12 +82,17 @@ class PairData:
             digest.update(f"{role}\0{name}\0{found}\n".encode())
         return digest.hexdigest()
 
-    def _files(self) -> list[tuple[str, str, Path]]:
-        files = [("input", item.name, item.input) for item in self.items]
-        files += [("truth", item.name, item.truth) for item in self.items if item.truth is not None]
-        truths = {item.truth for item in self.items}
-        files += [("real", file.name.as_posix(), file.path) for file in self.real if file.path not in truths]
-        return files
+    def _files(self) -> Iterator[tuple[str, str, Path]]:
+        yield from (("input", item.name, item.input) for item in self.items)
+        yield from (("truth", item.name, item.truth) for item in self.items if item.truth is not None)
+        truths = {str(item.truth) for item in self.items}
+        yield from (("real", file.name.as_posix(), file.path) for file in self.real if str(file.path) not in truths)
+
+
+def labels(names: Iterable[str]) -> list[str]:
+    """The class of each name: its first folder, or ''."""
+    # One text for all of a class, however many they are.
+    return [sys.intern(name.rpartition("/")[0].partition("/")[0]) for name in names]
 
 
 def pair_data(
@@ -82,33 +115,41 @@ def pair_data(
     top = Path(folder)
     if limit is not None and limit < 1:
         raise UsageError(f"--count {limit}: must be at least 1")
+    if real is not None and not os.path.lexists(real) and not glob.has_magic(str(real)):
+        raise DataError(f"--real {shown(real)}: there is no such folder; it holds the real files of {target[0]!r}")
     inputs = _files(top, *source)
-    others = [] if real is not None and not (top / target[0]).is_dir() else _files(top, *target)
-    truths = {file.name.as_posix(): file.path for file in others}
-    names = [file.name.as_posix() for file in inputs]
-    missing = [name for name in names if name not in truths]
+    there = real is None or (top / target[0]).is_dir()
+    others = _files(top, *target) if there else FolderFiles(top / target[0], ())
+    truths = {_stem(name): name for name in others.names}
+    missing = [name for name in inputs.names if _stem(name) not in truths]
     paired = bool(truths) and not missing
-    if missing and len(missing) < len(names):
+    if missing and len(missing) < len(inputs):
         raise DataError(
-            f"{shown(top / target[0])}: {len(missing)} of {len(names)} inputs have no true {target[0]}, the first: "
-            f"{shown(missing[0])}; complete the folder, or leave those inputs out"
+            f"{shown(others.folder)}: {len(missing)} of {len(inputs)} inputs have no true {target[0]}, the first: "
+            f"{shown(_stem(missing[0]))}; complete the folder, or leave those inputs out"
         )
-    chosen = inputs[:limit]
-    items = tuple(
-        Item(index, file.name.as_posix(), file.path, truths[file.name.as_posix()] if paired else None)
-        for index, file in enumerate(chosen)
-    )
+    chosen = FolderFiles(inputs.folder, inputs.names[:limit])
+    matched = FolderFiles(others.folder, [truths[_stem(name)] for name in chosen.names]) if paired else None
     if real is not None:
-        compared: Sequence[InputFile] = list_inputs([real], target[1].extensions)
-    elif paired and limit is not None:
-        wanted = {item.truth for item in items}
-        compared = [file for file in others if file.path in wanted]
+        compared: Sequence[InputFile] = (
+            FolderFiles.of(real, target[1].extensions)
+            if Path(real).is_dir()
+            else list_inputs([real], target[1].extensions)
+        )
+    elif matched is not None and limit is not None:
+        wanted = set(matched.names)
+        compared = FolderFiles(others.folder, [name for name in others.names if name in wanted])
     else:
         compared = others
-    return PairData(top, items, tuple(compared), paired)
+    return PairData(top, Items(chosen, matched), compared, paired)
 
 
-def _files(top: Path, name: str, modality: Modality) -> list[InputFile]:
+def _stem(name: str) -> str:
+    """A name without its suffix, as text alone: a path's parts are entered into Python's table of names for good."""
+    return os.path.splitext(name)[0].replace(os.sep, "/")
+
+
+def _files(top: Path, name: str, modality: Modality) -> FolderFiles:
     folder = top / name
     if not folder.is_dir():
         inside = sorted(item.name for item in top.iterdir() if item.is_dir()) if top.is_dir() else []
@@ -117,11 +158,13 @@ def _files(top: Path, name: str, modality: Modality) -> list[InputFile]:
             f"{shown(folder)}: is not there ({there}); --data is a folder with one folder per domain, as "
             "anchor data render writes it"
         )
-    files = list_inputs([folder], modality.extensions)
-    seen: dict[str, Path] = {}
-    for file in files:
-        key = file.name.as_posix()
+    files = FolderFiles.of(folder, modality.extensions)
+    seen: dict[str, str] = {}
+    for file in files.names:
+        key = _stem(file)
         if key in seen:
-            raise DataError(f"{shown(file.path)}: {shown(seen[key].name)} has the same name: keep one of them")
-        seen[key] = file.path
+            raise DataError(
+                f"{shown(folder / file)}: {shown(PurePath(seen[key]).name)} has the same name: keep one of them"
+            )
+        seen[key] = file
     return files

@@ -56,6 +56,8 @@ class Measure(ABC):
     width = 1
     needs: tuple[str, ...] = ()
     dtype = torch.float64
+    #: Whether a single sample has a part of the metrics, see :meth:`scores`.
+    scored = True
 
     @abstractmethod
     def rows(self, batch: Loaded) -> Tensor:
@@ -265,6 +267,7 @@ class FeatureMeasure(Measure):
     """Feature vectors of pictures, for distances between sets; ``of`` is the field of :class:`Loaded`."""
 
     dtype = torch.float32
+    scored = False
 
     def __init__(self, extractor: Any, key: str, of: str = "output_pictures") -> None:
         self.extractor, self.key, self.needs, self.of = extractor, key, (of,), of

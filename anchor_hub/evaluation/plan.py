@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,8 @@ from anchor_hub.evaluation.measures import (
     check_perceptual_side,
 )
 from anchor_hub.metrics.extractors import INCEPTION, load_extractor
-from anchor_hub.metrics.perceptual import Perceptual
+from anchor_hub.metrics.inception import RESIZES
+from anchor_hub.metrics.perceptual import TRUNK_FILES, Perceptual
 from anchor_hub.modality import Modality
 
 #: Metric as `--metrics` takes it -> what it is.
@@ -41,14 +43,18 @@ METRICS = {
     "kd": "kernel distance of the features of --extractor",
     "mfd": "fd within each class, averaged",
     "mkd": "kd within each class, averaged",
-    "rc": "share of outputs whose class a classifier of real pictures knows (DeepI2I)",
-    "fc": "share of real pictures whose class a classifier of outputs knows (DeepI2I)",
+    "rc": "share of outputs whose class a network trained on real pictures knows (DeepI2I)",
+    "fc": "share of real pictures whose class a network trained on outputs knows (DeepI2I)",
+    "rc_linear": "as rc, with logistic regression on the features of --extractor",
+    "fc_linear": "as fc, with logistic regression on the features of --extractor",
 }
 PAIRED = ("ssim", "psnr", "l1", "l2", "lpips", "pixel_accuracy", "mean_iou", "landmark_error")
 INCEPTION_SETS = ("fid", "kid", "mfid", "mkid")
 OTHER_SETS = ("fd", "kd", "mfd", "mkd")
 CLASSIFIERS = ("rc", "fc")
-SETS = (*INCEPTION_SETS, *OTHER_SETS, *CLASSIFIERS)
+LINEAR_CLASSIFIERS = ("rc_linear", "fc_linear")
+BY_CLASS = ("mfid", "mkid", "mfd", "mkd", *CLASSIFIERS, *LINEAR_CLASSIFIERS)
+SETS = (*INCEPTION_SETS, *OTHER_SETS, *CLASSIFIERS, *LINEAR_CLASSIFIERS)
 LPIPS = ("lpips", "lpips_s", "lpips_d", "lpips_diversity")
 #: Outputs of one input where `lpips_diversity` is asked for and nothing is said of styles, as in GP-UNIT.
 DIVERSITY_OUTPUTS = 10
@@ -77,6 +83,8 @@ class Plan:
     between: PerceptualMeasure | None = None
     #: extractor -> those of its set metrics that were asked for
     extractors: list[tuple[Any, tuple[str, ...]]] = field(default_factory=list)
+    #: Which of RC and FC are to be measured.
+    classifiers: tuple[str, ...] = ()
 
 
 def parse_metrics(text: str | Sequence[str] | None, target: Modality, paired: bool) -> tuple[str, ...]:
@@ -98,7 +106,9 @@ def parse_metrics(text: str | Sequence[str] | None, target: Modality, paired: bo
         raise UsageError(f"--metrics names none; known: {', '.join(METRICS)}")
     for name in names:
         if name not in METRICS:
-            raise UsageError(f"--metrics: no metric is named {name!r}.{did_you_mean(name, METRICS)}")
+            several = len(re.split(r"[\s;+|/]+", name)) > 1
+            hint = " Put commas between names" if several else did_you_mean(name, METRICS)
+            raise UsageError(f"--metrics: no metric is named {name!r}.{hint}")
         if name in ("pixel_accuracy", "mean_iou") and target.name != "segmentation":
             raise UsageError(f"--metrics {name}: is of label maps, but the target is {target.name}")
         if name == "landmark_error" and (target.name != "landmarks" or getattr(target, "drawn", False)):
@@ -115,8 +125,15 @@ def make_plan(
 
     :param side: of the pictures, in pixels.
     :raises DataError: a weight file is missing: the message says which one and where it was looked for.
-    :raises UsageError: a distance is asked for by a name that is not its network's.
+    :raises UsageError: a distance is asked for by a name that is not its network's, or no network or resize has the
+        name that is given.
     """
+    for option, given, known in (
+        ("--lpips-net", networks.lpips_net, TRUNK_FILES),
+        ("--fid-resize", networks.resize, RESIZES),
+    ):
+        if given not in known:
+            raise UsageError(f"{option} {given}: there is {', '.join(known)}.{did_you_mean(given, known)}")
     plan = Plan(metrics)
     for name in metrics:
         if name in PictureMeasure.names():
@@ -131,16 +148,20 @@ def make_plan(
         plan.measures += [PerceptualMeasure(name, model) for name in metrics if name in LPIPS and name != "lpips_d"]
         plan.between = PerceptualMeasure("lpips_d", model) if "lpips_d" in metrics else None
     plan.extractors = _extractors(metrics, networks, device)
+    plan.classifiers = tuple(name for name in metrics if name in CLASSIFIERS)
     return plan
 
 
 def _extractors(metrics: tuple[str, ...], networks: Networks, device: Any) -> list[tuple[Any, tuple[str, ...]]]:
     wanted = {group: tuple(name for name in metrics if name in group) for group in (INCEPTION_SETS, OTHER_SETS)}
-    classifiers = tuple(name for name in metrics if name in CLASSIFIERS)
+    classifiers = tuple(name for name in metrics if name in LINEAR_CLASSIFIERS)
     given = [load_extractor(item, device, resize=networks.resize) for item in networks.extractors]
     others = [extractor for extractor in given if extractor.name != INCEPTION]
     if given and not any(wanted.values()) and not classifiers:
-        raise UsageError("--extractor is for distances between sets: add fid, kid, fd, kd, rc or fc to --metrics")
+        raise UsageError(
+            "--extractor is for distances between sets and linear classifiers: add fid, kid, fd, kd, rc_linear or "
+            "fc_linear to --metrics"
+        )
     if wanted[OTHER_SETS] and not others:
         raise UsageError(
             f"--metrics {wanted[OTHER_SETS][0]}: say of which network: --extractor PATH (or NAME); the Inception's "

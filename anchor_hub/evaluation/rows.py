@@ -17,13 +17,15 @@ from anchor_hub.errors import DataError
 from anchor_hub.inputs import shown
 
 BLOCK = 256
-_TYPES = {torch.float32: "<f4", torch.float64: "<f8"}
+_TYPES = {torch.uint8: "|u1", torch.float32: "<f4", torch.float64: "<f8"}
 
 
 class Rows:
     """A file of rows of ``width`` numbers; what a killed process left of half a row is cut off.
 
-    :param dtype: float32 (features) or float64 (everything that is summed).
+    ``rows[numbers]`` reads the rows with these numbers (an array of whole numbers, or a slice), and nothing else.
+
+    :param dtype: float32 (features), float64 (everything that is summed) or uint8 (pictures).
     """
 
     def __init__(self, path: Path, width: int, dtype: torch.dtype = torch.float64) -> None:
@@ -53,26 +55,22 @@ class Rows:
             with open(self.path, "r+b") as stream:
                 stream.truncate(count * self._size)
 
-    def array(self) -> Any:
-        """All rows as an array ``[N, width]`` that stays on disk."""
+    def __getitem__(self, chosen: Any) -> Any:
         import numpy as np
 
         count = len(self)
         kind = _TYPES[self.dtype]
         if not count:
-            return np.empty((0, self.width), dtype=kind)
-        return np.memmap(self.path, dtype=kind, mode="r", shape=(count, self.width))
+            return np.empty((0, self.width), dtype=kind)[chosen]
+        # Mapped anew each time: a map that is kept grows with every page that was ever read through it.
+        return np.array(np.memmap(self.path, dtype=kind, mode="r", shape=(count, self.width))[chosen])
 
     def blocks(self, keep: Tensor | None = None) -> Iterator[Tensor]:
         """All rows in order (or those that the bool ``keep [N]`` selects), in blocks ``[<= 256, width]``."""
-        import numpy as np
-
-        array = self.array()
-        chosen = range(len(array)) if keep is None else torch.nonzero(keep).flatten().tolist()
-        for start in range(0, len(chosen), BLOCK):
-            part = chosen[start : start + BLOCK]
-            rows = array[part.start : part.stop] if isinstance(part, range) else array[part]
-            yield torch.from_numpy(np.array(rows))
+        chosen = None if keep is None else torch.nonzero(keep).flatten().numpy()
+        for start in range(0, len(self) if chosen is None else len(chosen), BLOCK):
+            part = slice(start, start + BLOCK)
+            yield torch.from_numpy(self[part if chosen is None else chosen[part]])
 
     def sum(self) -> Tensor:
         """float64 ``[width]``."""
@@ -87,3 +85,16 @@ class Rows:
         mean = float(self.sum()[column]) / count
         squares = sum(float((block[:, column].double() - mean).square().sum()) for block in self.blocks())
         return mean, (squares / count) ** 0.5
+
+
+class ChosenRows:
+    """The rows of ``rows`` with the numbers in the array ``numbers``, read when they are asked for."""
+
+    def __init__(self, rows: Rows, numbers: Any) -> None:
+        self.rows, self.numbers = rows, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, chosen: Any) -> Any:
+        return self.rows[self.numbers[chosen]]

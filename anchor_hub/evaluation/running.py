@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import zlib
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anchor_hub.errors import UsageError
+from anchor_hub.errors import DataError, UsageError
 from anchor_hub.evaluation import passes
-from anchor_hub.evaluation.data import Item, PairData
+from anchor_hub.evaluation.classes import PicturesMeasure, shared_classes, trained_classifiers
+from anchor_hub.evaluation.data import Item, PairData, labels
 from anchor_hub.evaluation.folder import ReportFolder
 from anchor_hub.evaluation.measures import FeatureMeasure, Loaded, Measure, Setting
 from anchor_hub.evaluation.passes import run_pass
-from anchor_hub.evaluation.plan import CLASSIFIERS, DIVERSITY_OUTPUTS, Networks, Plan, make_plan
+from anchor_hub.evaluation.plan import (
+    BY_CLASS,
+    CLASSIFIERS,
+    DIVERSITY_OUTPUTS,
+    LINEAR_CLASSIFIERS,
+    SETS,
+    Networks,
+    Plan,
+    make_plan,
+)
 from anchor_hub.evaluation.result import (
     FILE,
     DataRecord,
@@ -31,12 +42,13 @@ from anchor_hub.evaluation.result import (
     read_run,
     sample_line,
 )
-from anchor_hub.evaluation.rows import Rows
+from anchor_hub.evaluation.rows import BLOCK, Rows
 from anchor_hub.evaluation.sets import FeatureSets
 from anchor_hub.files import file_sha256
 from anchor_hub.inference import Run, StyleChoice
 from anchor_hub.inputs import InputFile
 from anchor_hub.jobs import Job
+from anchor_hub.metrics import trained_classifier
 from anchor_hub.modality import Modality
 from anchor_hub.pipeline import Pipeline
 
@@ -103,6 +115,7 @@ class _Evaluation:
         self.source, self.target = translator.source_modality, translator.target_modality
         self.side = translator.size
         self.source.size = self.target.size = self.side
+        self._check_sets()
         self.run_ = Run(translator, job.choice, invert=options.invert)
         self.choice: StyleChoice = self.run_.choice
         self.device = translator.hub.device
@@ -118,7 +131,6 @@ class _Evaluation:
             side=self.side, pairs=len(data.items), styles=self.choice.outputs, seed=options.seed,
             class_names=tuple(getattr(getattr(self.target, "palette", None), "names", ())),
         )  # fmt: skip
-        self.paths = [self._outputs(item) for item in data.items]
 
     def run(self, progress: Progress | None) -> RunResult:
         self.folder.begin(resume=self.options.resume)
@@ -129,8 +141,9 @@ class _Evaluation:
                 self.folder.end()
                 return before
         between = self._random_pairs() if self.plan.between else []
-        real = self.data.real if self.plan.extractors else ()
+        real = self.data.real if self.plan.extractors or self.plan.classifiers else ()
         total = 2 * len(self.data.items) + len(between) + len(real)
+        total += trained_classifier.STEPS * len(self.plan.classifiers)
         done = 0
 
         def step(count: int) -> None:
@@ -163,6 +176,7 @@ class _Evaluation:
     # -- outputs -------------------------------------------------------------------------------------
 
     def _outputs(self, item: Item) -> list[Path]:
+        """Where its outputs are, one for each style."""
         suffix, count = self.target.output_suffix, self.choice.outputs
         if count == 1:
             return [self.folder.outputs / f"{item.name}{suffix}"]
@@ -171,11 +185,11 @@ class _Evaluation:
     def _translate(self, step: Callable[[int], None]) -> None:
         # Samples computed together are computed together again, or a resumed run would round differently.
         size = passes.COMPUTE
-        missing: list[Item] = []
+        missing = array("L")
         for start in range(0, len(self.data.items), size):
             part = self.data.items[start : start + size]
-            if not all(path.is_file() for item in part for path in self.paths[item.index]):
-                missing += part
+            if not all(path.is_file() for item in part for path in self._outputs(item)):
+                missing.extend(item.index for item in part)
         step(len(self.data.items) - len(missing))
 
         def compute(items: Sequence[Item], samples: Sequence[Tensor]) -> list[list[Tensor]]:
@@ -186,8 +200,9 @@ class _Evaluation:
             return found
 
         def write(item: Item, outputs: list[Tensor]) -> None:
-            self.paths[item.index][0].parent.mkdir(parents=True, exist_ok=True)
-            for path, value in zip(self.paths[item.index], outputs, strict=True):
+            paths = self._outputs(item)
+            paths[0].parent.mkdir(parents=True, exist_ok=True)
+            for path, value in zip(paths, outputs, strict=True):
                 self.target.write(value, path)
             step(1)
 
@@ -195,7 +210,7 @@ class _Evaluation:
             lambda item: self.run_.read(item.input),
             compute, write, batch=passes.rounded(self.options.batch), readers=self.options.workers,
         )  # fmt: skip
-        pipeline.run(missing)
+        pipeline.run(self.data.items[number] for number in missing)
 
     # -- passes --------------------------------------------------------------------------------------
 
@@ -218,7 +233,7 @@ class _Evaluation:
 
     def _measure_samples(self, step: Callable[[int], None]) -> list[tuple[Measure, Rows]]:
         measures: list[Measure] = list(self.plan.measures)
-        measures += [FeatureMeasure(extractor, "fake") for extractor, _ in self.plan.extractors]
+        measures += self._set_measures("fake")
         needs = frozenset(field for measure in measures for field in measure.needs)
         pairs = [(self._rows(measure), measure) for measure in measures]
         self._pass(self.data.items, lambda item: self._load(item, needs), pairs, step)
@@ -226,7 +241,7 @@ class _Evaluation:
 
     def _load(self, item: Item, needs: frozenset[str]) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
-        paths = self.paths[item.index]
+        paths = self._outputs(item)
         if needs & {"output", "output_pictures"}:
             found["output"] = self.target.read(paths[0], self.side)
             found["output_pictures"] = self.target.preview(found["output"], self.side)
@@ -264,7 +279,7 @@ class _Evaluation:
             return []
 
         def read(pair: tuple[int, int]) -> dict[str, Tensor]:
-            first, second = (self._picture(self.target, self.paths[index][0]) for index in pair)
+            first, second = (self._picture(self.target, self._outputs(self.data.items[index])[0]) for index in pair)
             return {"output_pictures": first, "truth_pictures": second}
 
         rows = self._rows(measure, f"-{self.options.seed}")
@@ -272,44 +287,74 @@ class _Evaluation:
         counts = {"pairs": len(pairs), "outputs": len(self.data.items)}
         return [metric.model_copy(update={"counts": counts}) for metric in measure.metrics(rows, self.setting)]
 
+    def _set_measures(self, role: str) -> list[Measure]:
+        """What is kept of each picture for the metrics of whole sets; ``role`` is real or fake."""
+        found: list[Measure] = [FeatureMeasure(extractor, role) for extractor, _ in self.plan.extractors]
+        return found + ([PicturesMeasure(role)] if self.plan.classifiers else [])
+
     def _measure_sets(self, real: Sequence[InputFile], step: Callable[[int], None]) -> list[Metric]:
-        measures = [FeatureMeasure(extractor, "real") for extractor, _ in self.plan.extractors]
-        pairs = [(self._rows(measure), measure) for measure in measures]
-        self._pass(real, lambda file: {"output_pictures": self._picture(self.target, file.path)}, pairs, step)
+        kept = [(self._rows(measure), measure) for measure in self._set_measures("real")]
+        self._pass(real, lambda file: {"output_pictures": self._picture(self.target, file.path)}, kept, step)
+        fakes = [self._rows(measure) for measure in self._set_measures("fake")]
+        real_labels, fake_labels = self._labels()
         found: list[Metric] = []
-        for (rows, measure), (extractor, names) in zip(pairs, self.plan.extractors, strict=True):
-            sets = FeatureSets(
-                extractor, rows, self._rows(FeatureMeasure(measure.extractor, "fake")),
-                [Item(0, file.name.as_posix(), file.path, None).label for file in real],
-                [item.label for item in self.data.items], self.options.seed, self.side,
-            )  # fmt: skip
+        for (rows, _), fake, (extractor, names) in zip(kept, fakes, self.plan.extractors, strict=False):
+            sets = FeatureSets(extractor, rows, fake, real_labels, fake_labels, self.options.seed, self.side)
             ways = {"d": sets.frechet, "k": sets.kernel, "md": sets.mean_frechet, "mk": sets.mean_kernel}
             for name in names:
-                if name not in CLASSIFIERS:
+                if name not in LINEAR_CLASSIFIERS:
                     kind = "k" if "k" in name else "d"
                     found += ways[f"m{kind}" if name.startswith("m") else kind]()
-            if any(name in CLASSIFIERS for name in names):
-                found += sets.classifiers(names)
+            if any(name in LINEAR_CLASSIFIERS for name in names):
+                found += sets.linear_classifiers(names)
+        if self.plan.classifiers:
+            found += trained_classifiers(
+                self.plan.classifiers, (kept[-1][0], real_labels), (fakes[-1], fake_labels),
+                seed=self.options.seed, side=self.side, device=self.device, progress=step,
+            )  # fmt: skip
         return found
+
+    def _labels(self) -> tuple[list[str], list[str]]:
+        """The classes of the real files and of the inputs."""
+        return labels(file.name.as_posix() for file in self.data.real), labels(item.name for item in self.data.items)
+
+    def _check_sets(self) -> None:
+        """:raises DataError: the sets are too small, or without the classes that a metric needs: before any work."""
+        if not set(SETS) & set(self.metrics):
+            return
+        counts = len(self.data.real), len(self.data.items)
+        if min(counts) < 2:
+            name = next(name for name in self.metrics if name in SETS)
+            raise DataError(
+                f"--metrics {name}: compares sets of two pictures at least; there are {counts[0]} real files and "
+                f"{counts[1]} inputs"
+            )
+        if set(BY_CLASS) & set(self.metrics):
+            classes = shared_classes(*self._labels())
+            asked = [name for name in self.metrics if name in (*CLASSIFIERS, *LINEAR_CLASSIFIERS)]
+            if asked and len(classes) < 2:
+                raise DataError(f"--metrics {asked[0]}: tells classes apart, but there is only {classes[0]!r}")
 
     # -- results -------------------------------------------------------------------------------------
 
     def _write_samples(self, measured: Sequence[tuple[Measure, Rows]]) -> str:
         """The samples' lines, streamed into place."""
         name = f"{self.translator.source.name}-{self.translator.target.name}.jsonl"
-        scored = [(measure, rows.array()) for measure, rows in measured if rows.width < 10_000]
+        scored = [(measure, rows) for measure, rows in measured if measure.scored and rows.width < 10_000]
         temporary = self.folder.work / "samples.jsonl"
         with open(temporary, "w", encoding="utf-8", newline="\n") as stream:
-            for item, paths in zip(self.data.items, self.paths, strict=True):
-                scores: dict[str, float | None] = {}
-                for measure, array in scored:
-                    scores.update(measure.scores(torch.from_numpy(array[item.index].copy())))
-                sample = SampleResult(
-                    index=item.index, name=item.name, input=os.path.abspath(item.input),
-                    outputs=[path.relative_to(self.folder.path).as_posix() for path in paths],
-                    truth=None if item.truth is None else os.path.abspath(item.truth), scores=scores,
-                )  # fmt: skip
-                stream.write(sample_line(sample))
+            for start in range(0, len(self.data.items), BLOCK):
+                blocks = [(measure, torch.from_numpy(rows[start : start + BLOCK])) for measure, rows in scored]
+                for item in self.data.items[start : start + BLOCK]:
+                    scores: dict[str, float | None] = {}
+                    for measure, block in blocks:
+                        scores.update(measure.scores(block[item.index - start]))
+                    outputs = [path.relative_to(self.folder.path).as_posix() for path in self._outputs(item)]
+                    sample = SampleResult(
+                        index=item.index, name=item.name, input=os.path.abspath(item.input), outputs=outputs,
+                        truth=None if item.truth is None else os.path.abspath(item.truth), scores=scores,
+                    )  # fmt: skip
+                    stream.write(sample_line(sample))
         os.replace(temporary, self.folder.path / name)
         return name
 

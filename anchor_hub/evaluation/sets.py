@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anchor_hub.errors import DataError
+from anchor_hub.evaluation.classes import shared_classes
 from anchor_hub.evaluation.result import ExtractorRecord, Metric
-from anchor_hub.evaluation.rows import Rows
+from anchor_hub.evaluation.rows import ChosenRows, Rows
 from anchor_hub.metrics.classifiers import SETTINGS, Blocks, FeatureClassifier
 from anchor_hub.metrics.frechet import FeatureStatistics, frechet_distance
 from anchor_hub.metrics.inception import INCEPTION_NAME
@@ -38,17 +38,20 @@ class FeatureSets:
     def _is_inception(self) -> bool:
         return self.extractor.name == INCEPTION_NAME
 
+    @property
+    def _short(self) -> str:
+        return str(getattr(self.extractor, "short", self.extractor.name))
+
     def _name(self, kind: str) -> str:
         """``fid``, or ``fd_mobilenetv2``: the FID's name belongs to the FID's network alone."""
         if self._is_inception:
             return {"frechet": "fid", "kernel": "kid"}[kind]
-        short = str(getattr(self.extractor, "short", self.extractor.name)).replace("-", "_").lower()
-        return {"frechet": "fd", "kernel": "kd"}[kind] + f"_{short}"
+        return {"frechet": "fd", "kernel": "kd"}[kind] + f"_{_plain(self._short)}"
 
     def _label(self, kind: str) -> str:
         if self._is_inception:
             return self._name(kind).upper()
-        return f"{self._name(kind)[:2].upper()} ({getattr(self.extractor, 'short', self.extractor.name)})"
+        return f"{self._name(kind)[:2].upper()} ({self._short})"
 
     def _metric(self, name: str, value: float, label: str, higher: bool = False, **more: Any) -> Metric:
         if self.side is not None:
@@ -71,7 +74,7 @@ class FeatureSets:
         """The kernel distance of both sets, in both conventions."""
         subsets, size = subset_plan(len(self.real), len(self.fake))
         mean, deviation = kernel_distance(
-            self.real.array(), self.fake.array(), subsets=subsets, subset_size=size, seed=self.seed
+            self.real, self.fake, subsets=subsets, subset_size=size, seed=self.seed
         )
         return self._kernel_metrics("", mean, {"subsets": subsets, "subset_size": size, "degree": 3}, deviation)
 
@@ -95,18 +98,7 @@ class FeatureSets:
     # -- by class ------------------------------------------------------------------------------------
 
     def _classes(self) -> list[str]:
-        real, fake = set(self.real_classes) - {""}, set(self.fake_classes) - {""}
-        if not real or real != fake or "" in (*self.real_classes, *self.fake_classes):
-            shown = [", ".join(sorted(names)[:8]) or "none" for names in (real, fake)]
-            raise DataError(
-                "metrics over classes need one folder per class, the same classes among the real files and the "
-                f"outputs; real: {shown[0]}; outputs: {shown[1]}"
-            )
-        for name in sorted(real):
-            counts = [list(labels).count(name) for labels in (self.real_classes, self.fake_classes)]
-            if min(counts) < 2:
-                raise DataError(f"class {name!r} has {counts[0]} real files and {counts[1]} outputs: two at least")
-        return sorted(real)
+        return shared_classes(self.real_classes, self.fake_classes)
 
     def _of(self, name: str) -> tuple[Tensor, Tensor]:
         return _mask(self.real_classes, name), _mask(self.fake_classes, name)
@@ -125,28 +117,30 @@ class FeatureSets:
     def mean_kernel(self) -> list[Metric]:
         """mKID: the mean over classes of the kernel distance within each, in both conventions."""
         values, sizes = {}, {}
-        real_rows, fake_rows = self.real.array(), self.fake.array()
         for name in self._classes():
             real, fake = self._of(name)
             subsets, size = subset_plan(int(real.sum()), int(fake.sum()))
             sizes[name] = size
             values[name], _ = kernel_distance(
-                real_rows[real.numpy()], fake_rows[fake.numpy()], subsets=subsets, subset_size=size, seed=self.seed
+                _chosen(self.real, real), _chosen(self.fake, fake), subsets=subsets, subset_size=size, seed=self.seed
             )
         mean = sum(values.values()) / len(values)
         settings = {"classes": len(values), "subset_size": sizes, "degree": 3}
         return self._kernel_metrics("m", mean, settings, by_class=values)
 
-    def classifiers(self, which: Sequence[str]) -> list[Metric]:
-        """RC (fitted to real pictures, asked about outputs) and FC (the other way round), DeepI2I's accuracies."""
+    def linear_classifiers(self, which: Sequence[str]) -> list[Metric]:
+        """RC and FC by a linear classifier of features: fitted to real pictures and asked about outputs, and the other
+        way round."""
         names = self._classes()
         real, fake = _labelled(self.real, self.real_classes, names), _labelled(self.fake, self.fake_classes, names)
         found = []
-        for name, label, train, test in (("rc", "RC", real, fake), ("fc", "FC", fake, real)):
+        for name, train, test in (("rc_linear", real, fake), ("fc_linear", fake, real)):
             if name in which:
                 value = FeatureClassifier(len(names)).fit(train).accuracy(test)
-                settings = {**SETTINGS, "classes": len(names)}
-                metric = self._metric(name, value, label, higher=True, settings=settings)
+                metric = self._metric(
+                    f"{name}_{_plain(self._short)}", value, f"{name[:2].upper()} (linear, {self._short})", higher=True,
+                    settings={**SETTINGS, "classes": len(names)},
+                )  # fmt: skip
                 found.append(metric.model_copy(update={"chance": 1 / len(names)}))
         return found
 
@@ -159,8 +153,16 @@ def statistics(rows: Rows, keep: Tensor | None = None) -> FeatureStatistics:
     return found
 
 
+def _plain(name: str) -> str:
+    return name.replace("-", "_").lower()
+
+
 def _mask(labels: Sequence[str], name: str) -> Tensor:
     return torch.tensor([label == name for label in labels], dtype=torch.bool)
+
+
+def _chosen(rows: Rows, keep: Tensor) -> ChosenRows:
+    return ChosenRows(rows, torch.nonzero(keep).flatten().numpy())
 
 
 def _labelled(rows: Rows, labels: Sequence[str], names: Sequence[str]) -> Blocks:

@@ -21,7 +21,8 @@ def kernel_distance(
     Unscaled: papers print it times 1,000 or times 100. The estimate is unbiased, so unlike the Fréchet distance
     it does not fall with the number of pictures, and may be slightly below 0.
 
-    :param real: features ``[N, D]``: a tensor, or an array on disk of which only subsets are read.
+    :param real: features ``[N, D]``: a tensor, or anything with a length that gives the rows of an array of numbers
+        (an array on disk, ``Rows``), of which no more than a subset is held in memory.
     :param seed: of the subsets; the same subsets as torchmetrics draws after ``torch.manual_seed(seed)``.
     :raises DataError: fewer features than a subset holds, or torchmetrics cannot be imported.
     """

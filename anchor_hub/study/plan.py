@@ -113,6 +113,26 @@ def picture(folder: Path, place: int, run: int | None) -> Path:
     return folder / PICTURES / f"{place:05d}" / ("input.png" if run is None else f"{run}.png")
 
 
+def incomplete(folder: str | Path, study: Study) -> dict[int, Path]:
+    """The sets that cannot be shown, each with the first of its pictures that is missing.
+
+    :raises DataError: none can be shown.
+    """
+    everyone = [*([None] if study.inputs else []), *range(len(study.runs))]
+    found: dict[int, Path] = {}
+    for place in range(len(study.sets)):
+        paths = (picture(Path(folder), place, run) for run in everyone)
+        missing = next((path for path in paths if not path.is_file()), None)
+        if missing is not None:
+            found[place] = missing
+    if len(found) == len(study.sets):
+        raise DataError(
+            f"{shown(found[0])}: is missing, and no set of this study has all its pictures; copy the folder "
+            f"{PICTURES} back, or make the study anew"
+        )
+    return found
+
+
 def write_study(study: Study, folder: Path) -> None:
     """Write the manifest into ``folder``."""
     (folder / MANIFEST).write_text(dump_yaml(study.model_dump(mode="json")), encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anchor_hub.errors import UsageError
-from anchor_hub.study.plan import open_study
+from anchor_hub.study.plan import incomplete, open_study
 
 EXTRA = "`anchor study serve` needs {name}, which is not installed: pip install 'anchor-hub[web]'"
 
@@ -37,9 +37,9 @@ def serve_study(
 
     :param port: 0 takes any free one. ``announce`` gets the page's address once it can be opened.
     :raises UsageError: the extra ``[web]`` is missing, or the address is taken.
-    :raises DataError: no study there, or its votes cannot be used.
+    :raises DataError: no study there, none of its sets has all pictures, or its votes cannot be used.
     """
-    open_study(folder)
+    incomplete(folder, open_study(folder))
     create_app, uvicorn = load_web()
     app = create_app(folder, host)
     listener = _listen(host, port)

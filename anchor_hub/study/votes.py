@@ -107,11 +107,13 @@ class Votes:
             found = database.execute("SELECT code FROM participants WHERE token = ?", (token,)).fetchone()
         return Participant(token, found[0]) if found else None
 
-    def answered(self, participant: Participant) -> set[tuple[str, str]]:
-        """``(set, question)`` of what the participant has answered."""
+    def answered(self, participant: Participant) -> dict[tuple[str, str], bool]:
+        """``(set, question)`` of what the participant has done -> whether they voted (or it was passed over)."""
         with self._transaction() as database:
-            rows = database.execute("SELECT set_name, question FROM votes WHERE code = ?", (participant.code,))
-            return {(row[0], row[1]) for row in rows}
+            rows = database.execute(
+                "SELECT set_name, question, run IS NOT NULL FROM votes WHERE code = ?", (participant.code,)
+            )
+            return {(row[0], row[1]): bool(row[2]) for row in rows}
 
     def record(self, participant: Participant, task: Task, position: int | None, seconds: float | None) -> bool:
         """Write a vote (None: passed over); False where there was one already, which stands."""

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from anchor_hub.errors import DataError, UsageError
-from anchor_hub.study.plan import Study, Task, open_study, picture
+from anchor_hub.study.plan import Study, Task, incomplete, open_study, picture
 from anchor_hub.study.votes import LONGEST_CODE, Participant, Votes
 
 PAGE = Path(__file__).parent / "page"
@@ -51,19 +51,30 @@ class Session:
         self.tasks = study.tasks(participant.code)
 
     def state(self) -> dict[str, Any]:
-        """What the page shows. Nothing in it tells which run a picture is of."""
+        """What the page shows. Nothing in it tells which run a picture is of.
+
+        ``done`` and ``total`` count what was or can be shown. Once nothing else is left, tasks whose pictures are
+        missing are written down as passed over: the participant has finished.
+        """
         answered = self.votes.answered(self.participant)
-        done = sum((task.set_name, task.question.name) in answered for task in self.tasks)
-        missing = 0
+        done = lost = 0
         following: int | None = None
+        missing: list[Task] = []
         for number, task in enumerate(self.tasks):
-            if (task.set_name, task.question.name) in answered:
-                continue
-            if not self.complete(task):
-                missing += 1
+            voted = answered.get((task.set_name, task.question.name))
+            if voted or (voted is not None and self.complete(task)):
+                done += 1
+            elif voted is not None:
+                lost += 1
+            elif not self.complete(task):
+                missing.append(task)
             elif following is None:
                 following = number
-        state: dict[str, Any] = {"code": self.participant.code, "done": done, "total": len(self.tasks) - missing}
+        if following is None and done:
+            for task in missing:
+                self.votes.record(self.participant, task, None, None)
+        total = len(self.tasks) - lost - len(missing)
+        state: dict[str, Any] = {"code": self.participant.code, "done": done, "total": total}
         if following is None:
             return {**state, "task": None}
         task = self.tasks[following]
@@ -87,10 +98,11 @@ class Session:
 def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
     """The web application of a study's folder. ``host``: a name or address it is reached by, beside the local ones.
 
-    :raises DataError: no study there, or its votes cannot be used.
+    :raises DataError: no study there, none of its sets has all pictures, or its votes cannot be used.
     """
     folder = Path(folder)
     study = open_study(folder)
+    lacking = len(incomplete(folder, study))
     votes = Votes(folder, study)
     app = FastAPI(title="Anchor Hub study", docs_url=None, redoc_url=None, openapi_url=None)
     everywhere = host in ("0.0.0.0", "::")
@@ -119,7 +131,7 @@ def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
         return Session(folder, study, votes, participant) if participant else None
 
     def answer(found: Session | None) -> JSONResponse:
-        asked = study.sets_per_participant * len(study.questions)
+        asked = min(study.sets_per_participant, len(study.sets) - lacking) * len(study.questions)
         about = {"title": study.title, "questions": asked, "runs": len(study.runs)}
         return JSONResponse({**about, **(found.state() if found else {"code": None})})
 

@@ -39,7 +39,7 @@ def evaluate(
     ),
     count: int | None = typer.Option(None, min=1, help="The first so many inputs [default: all]."),
     extractor: list[str] = typer.Option(
-        [], help="Weights (a path) or name of the network for fd, kd, rc, fc, fid; repeatable."
+        [], help="Weights (a path) or name of the network for fd, kd, rc_linear, fc_linear, fid; repeatable."
     ),
     fid_resize: str = typer.Option(
         "tensorflow", help="How FID and KID bring pictures to 299 px: tensorflow (as published) or antialias."
@@ -74,7 +74,7 @@ def evaluate(
     from anchor_hub.errors import UsageError
     from anchor_hub.evaluation.commands import PairsRequest, evaluate_benchmark, evaluate_pairs
     from anchor_hub.evaluation.plan import Networks
-    from anchor_hub.evaluation.report import named_runs, own_runs, write_report
+    from anchor_hub.evaluation.report import check_logs, named_runs, own_runs, write_report
     from anchor_hub.evaluation.running import Options
 
     if report is None:
@@ -82,9 +82,14 @@ def evaluate(
     if (data is None) == (benchmark is None):
         raise UsageError("give --data FOLDER with samples of both domains, or --benchmark NAME: one of them")
     runs = named_runs(stats)
+    check_logs(runs)
     with step_progress("steps", quiet=quiet or as_json) as progress:
         if benchmark is not None:
-            given = {"--metrics": metrics, "--real": real, "--extractor": extractor, "--styles": styles}
+            given = {
+                "--metrics": metrics, "--real": real, "--extractor": extractor, "--styles": styles, "--vary": vary,
+                "--style-layers": style_layers, "--truncation": truncation != 1, "--invert": invert,
+                "--lpips-weights": lpips_weights,
+            }  # fmt: skip
             for option, value in given.items():
                 if value:
                     raise UsageError(f"{option} is not for benchmarks: {benchmark!r} says itself what it measures")

@@ -65,8 +65,13 @@ def serve(
 ) -> None:
     """Serve a study's page until Ctrl-C. Needs the extra `[web]`. Every vote is on the disk at once."""
     from anchor_cli.output import note
+    from anchor_hub.inputs import shown
+    from anchor_hub.study.plan import incomplete, open_study
     from anchor_hub.study.results import results as count
     from anchor_hub.study.serving import serve_study
+
+    study = open_study(folder)
+    missing = incomplete(folder, study)
 
     def announce(address: str) -> None:
         # For programs that start the server: one line, at once.
@@ -74,6 +79,12 @@ def serve(
         note("open this address in a browser; Ctrl-C ends the server, votes are kept")
         if host not in ("127.0.0.1", "localhost", "::1"):
             note("note: whoever reaches this address can take part")
+        if missing:
+            place, path = next(iter(missing.items()))
+            note(
+                f"note: {len(missing)} of {len(study.sets)} sets lack pictures and are not asked about, the first: "
+                f"{shown(study.sets[place])} ({shown(path)})"
+            )
 
     try:
         serve_study(folder, host=host, port=port, announce=announce)
@@ -114,4 +125,4 @@ def results(
         f"by chance each run gets {100 * found['chance']:.1f} %"
     )
     if found["passed_over"]:
-        note(f"note: {found['passed_over']} questions were passed over, a picture could not be shown")
+        note(f"note: {found['passed_over']} questions were passed over, a picture could not be shown or was missing")

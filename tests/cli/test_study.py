@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,7 +57,10 @@ def test_results_are_a_table_json_and_csv(study: Path) -> None:
 
 
 def test_errors_are_one_line(tmp_path: Path, study: Path) -> None:
+    empty = tmp_path / "empty"
+    shutil.copytree(study, empty, ignore=shutil.ignore_patterns("*.png"))
     for arguments, message in (
+        (("serve", str(empty)), "no set of this study has all its pictures"),
         (("results", str(tmp_path)), "holds no study"),
         (("serve", str(tmp_path)), "holds no study"),
         (("new", "--runs", str(tmp_path / "red")), "at least two"),
@@ -80,6 +84,8 @@ def start(study: Path) -> tuple[subprocess.Popen[str], str]:
 @needs_web
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
 def test_the_server_ends_on_a_signal_and_keeps_votes(study: Path, number: signal.Signals, code: int) -> None:
+    lost = next(place for place in range(4) if place not in {task.place for task in open_study(study).tasks("anna")})
+    (study / "pictures" / f"{lost:05d}" / "2.png").unlink()
     process, address = start(study)
     try:
         assert address.startswith("http://127.0.0.1:")
@@ -101,4 +107,14 @@ def test_the_server_ends_on_a_signal_and_keeps_votes(study: Path, number: signal
     assert process.returncode == code, stderr
     assert "Traceback" not in stderr
     assert number != signal.SIGINT or "stopped with 1 vote;" in stderr
+    assert f"1 of 4 sets lack pictures and are not asked about, the first: {open_study(study).sets[lost]} (" in stderr
     assert len(Votes(study, open_study(study)).all()) == 1
+
+
+def test_a_result_that_vanished_is_left_out_of_a_new_study(tmp_path: Path) -> None:
+    runs = runs_of(tmp_path)
+    (runs["green"] / "b.png").write_bytes(b"")
+    (runs["blue"] / "c.png").unlink()
+    made = anchor("study", "new", "--runs", ",".join(map(str, runs.values())), "-o", str(tmp_path / "study"))
+    assert made.exit_code == 0 and "2 sets of 3 runs" in made.stdout
+    assert "left out b: " in made.stderr and "1 of 4 results of red are left out" in made.stderr

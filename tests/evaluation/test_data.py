@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,24 @@ def test_the_sum_tells_names_and_bytes(pairs: Path) -> None:
     assert read(pairs).sha256() not in (before, extra)
 
 
+def test_samples_are_held_as_names_alone(tmp_path: Path) -> None:
+    count = 4000
+    for domain in ("seg", "face"):
+        for part in ("a", "b"):
+            (tmp_path / domain / part).mkdir(parents=True)
+        for index in range(count):
+            (tmp_path / domain / "ab"[index % 2] / f"{index:06d}.png").touch()
+    read(tmp_path)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    data = read(tmp_path)
+    gc.collect()
+    held = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert len(data.items) == len(data.real) == count and data.items[-1].truth is not None
+    assert held / count < 300  # two names; with paths it was 2,000
+
+
 def test_unpaired_sets(pairs: Path) -> None:
     for index, path in enumerate(sorted((pairs / "face").rglob("*.png"))):
         path.rename(pairs / "face" / f"other{index}.png")
@@ -62,6 +82,8 @@ def test_other_real_files(pairs: Path, tmp_path: Path) -> None:
 def test_wrong_folders(pairs: Path) -> None:
     with pytest.raises(DataError, match=r"cat: is not there \(there are face, seg\)"):
         pair_data(pairs, ("cat", FACE[1]), SEG)
+    with pytest.raises(DataError, match="--real nowhere: there is no such folder"):
+        read(pairs, real="nowhere")
     with pytest.raises(DataError, match="no folder in it"):
         read(pairs / "nowhere")
     (pairs / "face" / "b.png").unlink()

@@ -164,14 +164,15 @@ def test_means_over_classes_by_hand(tmp_path: Path) -> None:
             sets(tmp_path, real, fake, real_classes, fakes=fake_classes).mean_frechet()
 
 
-def test_real_and_fake_classifiers(tmp_path: Path) -> None:
+def test_linear_classifiers(tmp_path: Path) -> None:
     real = torch.tensor([[0.0, 1], [10.0, 0], [1.0, 0], [11.0, 1]])
     fake = torch.tensor([[0.5, 0], [0.2, 1], [0.7, 1], [10.2, 0]])  # the second output looks like the other class
-    rc, fc = sets(tmp_path, real, fake, "abab").classifiers(["rc", "fc"])
-    assert (rc.name, rc.value, fc.name) == ("rc", 0.75, "fc")
+    rc, fc = sets(tmp_path, real, fake, "abab").linear_classifiers(["rc_linear", "fc_linear"])
+    assert (rc.name, rc.value, fc.name) == ("rc_linear_tiny_net", 0.75, "fc_linear_tiny_net")
+    assert rc.label == "RC (linear, tiny-net)" and rc.extractor is not None
     assert rc.higher_is_better and rc.chance == 0.5 and rc.settings["classifier"].startswith("logistic")
-    (only,) = sets(tmp_path, real, fake, "abab").classifiers(["fc"])
-    assert only.name == "fc"
+    (only,) = sets(tmp_path, real, fake, "abab").linear_classifiers(["fc_linear"])
+    assert only.name == "fc_linear_tiny_net"
 
 
 # -- what is asked for
@@ -199,14 +200,18 @@ def test_a_network_gives_only_its_own_name(monkeypatch: pytest.MonkeyPatch) -> N
         make_plan(("fid",), RGB, 64, Networks(("x",)))
     with pytest.raises(UsageError, match="fd: say of which network: --extractor"):
         make_plan(("fd",), RGB, 64, Networks())
-    with pytest.raises(UsageError, match="rc: say with which features"):
-        make_plan(("rc",), RGB, 64, Networks())
+    with pytest.raises(UsageError, match="rc_linear: say with which features"):
+        make_plan(("rc_linear",), RGB, 64, Networks())
+    # The trained classifier looks at pictures: it neither needs an extractor nor takes one.
+    assert make_plan(("fc", "rc"), RGB, 64, Networks()).classifiers == ("fc", "rc")
+    with pytest.raises(UsageError, match="distances between sets"):
+        make_plan(("rc",), RGB, 64, Networks(("x",)))
     with pytest.raises(UsageError, match="distances between sets"):
         make_plan(("l1",), RGB, 64, Networks(("x",)))
-    both = make_plan(("fid", "fd", "rc"), RGB, 64, Networks(("x",)))
+    both = make_plan(("fid", "fd", "rc_linear", "rc"), RGB, 64, Networks(("x",)))
     assert [(extractor.name, names) for extractor, names in both.extractors] == [
         ("inception", ("fid",)),
-        ("tiny-net-1", ("fd", "rc")),
+        ("tiny-net-1", ("fd", "rc_linear")),
     ]
 
 

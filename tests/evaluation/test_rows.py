@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from anchor_hub.errors import DataError
 from anchor_hub.evaluation import rows as module
-from anchor_hub.evaluation.rows import Rows
+from anchor_hub.evaluation.rows import ChosenRows, Rows
 
 
 def test_rows_are_kept_in_order_whatever_the_batches(tmp_path: Path) -> None:
@@ -43,7 +44,20 @@ def test_chosen_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows.append(torch.arange(7.0)[:, None])
     keep = torch.tensor([True, False, True, True, False, False, True])
     assert [block.flatten().tolist() for block in rows.blocks(keep)] == [[0, 2], [3, 6]]
-    assert list(Rows(tmp_path / "none", 4).blocks()) == [] and Rows(tmp_path / "none", 4).array().shape == (0, 4)
+    assert list(Rows(tmp_path / "none", 4).blocks()) == [] and Rows(tmp_path / "none", 4)[:5].shape == (0, 4)
+
+
+def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
+    values = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    rows = Rows(tmp_path / "rows", 3, torch.float32)
+    rows.append(values)
+    read = rows[np.array([7, 2, 7])]
+    assert torch.equal(torch.from_numpy(read), values[[7, 2, 7]]) and not isinstance(read, np.memmap)
+    odd = ChosenRows(rows, np.arange(1, 20, 2))
+    assert len(odd) == 10 and torch.equal(torch.from_numpy(odd[np.array([0, 9])]), values[[1, 19]])
+    pictures = Rows(tmp_path / "pictures", 2, torch.uint8)
+    pictures.append(torch.tensor([[0, 255]], dtype=torch.uint8))
+    assert pictures.path.stat().st_size == 2 and next(pictures.blocks()).tolist() == [[0, 255]]
 
 
 def test_wrong_rows(tmp_path: Path) -> None:

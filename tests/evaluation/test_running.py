@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from anchor_hub.evaluation.plan import Networks
 from anchor_hub.evaluation.result import RunResult, read_run, read_samples
 from anchor_hub.evaluation.running import Options
 from anchor_hub.inference import Run
+from anchor_hub.metrics import trained_classifier
 from tests.tiny import CLASSES, tiny_home, write_sample
 
 COUNT = 7
@@ -47,7 +49,7 @@ def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def measure(pairs: Path, report: str, metrics: str | None, **changes: Any) -> RunResult:
     table = {"source": "seg", "target": "face", **changes}
     options = {key: table.pop(key) for key in ("batch", "workers", "resume", "seed") if key in table}
-    extractors = ("colours",) if metrics and any(name in metrics for name in ("fd", "kd", "rc")) else ()
+    extractors = ("colours",) if metrics and any(name in metrics for name in ("fd", "kd", "linear")) else ()
     request = PairsRequest(data=pairs, metrics=metrics, device="cpu", **table)
     return evaluate_pairs(request, pairs.parent / report, Networks(extractors), Options(**options))
 
@@ -78,10 +80,11 @@ def test_pictures_against_their_truths(pairs: Path) -> None:
     assert str(pairs.parent) not in json.dumps([metric.model_dump() for metric in result.pairs[0].metrics])
 
 
-def test_nothing_depends_on_batches_and_workers(pairs: Path) -> None:
+def test_nothing_depends_on_batches_and_workers(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trained_classifier, "STEPS", 3)
     texts = set()
     for number, (batch, workers) in enumerate([(16, 2), (1, 1), (3, 4)]):
-        measure(pairs, f"r{number}", "l1,psnr,fd,rc,fc", batch=batch, workers=workers)
+        measure(pairs, f"r{number}", "l1,psnr,fd,rc,fc,rc_linear", batch=batch, workers=workers)
         folder = pairs.parent / f"r{number}"
         outputs = [path.read_bytes() for path in sorted((folder / "outputs").rglob("*.png"))]
         texts.add(((folder / "metrics.json").read_text(), (folder / "seg-face.jsonl").read_text(), *outputs))
@@ -202,10 +205,14 @@ def test_infinite_numbers_are_said_to_be_so(pairs: Path) -> None:
     ("metrics", "changes", "message"),
     [
         ("fdi", {}, "no metric is named 'fdi'"),
+        ("l1 psnr", {}, "named 'l1 psnr'. Put commas between names"),
         (",", {}, "names none"),
         ("mean_iou", {}, "is of label maps, but the target is rgb"),
         ("landmark_error", {}, "is of points, but the target is rgb"),
         ("lpips", {}, "at least 32 pixels"),
+        ("fd", {"count": 1}, "fd: compares sets of two pictures at least; there are 1 real files and 1 inputs"),
+        ("rc", {"count": 2}, "rc: tells classes apart, but there is only 'a'"),
+        ("mfd", {"count": 5}, "class 'b' has 1 real files and 1 outputs: two at least"),
         ("lpips_diversity", {"styles": 1}, "give --styles 2 or more"),
         ("l1", {"source": "nothing"}, "no domain is named"),
         ("l1", {"truncation": 0.5}, "acts on random styles"),
@@ -215,6 +222,39 @@ def test_wrong_calls(pairs: Path, metrics: str, changes: dict[str, Any], message
     with pytest.raises((UsageError, DataError, KeyError), match=message):
         measure(pairs, "report", metrics, **changes)
     assert not (pairs.parent / "report").exists()
+
+
+def test_classes_are_asked_for_before_any_work(pairs: Path) -> None:
+    (pairs / "face" / "a").rename(pairs / "face" / "c")
+    (pairs / "seg" / "a").rename(pairs / "seg" / "c")
+    other = pairs.parent / "real"
+    write_sample("face", other / "x.png")
+    write_sample("face", other / "y.png", seed=1)
+    with pytest.raises(DataError, match="one folder per class.*real: none; outputs: b, c"):
+        measure(pairs, "report", "rc", real=other)
+    for domain in ("face", "seg"):
+        shutil.rmtree(pairs / domain / "b")
+    with pytest.raises(DataError, match="fc: tells classes apart, but there is only 'c'"):
+        measure(pairs, "report", "mfd,fc")
+    assert not (pairs.parent / "report").exists()
+
+
+def test_trained_classifiers_stop_and_go_on(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trained_classifier, "STEPS", 2)
+    wanted = measure(pairs, "whole", "rc,fc", seed=4)
+    assert [(metric.name, metric.seed) for metric in wanted.pairs[0].metrics] == [("rc", 4), ("fc", 4)]
+    fit = trained_classifier.PictureClassifier.fit
+
+    def stopped(*given: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trained_classifier.PictureClassifier, "fit", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        measure(pairs, "report", "rc,fc", seed=4)
+    monkeypatch.setattr(trained_classifier.PictureClassifier, "fit", fit)
+    monkeypatch.setattr(Run, "compute", None)  # nothing is translated again
+    assert measure(pairs, "report", "rc,fc", seed=4, resume=True) == wanted
+    assert not (pairs.parent / "report" / ".evaluation").exists()
 
 
 def test_folders_in_use_are_left_alone(pairs: Path, tmp_path: Path) -> None:

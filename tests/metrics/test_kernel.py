@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from anchor_hub.errors import DataError
+from anchor_hub.evaluation.rows import Rows
 from anchor_hub.metrics.kernel import kernel_distance, subset_plan
 
 pytest.importorskip("torchmetrics", exc_type=Exception)
@@ -58,7 +59,11 @@ def test_arrays_on_disk_give_the_same(tmp_path: Any) -> None:
     stored = np.memmap(tmp_path / "rows", dtype="<f4", mode="w+", shape=(30, 8))
     stored[:] = real.numpy()
     options: dict[str, Any] = {"subsets": 4, "subset_size": 10, "seed": 3}
-    assert kernel_distance(stored, fake.numpy(), **options) == kernel_distance(real, fake, **options)
+    wanted = kernel_distance(real, fake, **options)
+    assert kernel_distance(stored, fake.numpy(), **options) == wanted
+    rows = Rows(tmp_path / "streamed", 8, torch.float32)
+    rows.append(fake)
+    assert kernel_distance(stored, rows, **options) == wanted
 
 
 def test_far_sets_are_farther() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from anchor_hub.errors import DataError, UsageError
+from anchor_hub.study.plan import incomplete
 from anchor_hub.study.results import results
 from anchor_hub.study.serving import _listen, load_web
 from tests.study.makers import colour_of, study_of
@@ -117,10 +118,35 @@ def test_missing_pictures_are_never_asked_about(tmp_path: Path) -> None:
     answered = web.post("/api/vote", json={"task": 2, "position": None}).json()
     assert answered["done"] == 1 and results(made.folder)["passed_over"] == 1
     assert finish(web, lambda state, colours: 0) == 5
+    # Whoever answered all that could be shown has finished; what could not is written down as passed over.
+    assert web.get("/api/state").json()["total"] == web.get("/api/state").json()["done"] == 6
+    counted = results(made.folder)
+    assert counted["finished"] == 1 and counted["passed_over"] == 3
+    assert sum(question["votes"] for question in counted["questions"]) == 5
+    other = client(made.folder)
+    other.post("/api/enter", json={"code": "berta"})
     for path in (made.folder / "pictures").rglob("*.png"):
         path.unlink()
-    other = client(made.folder)
-    assert other.post("/api/enter", json={"code": "berta"}).json()["total"] == 0
+    # Nobody finishes without having been shown anything, and no server starts with nothing to show.
+    state = other.get("/api/state").json()
+    assert (state["done"], state["total"], state["task"]) == (0, 0, None)
+    assert results(made.folder)["finished"] == 1
+    with pytest.raises(DataError, match=r"no set of this study has all its pictures; copy the folder pictures back"):
+        client(made.folder)
+
+
+@needs_web
+def test_a_set_that_comes_back_is_asked_about(tmp_path: Path) -> None:
+    made = study_of(tmp_path)
+    path = made.folder / "pictures" / f"{made.study.tasks('anna')[0].place:05d}" / "input.png"
+    path.rename(tmp_path / "aside.png")
+    assert list(incomplete(made.folder, made.study).values()) == [path]
+    web = client(made.folder)
+    assert web.get("/api/state").json()["questions"] == 6
+    assert web.post("/api/enter", json={"code": "anna"}).json()["total"] == 6
+    (tmp_path / "aside.png").rename(path)
+    assert web.get("/api/state").json()["total"] == 8
+    assert finish(web, lambda state, colours: 0) == 8 and results(made.folder)["passed_over"] == 0
 
 
 @needs_web

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from anchor_hub.evaluation.report.writing import REPORT_NAME, named_runs, own_runs, write_report
+from anchor_hub.evaluation.report.writing import REPORT_NAME, check_logs, named_runs, own_runs, write_report
 
-__all__ = ["REPORT_NAME", "named_runs", "own_runs", "write_report"]
+__all__ = ["REPORT_NAME", "check_logs", "named_runs", "own_runs", "write_report"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from array import array
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,46 @@ MAX_LOG_BYTES = 200_000_000
 LOG, LOGS = "stats.jsonl", "stats"
 
 
+class Samples:
+    """The samples in a file of lines, of which only the scores are held: a page shows few of many.
+
+    :raises DataError: a line is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.count = path, 0
+        #: Score of every sample by name, NaN where it has none.
+        self.scores: dict[str, array[float]] = {}
+        for sample in read_samples(path):
+            for name, score in sample.scores.items():
+                column = self.scores.setdefault(name, array("d"))
+                column.extend([math.nan] * (self.count - len(column)))
+                column.append(math.nan if score is None else score)
+            self.count += 1
+        for column in self.scores.values():
+            column.extend([math.nan] * (self.count - len(column)))
+
+    def read(self, places: Collection[int]) -> dict[int, SampleResult]:
+        """The samples on the lines with these numbers, counted from 0."""
+        found: dict[int, SampleResult] = {}
+        last = max(places, default=-1)
+        with open(self.path, encoding="utf-8") as stream:
+            for place, line in enumerate(stream):
+                if place > last:
+                    break
+                if place in places:
+                    found[place] = SampleResult.model_validate_json(line)
+        return found
+
+
 @dataclass(frozen=True)
 class Contents:
-    """A report folder. ``samples``: by place of their pair in ``run.pairs``; ``logs``: lines of training logs by name;
-    ``problems``: what could not be read, for people."""
+    """A report folder. ``samples``: by place of their pair in ``run.pairs``, None where there are none; ``logs``:
+    lines of training logs by name; ``problems``: what could not be read, for people."""
 
     folder: Path
     run: RunResult
-    samples: tuple[tuple[SampleResult, ...], ...]
+    samples: tuple[Samples | None, ...]
     logs: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
@@ -84,15 +117,15 @@ def number(value: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _samples(folder: Path, pair: PairResult, problems: list[str]) -> tuple[SampleResult, ...]:
+def _samples(folder: Path, pair: PairResult, problems: list[str]) -> Samples | None:
     if pair.samples is None:
-        return ()
+        return None
     path = inside(folder, pair.samples)
     try:
         if path is None:
             raise DataError(f"{pair.samples}: lies outside of the report folder")
-        return tuple(read_samples(path))
+        return Samples(path)
     except DataError as error:
         # The numbers still stand; the page says that its pictures are missing.
         problems.append(str(error))
-        return ()
+        return None

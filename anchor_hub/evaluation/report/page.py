@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from anchor_hub.evaluation.report.contents import Contents, inside
+from anchor_hub.evaluation.report.contents import Contents, Samples, inside
 from anchor_hub.evaluation.report.pictures import Embedded, Embedder
 from anchor_hub.evaluation.report.plots import histogram, line_plot, training_series
 from anchor_hub.evaluation.result import Metric, PairResult, SampleResult
@@ -183,17 +183,16 @@ def _hash(source: str) -> str:
 
 def _pair_page(contents: Contents, place: int, embed: Embedder) -> PairPage:
     pair, samples = contents.run.pairs[place], contents.samples[place]
-    cards: dict[int, Card] = {}
-
-    def card(sample: SampleResult) -> Card:
-        if sample.index not in cards:
-            cards[sample.index] = _card(contents.folder, pair, sample, embed)
-        return cards[sample.index]
-
-    names = list(dict.fromkeys(name for sample in samples for name in sample.scores))
-    ends = [_ends(name, pair, samples, card) for name in names]
-    shown = tuple(card(sample) for sample in samples[:IN_GRID])
-    return PairPage(pair, shown, tuple(part for part in ends if part), len(samples))
+    if samples is None:
+        return PairPage(pair, (), (), 0)
+    orders = {name: order for name in samples.scores if len(order := _order(name, pair, samples)) >= 2}
+    grid = range(min(IN_GRID, samples.count))
+    shown = {*grid, *(number for order in orders.values() for number in (*_first(order), *_last(order)))}
+    cards = {
+        number: _card(contents.folder, pair, sample, embed) for number, sample in samples.read(shown).items()
+    }
+    ends = tuple(_ends(name, pair, samples, order, cards) for name, order in orders.items())
+    return PairPage(pair, tuple(cards[number] for number in grid), ends, samples.count)
 
 
 def _card(folder: Path, pair: PairResult, sample: SampleResult, embed: Embedder) -> Card:
@@ -210,25 +209,45 @@ def _card(folder: Path, pair: PairResult, sample: SampleResult, embed: Embedder)
     return Card(sample.name, tuple(tiles), scores)
 
 
-def _ends(name: str, pair: PairResult, samples: Sequence[SampleResult], card: Any) -> Ends | None:
-    scored = [(score, sample) for sample in samples if (score := sample.scores.get(name)) is not None]
-    if len(scored) < 2:
-        return None
+def _higher(name: str, pair: PairResult) -> bool | None:
     metric = pair.metric(name)
-    higher = metric.higher_is_better if metric else None
-    scored.sort(key=lambda item: (-item[0] if higher is not False else item[0], item[1].index))
-    count = min(AT_END, len(scored) // 2)
+    return metric.higher_is_better if metric else None
+
+
+def _order(name: str, pair: PairResult, samples: Samples) -> list[int]:
+    """The lines of the samples that have the score, best first (or highest); equal ones as they come."""
+    import numpy as np
+
+    scores = np.asarray(samples.scores[name])
+    scored = np.flatnonzero(~np.isnan(scores))
+    keys = scores[scored] if _higher(name, pair) is False else -scores[scored]
+    return scored[np.argsort(keys, kind="stable")].tolist()
+
+
+def _first(order: list[int]) -> list[int]:
+    return order[: min(AT_END, len(order) // 2)]
+
+
+def _last(order: list[int]) -> list[int]:
+    return order[: -min(AT_END, len(order) // 2) - 1 : -1]
+
+
+def _ends(
+    name: str, pair: PairResult, samples: Samples, order: list[int], cards: Mapping[int, Card]
+) -> Ends:
+    metric = pair.metric(name)
     title = (metric.label or metric.name) if metric else name
-    first, last = ("highest", "lowest") if higher is None else ("best", "worst")
+    first, last = ("highest", "lowest") if _higher(name, pair) is None else ("best", "worst")
+    scores = samples.scores[name]
     return Ends(
         title,
         first,
         last,
-        tuple(card(sample) for _, sample in scored[:count]),
-        tuple(card(sample) for _, sample in scored[: -count - 1 : -1]),
-        histogram([score for score, _ in scored], title=f"{text(title)} of {len(scored)} samples"),
-        len(scored),
-        len(samples) - len(scored),
+        tuple(cards[number] for number in _first(order)),
+        tuple(cards[number] for number in _last(order)),
+        histogram([scores[number] for number in order], title=f"{text(title)} of {len(order)} samples"),
+        len(order),
+        samples.count - len(order),
     )
 
 

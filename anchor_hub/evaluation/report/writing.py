@@ -82,12 +82,29 @@ def own_runs(run: RunResult) -> dict[str, Path]:
     return found
 
 
+def check_logs(runs: Mapping[str, str | Path]) -> None:
+    """Whether all the training logs are there, before a long evaluation ends in a report that needs them.
+
+    :raises DataError: one is not.
+    """
+    for given in runs.values():
+        if not _log_path(Path(given)).is_file():
+            raise DataError(_no_log(Path(given)))
+
+
 def _log(given: Path) -> bytes:
-    path = given / LOG if given.is_dir() else given
     try:
-        return path.read_bytes()
+        return _log_path(given).read_bytes()
     except OSError:
-        raise DataError(f"{shown(given)}: holds no training log; give a run's folder or its {LOG}") from None
+        raise DataError(_no_log(given)) from None
+
+
+def _log_path(given: Path) -> Path:
+    return given / LOG if given.is_dir() else given
+
+
+def _no_log(given: Path) -> str:
+    return f"{shown(given)}: holds no training log; give a run's folder or its {LOG}"
 
 
 def _file_name(name: str) -> str:
