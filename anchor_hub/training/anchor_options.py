@@ -113,7 +113,7 @@ ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
         centre=0.2, adversarial=0.5, edges=2.0, regions=0.5, sampled_edges=0.3, sampled_regions=0.2, dice=0.3
     ),
     "landmarks": AlignedWeights(centre=0.2, edges=0.2, sampled_edges=0.2),
-    "gray": AlignedWeights(reconstruction=10.0, centre=0.2, edges=2.0, sampled_edges=0.5),
+    "gray": AlignedWeights(reconstruction=5.0, centre=0.2, adversarial=0.5, edges=2.0, sampled_edges=0.5),
     "rgb": AlignedWeights(reconstruction=10.0),
 }
 

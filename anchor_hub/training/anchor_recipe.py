@@ -37,7 +37,7 @@ from anchor_hub.training.structure import edge_agreement_loss, region_colour_los
 WHITENING_FLOOR = 1e-3  # of the largest eigenvalue: what varies less than that cannot be seen in the picture
 TRUNCATIONS = (0.3, 1.0)  # of the sampled latents: from nearly the mean latent to the hub's full variety
 R1_EVERY = 8
-R1_GAMMA = 0.1
+R1_GAMMA = 0.002  # of the sum over all patches; from 0.01 on the critic does not notice that a picture is blurred
 LEARNING_RATE = 1e-3  # of the aligned objective
 WARM_UP_STEPS = 100
 APPEARANCE_UNTIL = 0.5  # share of the images over which the samples' appearance comes in: codes need a meaning first
@@ -139,7 +139,7 @@ class AnchorRecipe(Recipe):
             rate = self.options.learning_rate or LEARNING_RATE
             self.optimizers["networks"] = torch.optim.Adam(trained, lr=rate, betas=(0.9, 0.99))
             if self.regressor is not None and self.weights.adversarial:
-                critic = PatchDiscriminator(self.modality.input_channels, num_layers=4)
+                critic = PatchDiscriminator(self.modality.input_channels, num_layers=4, detail=True)
                 self.networks["discriminator"] = critic
                 self.optimizers["discriminator"] = torch.optim.Adam(critic.parameters(), lr=rate / 2, betas=(0.0, 0.99))
         for module in self.networks.values():

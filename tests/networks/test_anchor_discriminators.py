@@ -65,3 +65,19 @@ def test_a_patch_sees_only_its_surroundings():
     discriminator(images)[0, 0, 0, 0].backward()
     reach = images.grad.nonzero()[:, 2:].max()
     assert 8 <= reach < 32
+
+
+def test_a_patch_discriminator_with_detail_soon_tells_sharp_lines_from_blurred_ones():
+    torch.manual_seed(0)
+    critic = PatchDiscriminator(1, width=8, num_layers=2, detail=True)
+    optimizer = torch.optim.Adam(critic.parameters(), lr=1e-3, betas=(0.0, 0.99))
+    losses = []
+    for _ in range(60):
+        lines = torch.where(torch.rand(16, 1, 16, 16) < 0.15, -1.0, 1.0)
+        blurred = F.avg_pool2d(torch.where(torch.rand_like(lines) < 0.15, -1.0, 1.0), 3, 1, 1)
+        loss = F.softplus(-critic(lines)).mean() + F.softplus(critic(blurred)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert sum(losses[-5:]) / 5 < 0.5 * losses[0], losses[::6]
