@@ -45,11 +45,12 @@ def pair_sheet(source: str, target: str, folder: Path) -> None:
     """Inputs, their translations and, where it is the one right answer, the truth."""
     between = ah.translator(source, target)
     samples = inputs(between.source, folder)
-    seed = 3 if between.target.name == "face" and between.source.name != "face" else None
-    output = between.translate(between.source.modality.to_network(samples), seed=seed, truncation=0.7)
-    translated = previews(between.target, between.target.modality.from_network(output).cpu())
-    rows = [previews(between.source, samples), translated]
-    names = [source, f"to {target}"]
+    free = between.target.name == "face" and between.source.name != "face"  # of appearance: also a random one
+    rows, names = [previews(between.source, samples)], [source]
+    for seed in (None, 3) if free else (None,):
+        output = between.translate(between.source.modality.to_network(samples), seed=seed, truncation=0.7)
+        rows.append(previews(between.target, between.target.modality.from_network(output).cpu()))
+        names.append(f"to {target}" if seed is None else "a style")
     if target != "face":
         rows.append(previews(between.target, inputs(between.target, folder)))
         names.append("truth")

@@ -37,7 +37,10 @@ from anchor_hub.training.structure import edge_agreement_loss, region_colour_los
 WHITENING_FLOOR = 1e-3  # of the largest eigenvalue: what varies less than that cannot be seen in the picture
 TRUNCATIONS = (0.3, 1.0)  # of the sampled latents: from nearly the mean latent to the hub's full variety
 R1_EVERY = 8
-R1_GAMMA = 0.002  # of the sum over all patches; from 0.01 on the critic does not notice that a picture is blurred
+R1_GAMMA = 0.1  # of the sum over all patches
+# Of these, sharpness counts: their critic sees fine detail and is free enough to notice that a picture is blurred (from
+# a gamma of 0.01 on it is not). Label maps and heat maps have no texture; there such a critic outvotes all other terms.
+DETAILED, DETAILED_R1_GAMMA = ("gray", "rgb"), 0.002
 LEARNING_RATE = 1e-3  # of the aligned objective
 WARM_UP_STEPS = 100
 APPEARANCE_UNTIL = 0.5  # share of the images over which the samples' appearance comes in: codes need a meaning first
@@ -139,7 +142,8 @@ class AnchorRecipe(Recipe):
             rate = self.options.learning_rate or LEARNING_RATE
             self.optimizers["networks"] = torch.optim.Adam(trained, lr=rate, betas=(0.9, 0.99))
             if self.regressor is not None and self.weights.adversarial:
-                critic = PatchDiscriminator(self.modality.input_channels, num_layers=4, detail=True)
+                detail = self.modality.name in DETAILED
+                critic = PatchDiscriminator(self.modality.input_channels, num_layers=4, detail=detail)
                 self.networks["discriminator"] = critic
                 self.optimizers["discriminator"] = torch.optim.Adam(critic.parameters(), lr=rate / 2, betas=(0.0, 0.99))
         for module in self.networks.values():
@@ -297,7 +301,8 @@ class AnchorRecipe(Recipe):
         penalty: Tensor | float = 0.0
         if index % R1_EVERY == 0:  # lazily, in float32: second derivatives of bf16 convolutions are rough
             reals = reals.detach().float().requires_grad_(True)
-            penalty = r1_penalty(critic(reals), reals) * (R1_GAMMA / 2 * R1_EVERY)
+            gamma = DETAILED_R1_GAMMA if self.modality.name in DETAILED else R1_GAMMA
+            penalty = r1_penalty(critic(reals), reals) * (gamma / 2 * R1_EVERY)
         (loss + penalty).backward()
         self._update(optimizer)
         return loss.detach()
