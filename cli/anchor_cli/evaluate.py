@@ -83,29 +83,34 @@ def evaluate(
         raise UsageError("give --data FOLDER with samples of both domains, or --benchmark NAME: one of them")
     runs = named_runs(stats)
     check_logs(runs)
-    with step_progress("steps", quiet=quiet or as_json) as progress:
-        if benchmark is not None:
-            given = {
-                "--metrics": metrics, "--real": real, "--extractor": extractor, "--styles": styles, "--vary": vary,
-                "--style-layers": style_layers, "--truncation": truncation != 1, "--invert": invert,
-                "--lpips-weights": lpips_weights,
-            }  # fmt: skip
-            for option, value in given.items():
-                if value:
-                    raise UsageError(f"{option} is not for benchmarks: {benchmark!r} says itself what it measures")
-            options = Options(seed=seed, batch=batch, workers=workers, resume=resume)
-            result = evaluate_benchmark(benchmark, source, target, report, count, device, options, progress)
-        else:
-            if source is None or target is None:
-                raise UsageError("--from DOMAIN and --to DOMAIN are missing")
-            assert data is not None
-            request = PairsRequest(
-                source, target, data, metrics, real=real, count=count, styles=styles, vary=vary,
-                style_layers=style_layers, truncation=truncation, device=device,
-            )  # fmt: skip
-            networks = Networks(tuple(extractor), fid_resize, lpips_net, lpips_weights)
-            options = Options(seed=seed, invert=invert, batch=batch, workers=workers, resume=resume)
-            result = evaluate_pairs(request, report, networks, options, progress)
+    try:
+        with step_progress("steps", quiet=quiet or as_json) as progress:
+            if benchmark is not None:
+                given = {
+                    "--metrics": metrics, "--real": real, "--extractor": extractor, "--styles": styles, "--vary": vary,
+                    "--style-layers": style_layers, "--truncation": truncation != 1, "--invert": invert,
+                    "--lpips-weights": lpips_weights,
+                }  # fmt: skip
+                for option, value in given.items():
+                    if value:
+                        raise UsageError(f"{option} is not for benchmarks: {benchmark!r} says itself what it measures")
+                options = Options(seed=seed, batch=batch, workers=workers, resume=resume)
+                result = evaluate_benchmark(benchmark, source, target, report, count, device, options, progress)
+            else:
+                if source is None or target is None:
+                    raise UsageError("--from DOMAIN and --to DOMAIN are missing")
+                assert data is not None
+                request = PairsRequest(
+                    source, target, data, metrics, real=real, count=count, styles=styles, vary=vary,
+                    style_layers=style_layers, truncation=truncation, device=device,
+                )  # fmt: skip
+                networks = Networks(tuple(extractor), fid_resize, lpips_net, lpips_weights)
+                options = Options(seed=seed, invert=invert, batch=batch, workers=workers, resume=resume)
+                result = evaluate_pairs(request, report, networks, options, progress)
+    except KeyboardInterrupt:
+        if report.is_dir():
+            note(f"stopped; the same command with --resume goes on with {report}")
+        raise
     page = write_report(report, runs or own_runs(result))
     print_result(result, as_json)
     note(f"report: {page}")

@@ -10,6 +10,7 @@ import torch
 
 from anchor_hub import tensorfile
 from anchor_hub.evaluation.result import DataRecord, Metric, PairResult, RunResult, read_run
+from anchor_hub.inference import Run
 from anchor_hub.metrics.mobilenet import MobileNetV2
 from tests.cli.running import anchor
 from tests.tiny import tiny_home, write_sample
@@ -63,6 +64,19 @@ def test_without_metrics_those_that_need_no_weights(folder: Path) -> None:
     call = ("evaluate", "--from", "face", "--to", "seg", "--data", "pairs", "--report", "r", "--resume", "--json")
     resumed = anchor(*call)
     assert resumed.exit_code == 0 and resumed.stdout == result.stdout
+
+
+def test_ctrl_c_says_how_to_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = Run.compute
+
+    def stopped(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "compute", stopped)
+    result = anchor(*PAIRS, "--report", "r")
+    assert result.exit_code == 130 and "stopped; the same command with --resume goes on with r" in result.stderr
+    monkeypatch.setattr(Run, "compute", compute)
+    assert anchor(*PAIRS, "--report", "r", "--resume").exit_code == 0 and (folder / "r" / "report.html").is_file()
 
 
 def test_missing_weights_are_told_before_any_work(folder: Path) -> None:
