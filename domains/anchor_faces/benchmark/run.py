@@ -204,22 +204,22 @@ class Benchmark:
     def others_of(self, earlier: RunResult) -> list[PairResult]:
         """What an earlier run measured of other backends: their outputs depend on no domain, so the scores still hold.
 
+        Samples are the same by seed, version and renderer; another processor may have rounded their last digits
+        otherwise, which the settings of the pairs then say.
+
         :raises DataError: it was measured on other samples or by other judges.
         """
-        ours = {
-            "samples": self.samples.sha256(), "version": data.VERSION, "judges": self.face_judge.judges.describe()
-        }  # fmt: skip
-        theirs = {
-            "samples": earlier.data and earlier.data.sha256, "version": earlier.data and earlier.data.version,
-            "judges": earlier.settings.get("judges"),
-        }  # fmt: skip
-        differing = [name for name in ours if ours[name] != theirs[name]]
-        if differing:
+        ours = {**self.samples.settings(), "judges": self.face_judge.judges.describe()}
+        differing = [name for name in ours if earlier.settings.get(name) != ours[name]]
+        if differing or earlier.data is None:
             raise DataError(
-                f"the earlier run was measured with other {' and other '.join(differing)}: its scores cannot stand "
-                "beside new ones. Give the outputs themselves: --also NAME=FOLDER"
+                f"the earlier run was measured with another {' and another '.join(differing) or 'data set'}: its "
+                "scores cannot stand beside new ones. Give the outputs themselves: --also NAME=FOLDER"
             )
-        return [pair for pair in earlier.pairs if pair.backend != "anchor"]
+        theirs = earlier.data.sha256
+        note = {} if theirs == self.samples.sha256() else {"samples_sha256": theirs}
+        pairs = [pair for pair in earlier.pairs if pair.backend != "anchor"]
+        return [pair.model_copy(update={"settings": {**pair.settings, **note}}) for pair in pairs]
 
     def result(self, pairs: Sequence[PairResult], hub: Any, title: str = "") -> RunResult:
         """The pairs as a run, with everything that stands behind its numbers."""

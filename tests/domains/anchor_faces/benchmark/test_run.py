@@ -144,8 +144,11 @@ def test_outputs_of_others_stand_beside_ours(home: Path, samples: Samples, tmp_p
     again = benchmark.run(["face", "seg"], earlier=result, **options)
     assert [pair.model_dump() for pair in again.pairs] == [pair.model_dump() for pair in result.pairs]
     assert result.data is not None
-    stranger = result.model_copy(update={"data": result.data.model_copy(update={"sha256": "0" * 64})})
-    with pytest.raises(DataError, match="with other samples"):
+    rounded = result.model_copy(update={"data": result.data.model_copy(update={"sha256": "0" * 64})})
+    (known,) = benchmark.run(["face", "seg"], earlier=rounded, **options).pairs[1:]
+    assert known.metrics == result.pairs[1].metrics and known.settings["samples_sha256"] == "0" * 64
+    stranger = result.model_copy(update={"settings": {**result.settings, "seed": 5}})
+    with pytest.raises(DataError, match="another seed"):
         benchmark.run(["face", "seg"], earlier=stranger, **options)
 
 
