@@ -96,7 +96,7 @@ def _scores(pairs: Sequence[PairResult], columns: Sequence[tuple[str, str, str]]
     for name, _, form in held:
         metrics = [metric for pair in pairs if (metric := pair.metric(name)) is not None]
         found = [metric.floor for metric in metrics if metric.floor is not None]
-        same = found and max(found) - min(found) < 1e-9
+        same = len({form.format(value) for value in found}) == 1  # else what is kept differs between the pairs
         floors.append(form.format(found[0]) if same else "" if not found else f"up to {form.format(max(found))}")
     rows.append(["*the truth itself*", "", *floors])
     return _table(rows)
