@@ -199,6 +199,8 @@ def load_yaml(
         lines = text.splitlines()
         tab = mark is not None and mark.line < len(lines) and "\t" in lines[mark.line]
         hint = "; indent with spaces, not tabs" if tab else ""
+        if "nesting depth" in str(error.problem):  # PyYAML has a limit of its own from 6.0.4 on
+            raise ConfigError(f"{name}{line}: values are nested deeper than {MAX_DEPTH}") from error
         raise ConfigError(f"{name}{line}: is not valid YAML: {_one_line(error.problem)}{hint}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: is not valid YAML: {_one_line(error)}") from error

@@ -99,9 +99,7 @@ def plan_domain(
         modality=dict(modality or spec.modality),
         data=None if data is None else str(data),
         dataset=None if data is not None else spec.dataset,
-        options=_with_published_networks(
-            _merged_options(training, options or {}), str((modality or spec.modality)["name"])
-        ),
+        options=_with_published_networks(training, options or {}, str((modality or spec.modality)["name"])),
         **chosen,
     )
 
@@ -138,8 +136,14 @@ def _merged_options(registered: Mapping[str, Any], given: Mapping[str, Any]) -> 
     return merged
 
 
-def _with_published_networks(options: dict[str, Any], modality: str) -> dict[str, Any]:
-    """For the published objective, the published encoder and regressor of the modality where none are named."""
+def _with_published_networks(
+    registered: Mapping[str, Any], given: Mapping[str, Any], modality: str
+) -> dict[str, Any]:
+    """The merged options; for the published objective with its networks of the modality where none are named.
+
+    A registered domain's own encoder is made for the aligned objective; that its decoder is the hub holds for both.
+    """
+    options = _merged_options(registered, given)
     if options.get("objective") != "published":
         return options
     from anchor_hub.training.anchor_presets import published_preset
@@ -148,7 +152,9 @@ def _with_published_networks(options: dict[str, Any], modality: str) -> dict[str
         preset = published_preset(modality)
     except AnchorError:  # said when the recipe is made
         return options
-    return {"encoder": {"name": preset.encoder}, "regressor": {"name": preset.regressor}, **options}
+    if "encoder" not in given:
+        options["encoder"] = {"name": preset.encoder}
+    return {"regressor": {"name": preset.regressor}, **options}
 
 
 def default_hub() -> str:
@@ -319,7 +325,8 @@ def _of_class(hub: Hub, plan: DomainPlan) -> Hub:
 def plan_recipe(plan: DomainPlan, hub: Hub, options: AnchorOptions, *, drawn: bool = False) -> AnchorRecipe:
     """The recipe with a fresh domain; every choice of names and sizes is checked here."""
     from anchor_hub.modality import build_modality
-    from anchor_hub.training.anchor_recipe import AnchorRecipe, build_domain
+    from anchor_hub.training.anchor_domain import build_domain
+    from anchor_hub.training.anchor_recipe import AnchorRecipe
 
     table = published_modality(plan.modality, options)
     modality = build_modality({**table, "drawn": True} if drawn else table)

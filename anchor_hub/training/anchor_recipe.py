@@ -18,10 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anchor_hub.domain import HUB_DECODER, AnchoredDomain
-from anchor_hub.errors import ConfigError, UsageError
-from anchor_hub.hub import Hub
-from anchor_hub.modality import Modality
+from anchor_hub.domain import AnchoredDomain
 from anchor_hub.modality.pictures import from_unit
 from anchor_hub.networks.anchor_discriminators import PatchDiscriminator
 from anchor_hub.networks.regressors import Regressor
@@ -29,8 +26,7 @@ from anchor_hub.networks.stylegan2 import mix_styles
 from anchor_hub.training.anchor_losses import latent_consistency, mahalanobis, soft_dice
 from anchor_hub.training.anchor_options import AnchorOptions, aligned_weights
 from anchor_hub.training.gan_losses import d_logistic, g_nonsaturating, r1_penalty
-from anchor_hub.training.published_objective import PublishedObjective, published_resolutions, published_weights
-from anchor_hub.training.randomness import mix_seed, preserved_random_state, seed_everything
+from anchor_hub.training.published_objective import PublishedObjective, published_weights
 from anchor_hub.training.recipe import Recipe, TrainingContext
 from anchor_hub.training.structure import edge_agreement_loss, region_colour_loss
 
@@ -50,59 +46,10 @@ DECAY_FROM = 0.6  # share of the images after which the learning rate falls line
 STRUCTURE_TERMS = {"edges": edge_agreement_loss, "regions": region_colour_loss}
 
 
-def default_resolutions(hub: Hub) -> tuple[int, ...]:
-    """The three finest feature maps up to 256 px: coarse ones carry the layout, fine ones the outlines."""
-    return tuple(r for r in sorted(hub.feature_channels) if r <= 256)[-3:]
-
-
-def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions, *, seed: int = 0) -> AnchoredDomain:
-    """A fresh, untrained domain whose networks fit the hub and the modality; ``seed`` fixes their weights.
-
-    :raises UsageError, ConfigError, NotFoundError: options that do not fit the hub or the modality.
-    """
-    decodes_itself = options.regressor["name"] == HUB_DECODER
-    if decodes_itself and (modality.input_channels, modality.output_channels) != (3, 3):
-        raise UsageError(
-            f"the regressor 'hub' gives the hub's own RGB pictures; modality {modality.name!r} needs another"
-        )
-    if options.structure_layers is not None and options.structure_layers > hub.num_latents:
-        raise UsageError(
-            f"structure_layers is {options.structure_layers}; hub {hub.name!r} has {hub.num_latents} layers"
-        )
-    plain = decodes_itself or options.objective == "published"  # every W+ layer is the encoder's own
-    layers = options.structure_layers or (hub.num_latents if plain else max(1, round(0.6 * hub.num_latents)))
-    encoder = _network_table(options.encoder)
-    if encoder["name"] == "compact" and not plain:
-        # Chunks of z are parts of one code: each of them needs its own.
-        codes = min(options.codes or layers, layers) if hub.layers_share_code else layers
-        encoder["options"].setdefault("num_codes", codes)
-    regressor: dict[str, Any] | str = HUB_DECODER
-    if not decodes_itself:
-        regressor = _network_table(options.regressor)
-        fitting = published_resolutions(hub, modality) if options.objective == "published" else None
-        if fitting is None or regressor["name"] == "compact":
-            fitting = default_resolutions(hub)
-        regressor["options"].setdefault("resolutions", list(options.resolutions or fitting))
-        if regressor["name"] == "compact" and options.objective == "aligned":
-            regressor["options"].setdefault("instance_norm", True)
-    with preserved_random_state():
-        seed_everything(mix_seed(seed, "networks"))
-        try:
-            return AnchoredDomain.build(
-                name, modality, hub, encoder=encoder, regressor=regressor, structure_layers=layers
-            )
-        except TypeError as error:  # an option that a network's constructor does not have
-            raise ConfigError(f"domain {name!r}: {error}") from error
-
-
-def _network_table(choice: Mapping[str, Any]) -> dict[str, Any]:
-    return {"name": choice["name"], "options": {k: v for k, v in choice.items() if k != "name"}}
-
-
 class AnchorRecipe(Recipe):
     """Trains the encoder and the regressor of one domain on images of that domain alone.
 
-    :param domain: from :func:`build_domain`; its networks are trained in place.
+    :param domain: from :func:`~anchor_hub.training.anchor_domain.build_domain`; its networks are trained in place.
     :param options: see :class:`~anchor_hub.training.anchor_options.AnchorOptions`.
     :param total_images: length of the run in images, for the learning-rate schedule; ``None`` keeps it constant.
     """

@@ -21,9 +21,10 @@ from anchor_hub.errors import ConfigError, NotFoundError, UsageError
 from anchor_hub.hub import Hub
 from anchor_hub.modality import build_modality
 from anchor_hub.training import anchor_losses, anchor_recipe, published_objective
+from anchor_hub.training.anchor_domain import build_domain, default_resolutions
 from anchor_hub.training.anchor_options import AlignedWeights, AnchorOptions
 from anchor_hub.training.anchor_presets import published_preset
-from anchor_hub.training.anchor_recipe import AnchorRecipe, build_domain, default_resolutions, pyramid_loss
+from anchor_hub.training.anchor_recipe import AnchorRecipe, pyramid_loss
 from anchor_hub.training.randomness import seed_everything
 from anchor_hub.training.ranger import Ranger
 from anchor_hub.training.recipe import TrainingContext
