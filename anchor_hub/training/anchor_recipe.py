@@ -34,8 +34,8 @@ WHITENING_FLOOR = 1e-3  # of the largest eigenvalue: what varies less than that 
 TRUNCATIONS = (0.3, 1.0)  # of the sampled latents: from nearly the mean latent to the hub's full variety
 R1_EVERY = 8
 R1_GAMMA = 0.1  # of the sum over all patches
-# Where sharpness counts, the critic sees fine detail and is free enough to notice that a picture is blurred (from a gamma
-# of 0.01 on it is not). Label maps have no texture; there such a critic outvotes all other terms. RGB was not measured.
+# Where sharpness counts, the critic sees fine detail and is free enough to notice that a picture is blurred (from a
+# gamma of 0.01 on it is not). Label maps have no texture: there such a critic outvotes all terms. RGB: not measured.
 DETAILED, DETAILED_R1_GAMMA = ("gray",), 0.002
 LEARNING_RATE = 1e-3  # of the aligned objective
 WARM_UP_STEPS = 100
