@@ -23,6 +23,7 @@ from anchor_hub.hub_loading import clear_cache, domain_bundle, hub_bundle, load_
 from anchor_hub.networks.discriminators import describe_discriminator
 from anchor_hub.networks.stylegan2 import SynthesisOutput, expand_latents
 from anchor_hub.seeds import derive_seed
+from anchor_hub.tensorfile import halved
 
 __all__ = [
     "STATISTICS_SAMPLES", "Hub", "clear_cache", "derive_seed", "domain_bundle", "hub_bundle", "load_domain", "load_hub",
@@ -371,21 +372,24 @@ class Hub(ABC):
         extras: Mapping[str, bytes] | None = None,
         discriminator: nn.Module | None = None,
         exact_discriminator: bool = False,
+        half: bool = False,
         overwrite: bool = False,
     ) -> Path:
         """Write the hub's bundle and return its folder.
 
         Parts: ``generator``, ``statistics`` (where measured), and ``discriminator`` where one is given, from which
-        other trainings start: in half precision, unless it is to be exactly what was published.
+        other trainings start: in half precision, unless it is to be exactly what was published. With ``half`` the
+        generator, too, is stored in half precision, whose values it must have already (``generator.half().float()``).
         """
         architecture = self.architecture()
-        tensors = {"generator": self.generator.state_dict(), "statistics": self._statistics()}
+        weights = self.generator.state_dict()
+        if half and any(not torch.equal(rounded.float(), weights[key]) for key, rounded in halved(weights).items()):
+            raise ValueError("half: the generator's weights must be half-precision values already")
+        tensors = {"generator": halved(weights) if half else weights, "statistics": self._statistics()}
         if discriminator is not None:
             architecture["discriminator"] = describe_discriminator(discriminator)
-            tensors["discriminator"] = {
-                key: value.half() if value.is_floating_point() and not exact_discriminator else value
-                for key, value in discriminator.state_dict().items()
-            }
+            critic = discriminator.state_dict()
+            tensors["discriminator"] = critic if exact_discriminator else halved(critic)
         return write_bundle(
             folder,
             kind="hub",

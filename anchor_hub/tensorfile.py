@@ -32,6 +32,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, those of floating point in half precision."""
+    return {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
 def check_header(
     data: bytes | memoryview, where: object, size: int | None = None
 ) -> dict[str, tuple[str, tuple[int, ...]]]:

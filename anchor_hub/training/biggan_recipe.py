@@ -83,7 +83,8 @@ class BigGANRecipe(GANRecipe):
     """Trains a BigGAN against a projection discriminator on labelled images.
 
     :param classes: names of the classes, in the order of the labels.
-    :param hub_name: names the hub that :meth:`export` writes; with ``keep_discriminator`` it holds the critic, too.
+    :param hub_name: names the hub that :meth:`export` writes; with ``keep_discriminator`` it holds the critic, too,
+        with ``half`` its weights are stored in half precision.
     """
 
     name = "biggan"
@@ -97,12 +98,13 @@ class BigGANRecipe(GANRecipe):
         *,
         hub_name: str = "hub",
         keep_discriminator: bool = False,
+        half: bool = False,
     ) -> None:
         if config.classes != len(classes):
             raise ValueError(f"{len(classes)} class names do not fit a generator of {config.classes} classes")
         self.config, self.discriminator_config, self.classes = config, discriminator_config, tuple(classes)
         self.options, self.hub_name = options or BigGANOptions(), hub_name
-        self.keep_discriminator = keep_discriminator
+        self.keep_discriminator, self.half = keep_discriminator, half
 
     def describe(self) -> dict[str, Any]:
         """The settings that a resumed run must share, as plain JSON values."""

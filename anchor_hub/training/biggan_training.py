@@ -60,7 +60,7 @@ def preset(training: HubTraining) -> dict[str, Any]:
 
 def configs(training: HubTraining, classes: int) -> tuple[BigGANConfig, BigGANDiscriminatorConfig]:
     """The architectures of generator and discriminator. :raises ConfigError: size, channels, attention do not fit."""
-    table, size = preset(training), training.size
+    table, size = preset(training), training.pixels
     channels = training.channels if training.channels is not None else table["channels"]
     attention = table["attention"] if training.attention is None else training.attention
     attention = tuple(r for r in attention if r < size or training.attention is not None)
@@ -138,4 +138,5 @@ def build_recipe(training: HubTraining, classes: Sequence[str]) -> BigGANRecipe:
         options(training),
         hub_name=training.name,
         keep_discriminator=training.keep_discriminator,
+        half=training.half,
     )

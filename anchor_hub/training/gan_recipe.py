@@ -17,11 +17,13 @@ from anchor_hub.training.recipe import Recipe, TrainingContext
 class GANRecipe(Recipe):
     """A recipe that trains a generator against a discriminator and exports the generator's average as a hub.
 
-    ``setup`` sets what is declared here; ``hub_name`` names the hub, ``keep_discriminator`` puts the critic into it.
+    ``setup`` sets what is declared here; ``hub_name`` names the hub, ``keep_discriminator`` puts the critic into it,
+    ``half`` stores its weights in half precision.
     """
 
     hub_name: str
     keep_discriminator: bool
+    half: bool = False
     #: Names of the classes of a class-conditional hub.
     classes: Sequence[str] = ()
 
@@ -61,11 +63,18 @@ class GANRecipe(Recipe):
         """The averaged generator as a hub bundle."""
         from anchor_hub.hub import Hub
 
-        hub = Hub.from_generator(self.averaged_generator(), self.hub_name, classes=self.classes)
-        critic = self.discriminator if self.keep_discriminator else None
-        card = self._card(provenance)
+        generator = self.averaged_generator()
+        if self.half:  # the hub is what its file holds: statistics and fingerprint are of the rounded weights
+            generator = generator.half().float()
+        hub = Hub.from_generator(generator, self.hub_name, classes=self.classes)
         return hub.save(
-            folder, provenance=provenance, license=license, card=card, discriminator=critic, overwrite=True
+            folder,
+            provenance=provenance,
+            license=license,
+            card=self._card(provenance),
+            discriminator=self.discriminator if self.keep_discriminator else None,
+            half=self.half,
+            overwrite=True,
         )
 
     @abstractmethod

@@ -30,6 +30,7 @@ from anchor_hub.training.gan_losses import (
     r1_penalty,
 )
 from anchor_hub.training.gan_recipe import GANRecipe, discriminator_losses
+from anchor_hub.training.hub_start import HubStart
 from anchor_hub.training.recipe import TrainingContext
 
 BETAS = (0.0, 0.99)
@@ -54,6 +55,7 @@ class HubOptions:
         average_rampup: while the run is young the half-life is at most this part of the images seen;
             None switches it off.
         augment: differentiable augmentations that real and generated images pass before the discriminator, by name.
+        discriminator_warmup: images for which the discriminator learns alone (a fresh one beside a trained generator).
     """
 
     learning_rate: float = 0.002
@@ -67,17 +69,20 @@ class HubOptions:
     average_half_life: float = 10_000.0
     average_rampup: float | None = 0.05
     augment: tuple[str, ...] = ()
+    discriminator_warmup: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, without what is left out."""
-        return {name: value for name, value in asdict(self).items() if name != "augment" or value}
+        left_out = {name for name in ("augment", "discriminator_warmup") if not getattr(self, name)}
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 
 class HubRecipe(GANRecipe):
     """Trains a StyleGAN2 generator against a residual discriminator of the same channels.
 
-    `hub_name` names the hub that `export` writes, `keep_discriminator` puts the critic into it. Samples are RGB images
-    of the configuration's size.
+    `hub_name` names the hub that `export` writes, `keep_discriminator` puts the critic into it, `half` stores its
+    weights in half precision. With `start` (of the same configuration) the networks begin as that hub's. Samples are
+    RGB images of the configuration's size.
     """
 
     name = "stylegan2"
@@ -90,13 +95,16 @@ class HubRecipe(GANRecipe):
         hub_name: str = "hub",
         compile: bool = False,
         keep_discriminator: bool = False,
+        half: bool = False,
+        start: HubStart | None = None,
     ) -> None:
         self.config, self.options, self.hub_name = config, options or HubOptions(), hub_name
-        self.compile, self.keep_discriminator = compile, keep_discriminator
+        self.compile, self.keep_discriminator, self.half, self.start = compile, keep_discriminator, half, start
 
     def describe(self) -> dict[str, Any]:
         """The settings that a resumed run must share, as plain JSON values."""
-        return {"generator": self.config.to_dict(), **self.options.to_dict()}
+        start = {} if self.start is None else {"start": self.start.fingerprint}
+        return {"generator": self.config.to_dict(), **self.options.to_dict(), **start}
 
     def setup(self, context: TrainingContext) -> None:
         self.context = context
@@ -115,6 +123,10 @@ class HubRecipe(GANRecipe):
                 )
             )
         )
+        if self.start is not None:
+            self.generator.load_state_dict(self.start.generator.state_dict())
+            if self.start.discriminator is not None:
+                self.discriminator.load_state_dict(self.start.discriminator.state_dict())
         self.average = WeightAverage(self.generator)
         options = self.options
         self.generator_optimizer = _adam(
@@ -142,6 +154,8 @@ class HubRecipe(GANRecipe):
         losses = self._discriminator_step(real)
         if options.r1_gamma and index % options.r1_every == 0:
             losses["r1"] = self._r1_step(real)
+        if index * self.context.batch < options.discriminator_warmup:
+            return losses
         losses["generator"] = self._generator_step(len(real))
         if options.path_length_weight and index % options.path_length_every == 0:
             losses["path_length"] = self._path_length_step(max(1, len(real) // options.path_batch_shrink))

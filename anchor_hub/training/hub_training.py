@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from anchor_hub.errors import ConfigError, DataError, UsageError, did_you_mean
 from anchor_hub.networks.stylegan2 import StyleGAN2Config
 from anchor_hub.training.augment import parse_augment
 from anchor_hub.training.hub_recipe import HubOptions, HubRecipe
+from anchor_hub.training.hub_start import HubStart, load_start
 from anchor_hub.training.processes import default_processes
 from anchor_hub.training.provenance import licenses, provenance, rendered_data_set
 from anchor_hub.training.recipe import resolve_precision
@@ -50,7 +52,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 OWN_OPTIONS: dict[str, dict[str, str]] = {
     "stylegan2": {
         "r1_gamma": "--r1", "path_length": "--path-length", "style_mixing": "--style-mixing", "noise": "--noise",
-        "compile": "--compile",
+        "compile": "--compile", "start_from": "--start-from", "discriminator_warmup": "--discriminator-warmup",
     },
     "biggan": {
         "discriminator_learning_rate": "--discriminator-learning-rate", "discriminator_steps": "--discriminator-steps",
@@ -70,6 +72,10 @@ class HubTraining:
     `data` is a folder of RGB images (or a glob); `output` the bundle's folder, which `overwrite` allows to replace
     (and, without `resume`, the run folder's earlier run). `license` and `data_license` are of the weights and of the
     images, as the bundle records them; by default "unknown", or what is known of a rendered data set.
+
+    `start_from` is a StyleGAN2 hub (a registered name, or a bundle's folder) to go on from; where it keeps no
+    discriminator, a fresh one learns alone for `discriminator_warmup` images. `half` stores the weights in half
+    precision.
     """
 
     name: str
@@ -78,7 +84,7 @@ class HubTraining:
     output: Path
     arch: str = "stylegan2"
     preset: str = "small"
-    size: int = 64
+    size: int | None = None
     channels: Mapping[int, int] | None = None
     latent_dim: int | None = None
     mapping_layers: int = 8
@@ -105,6 +111,9 @@ class HubTraining:
     attention: tuple[int, ...] | None = None
     class_column: str | None = None
     keep_discriminator: bool = False
+    half: bool = False
+    start_from: str | Path | None = None
+    discriminator_warmup: int | None = None
     where: str | None = None
     limit: int | None = None
     workers: int = 2
@@ -115,6 +124,16 @@ class HubTraining:
     quiet: bool = False
     license: str | None = None
     data_license: str | None = None
+
+    @cached_property
+    def start(self) -> HubStart | None:
+        """The hub to go on from. Raises HubNotFoundError, BundleError, UsageError."""
+        return None if self.start_from is None else load_start(self.start_from)
+
+    @property
+    def pixels(self) -> int:
+        """Height and width of the images."""
+        return self.size or (64 if self.start is None else self.start.config.size)
 
     @property
     def step_images(self) -> int:
@@ -137,16 +156,19 @@ class HubTraining:
     def config(self) -> StyleGAN2Config:
         """The generator's architecture. Raises ConfigError where size and channels do not fit."""
         preset = self._preset()
+        if self.start is not None:
+            self._check_fits_start(self.start.config)
+            return self.start.config
         channels = self.channels if self.channels is not None else preset["channels"]
         try:
             return StyleGAN2Config(
-                self.size,
+                self.pixels,
                 latent_dim=self.latent_dim or preset["latent_dim"],
                 mapping_layers=self.mapping_layers,
                 channels=channels,
             )
         except ValueError as error:
-            raise ConfigError(f"--size {self.size}, --channels: {error}") from error
+            raise ConfigError(f"--size {self.pixels}, --channels: {error}") from error
 
     def options(self) -> HubOptions:
         """The training's constants, preset and own choices together."""
@@ -169,7 +191,25 @@ class HubTraining:
             style_mixing=mixing,
             noise=preset["noise"] if self.noise is None else self.noise,
             augment=parse_augment(self.augment or "none"),
+            discriminator_warmup=self._warmup(),
+            # The average of a start is worth keeping from the first step on.
+            average_rampup=HubOptions.average_rampup if self.start is None else None,
         )
+
+    def _warmup(self) -> int:
+        if self.discriminator_warmup is not None and self.start is None:
+            raise UsageError("--discriminator-warmup is for trainings that --start-from a hub: leave it out")
+        default = 0 if self.start is None else self.start.warmup
+        return default if self.discriminator_warmup is None else self.discriminator_warmup
+
+    def _check_fits_start(self, config: StyleGAN2Config) -> None:
+        for option, given, held in (
+            ("--size", self.size, config.size),
+            ("--latent-dim", self.latent_dim, config.latent_dim),
+            ("--channels", self.channels, config.channels_of),
+        ):
+            if given not in (None, held):
+                raise UsageError(f"{option}: hub {self.start_from}, where the training starts, has {held}, not {given}")
 
     def _preset(self) -> dict[str, Any]:
         if self.preset not in PRESETS:
@@ -194,7 +234,7 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
     else:
         recipe = HubRecipe(
             training.config(), training.options(), hub_name=training.name, compile=training.compile,
-            keep_discriminator=training.keep_discriminator,
+            keep_discriminator=training.keep_discriminator, half=training.half, start=training.start,
         )  # fmt: skip
     own = training.resume and holds_run(training.run_dir)  # a bundle there is of the run that goes on
     check_target_is_free(
@@ -203,7 +243,7 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
     )  # fmt: skip
     device = resolve_device(training.device)
     modality = build_modality({"name": "rgb"})
-    folder = ImageFolder(training.data, modality, training.size, where=training.where, limit=training.limit)
+    folder = ImageFolder(training.data, modality, training.pixels, where=training.where, limit=training.limit)
     if not len(folder):
         raise DataError(f"{training.data} holds no images to train on; --data takes a folder of PNG or JPEG files")
     classes, labels = None, None
@@ -242,7 +282,7 @@ def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
         steps=result.steps, minutes=round(result.minutes, 1), batch=training.step_images, seed=training.seed,
         precision=trainer.precision, mirror=training.mirror, device=trainer.device.type, processes=trainer.processes,
         where=training.where, data_set=data_set, architecture=training.arch, classes=classes and len(classes),
-        options=recipe.options.to_dict(),
+        options=recipe.options.to_dict(), start=training.start and training.start.record(),
     )  # fmt: skip
     license = licenses(training.license, training.data_license, data_set)
     return result, recipe.export(training.output, record, license)

@@ -10,8 +10,8 @@ import typer
 def train(
     name: str = typer.Argument(..., help="Name of the new hub."),
     data: str = typer.Option(..., help="Folder (or zip archive, or glob) of RGB images."),
-    size: int = typer.Option(
-        64, help="Height and width in pixels: a power of two; images are resized to it."
+    size: int | None = typer.Option(
+        None, help="Height and width in pixels: a power of two; images are resized to it [default: 64, or the start's]."
     ),
     arch: str = typer.Option(
         "stylegan2", help="stylegan2, or biggan: class-conditional, a folder of images per class below --data."
@@ -57,6 +57,14 @@ def train(
     ),
     keep_discriminator: bool = typer.Option(
         False, "--keep-discriminator", help="Keep the discriminator in the bundle, for trainings that start from it."
+    ),
+    half: bool = typer.Option(False, "--half", help="Store the weights in half precision: half the file."),
+    start_from: str | None = typer.Option(
+        None, help="Go on from this StyleGAN2 hub: its name, or its bundle's folder, instead of from nothing."
+    ),
+    discriminator_warmup: int | None = typer.Option(
+        None, min=0, help="With --start-from: images that a fresh discriminator learns from before the generator moves "
+        "[default: 5000, or 0 where the hub keeps its own].",
     ),
     class_column: str | None = typer.Option(
         None, help="biggan: the column of manifest.csv that holds the classes [default: the folders are the classes]."
@@ -130,6 +138,9 @@ def train(
             noise=noise,
             augment=augment,
             keep_discriminator=keep_discriminator,
+            half=half,
+            start_from=start_from,
+            discriminator_warmup=discriminator_warmup,
             class_column=class_column,
             discriminator_learning_rate=discriminator_learning_rate,
             discriminator_steps=discriminator_steps,

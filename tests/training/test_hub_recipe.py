@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+from anchor_hub.bundle import open_bundle
 from anchor_hub.errors import ConfigError, UsageError
 from anchor_hub.hub import Hub
 from anchor_hub.training.average import average_decay
@@ -138,8 +140,6 @@ def test_from_a_folder_to_a_hub_that_loads(folder: Path) -> None:
 
 
 def test_the_bundle_says_where_the_weights_come_from(folder: Path) -> None:
-    from anchor_hub.bundle import open_bundle
-
     _, bundle = train_hub(tiny_training(folder, limit=10))
     provenance = open_bundle(bundle).manifest.provenance
     assert provenance["images_seen"] == 16 and provenance["data_images"] == 10 and provenance["steps"] == 4
@@ -197,3 +197,60 @@ def test_the_discriminator_is_kept_where_asked_for(folder: Path) -> None:
     assert all(torch.equal(value.half(), trained[name].half()) for name, value in critic.state_dict().items())
     with pytest.raises(UsageError, match="--diversity is an option of --arch biggan"):
         train_hub(tiny_training(folder, diversity=0.1, overwrite=True))
+
+
+def test_a_training_starts_from_a_hub_and_a_fresh_discriminator_learns_first(folder: Path) -> None:
+    _, first = train_hub(tiny_training(folder))
+    assert first is not None
+    again = {"start_from": first, "size": None, "channels": None, "latent_dim": None, "overwrite": True, "images": 8}
+    second = dict(output=folder.parent / "second", run_dir=folder.parent / "second-run")
+    warm = replace(tiny_training(folder, **again, discriminator_warmup=8), **second)
+    _, bundle = train_hub(warm)
+    assert bundle is not None and Hub.load(bundle).fingerprint == Hub.load(first).fingerprint  # it stood still
+    assert "start" not in open_bundle(first).manifest.provenance
+    assert open_bundle(bundle).manifest.provenance["start"]["fingerprint"] == Hub.load(first).fingerprint
+    train_hub(replace(warm, images=16, resume=True))
+    assert Hub.load(bundle).fingerprint != Hub.load(first).fingerprint  # and moves after the warm-up
+
+
+def test_while_the_discriminator_warms_up_it_learns_alone() -> None:
+    recipe = ready(HubOptions(discriminator_warmup=16, path_length_weight=0))
+    critic = {name: value.clone() for name, value in recipe.discriminator.state_dict().items()}
+    assert ["generator" in recipe.step(pictures(8), index) for index in range(3)] == [False, False, True]
+    assert not same(critic, dict(recipe.discriminator.state_dict()))
+
+
+def test_a_kept_discriminator_needs_no_warming_up(folder: Path) -> None:
+    _, bundle = train_hub(tiny_training(folder, keep_discriminator=True))
+    training = tiny_training(folder, start_from=bundle)
+    assert training.options().discriminator_warmup == 0 and training.options().average_rampup is None
+    assert tiny_training(folder).options().average_rampup == HubOptions.average_rampup
+    recipe = HubRecipe(training.config(), training.options(), start=training.start)
+    recipe.setup(TrainingContext(CPU, "fp32", 0, 4, Path(), modality=PlainRGB()))
+    kept = Hub.load(str(bundle)).discriminator().state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in recipe.discriminator.state_dict().items())
+
+
+def test_a_start_decides_the_architecture(folder: Path) -> None:
+    _, bundle = train_hub(tiny_training(folder))
+    for changes, message in (
+        ({"size": 32}, "--size: hub .* has 16, not 32"),
+        ({"latent_dim": 16}, "--latent-dim: hub .* has 8, not 16"),
+        ({"channels": {4: 8, 8: 8, 16: 4}}, "--channels: hub"),
+        ({"start_from": None, "discriminator_warmup": 8}, "--discriminator-warmup is for trainings that --start-from"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            train_hub(tiny_training(folder, **{"start_from": bundle, "overwrite": True, **changes}))
+
+
+def test_half_precision_is_half_the_file_and_the_same_hub_every_time(folder: Path) -> None:
+    _, bundle = train_hub(tiny_training(folder))
+    assert bundle is not None
+    whole, size = Hub.load(bundle), (bundle / "generator.safetensors").stat().st_size
+    train_hub(tiny_training(folder, half=True, resume=True))
+    half = Hub.load(bundle)
+    assert (bundle / "generator.safetensors").stat().st_size < 0.7 * size
+    for name, value in whole.generator.state_dict().items():
+        assert torch.equal(half.generator.state_dict()[name], value.half().float())
+    with pytest.raises(ValueError, match="half-precision values"):
+        whole.save(folder.parent / "other", half=True)
