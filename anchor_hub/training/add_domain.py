@@ -41,6 +41,7 @@ class DomainPlan:
     :param dataset: ``"name:argument"`` of a registered data set, where no ``data`` folder is given.
     :param count: images to make or find in that data set.
     :param images: images to train on in total (each is seen several times).
+    :param start_from: a domain (name, or bundle's folder) of the same networks, whose weights the training begins with.
     """
 
     name: str
@@ -58,6 +59,7 @@ class DomainPlan:
     where: str | None = None
     limit: int | None = None
     hub_class: str | None = None
+    start_from: str | Path | None = None
 
 
 def plan_domain(
@@ -281,7 +283,7 @@ def add_domain(
         images_seen=result.images, minutes=round(result.minutes, 2), seed=plan.seed, precision=trainer.precision,
         device=str(where), processes=trainer.processes, batch=plan.batch, mirror=plan.mirror,
         count=plan.count if plan.dataset else None, where=plan.where, data_set=data_set, hub_class=hub.class_name,
-        options=options.to_dict(),
+        options=options.to_dict(), start=recipe.start,
     )  # fmt: skip
     bundle = recipe.export(target, record, licenses(license, data_license, data_set))
     return AddedDomain(plan.name, bundle, run, result.images, result.minutes, 0, skipped)
@@ -325,12 +327,14 @@ def _of_class(hub: Hub, plan: DomainPlan) -> Hub:
 def plan_recipe(plan: DomainPlan, hub: Hub, options: AnchorOptions, *, drawn: bool = False) -> AnchorRecipe:
     """The recipe with a fresh domain; every choice of names and sizes is checked here."""
     from anchor_hub.modality import build_modality
-    from anchor_hub.training.anchor_domain import build_domain
+    from anchor_hub.training.anchor_domain import build_domain, take_over
     from anchor_hub.training.anchor_recipe import AnchorRecipe
 
     table = published_modality(plan.modality, options)
     modality = build_modality({**table, "drawn": True} if drawn else table)
-    return AnchorRecipe(build_domain(plan.name, modality, hub, options, seed=plan.seed), options, plan.images)
+    domain = build_domain(plan.name, modality, hub, options, seed=plan.seed)
+    start = None if plan.start_from is None else take_over(domain, plan.start_from)
+    return AnchorRecipe(domain, options, plan.images, start=start)
 
 
 def load_images(
@@ -361,6 +365,7 @@ def recorded_options(plan: DomainPlan, recipe: AnchorRecipe) -> dict[str, Any]:
         "hub": recipe.hub.fingerprint,
         **({"class": recipe.hub.class_index} if recipe.hub.classes else {}),
         "modality": modality_options(recipe.modality),
+        **({"start": recipe.start} if recipe.start else {}),
         "total_images": plan.images,  # the learning rate's schedule depends on it
         **recipe.options.to_dict(),
     }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from anchor_hub.bundle import open_bundle
 from anchor_hub.domain import HUB_DECODER, AnchoredDomain
-from anchor_hub.errors import ConfigError, UsageError
+from anchor_hub.errors import BundleError, ConfigError, UsageError
 from anchor_hub.hub import Hub
+from anchor_hub.hub_loading import domain_bundle
 from anchor_hub.modality import Modality
 from anchor_hub.training.anchor_options import AnchorOptions
 from anchor_hub.training.published_objective import published_resolutions
@@ -57,6 +60,30 @@ def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions
             )
         except TypeError as error:  # an option that a network's constructor does not have
             raise ConfigError(f"domain {name!r}: {error}") from error
+
+
+def take_over(domain: AnchoredDomain, start: str | Path) -> dict[str, str]:
+    """Give the domain's networks the weights of another bundle's, of any hub; what the new bundle says of it.
+
+    :param start: a registered domain's name, or the folder of its bundle.
+    :raises DomainNotFoundError, BundleError: no such domain, or a damaged bundle.
+    :raises UsageError: its networks are other ones.
+    """
+    bundle = open_bundle(domain_bundle(start), "domain")
+    held, wanted = bundle.manifest.architecture, domain.architecture()
+    for part, network in domain.parts().items():
+        if held.get(part) != wanted[part]:
+            raise UsageError(
+                f"--start-from {start}: its {part} is {held.get(part)}, that of {domain.name!r} is {wanted[part]}; "
+                "give the same options, or train from nothing"
+            )
+        try:
+            network.load_state_dict(bundle.tensors(part, network.state_dict()))
+        except BundleError as error:
+            raise UsageError(f"--start-from {start}: its {part} is for another hub or other images: {error}") from error
+        network.to(domain.hub.device)
+    hashes = {part: bundle.manifest.files[f"{part}.safetensors"] for part in domain.parts()}
+    return {"name": bundle.manifest.name, **hashes}
 
 
 def _network_table(choice: Mapping[str, Any]) -> dict[str, Any]:

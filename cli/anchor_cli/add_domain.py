@@ -48,6 +48,9 @@ def add_domain(
     count: int | None = typer.Option(
         None, min=1, help="Images to render, where the domain's data are rendered [default: 3,000]."
     ),
+    start_from: str | None = typer.Option(
+        None, help="Begin with the weights of this domain (name, or bundle's folder), of the same or another hub."
+    ),
     max_minutes: float | None = typer.Option(None, min=0, help="Stop cleanly after this many minutes of training."),
     batch: int | None = typer.Option(None, min=1, help="Images per step, over all processes [default: 16]."),
     seed: int = typer.Option(0, help="Fixes everything that is random."),
@@ -108,6 +111,7 @@ def add_domain(
         where=where,
         limit=limit,
         hub_class=hub_class,
+        start_from=start_from,
     )
     added = add(
         plan,

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from anchor_hub.bundle import open_bundle
 from anchor_hub.training.anchor_recipe import AnchorRecipe
@@ -393,3 +395,21 @@ def test_a_network_nobody_knows_is_refused_with_the_choices(home, option, known)
     result = anchor("add-domain", "mine", "--data", str(folder_of("seg")), "--modality", "gray", option, "typo", *FAST)
     assert result.exit_code == 2 and f"there is no {option[2:]} 'typo'. Known: " in result.stderr
     assert known in result.stderr.replace("attention, ", "") and ("hub, " in result.stderr) == (option == "--regressor")
+
+
+def test_a_training_may_start_from_another_domain_of_the_same_networks(home, grays):
+    add_gray("--images", 64)
+    before = fingerprints(home / "domains" / "mine")
+    still = ("--start-from", "mine", "--learning-rate", "1e-12")
+    add_gray(*still, name="copy")
+    manifest = open_bundle(home / "domains" / "copy").manifest
+    assert manifest.provenance["start"] == {
+        "name": "mine", **{part: before[f"{part}.safetensors"] for part in ("encoder", "regressor")}
+    }  # fmt: skip
+    for part in ("encoder", "regressor"):
+        first, second = (load_file(home / "domains" / name / f"{part}.safetensors") for name in ("mine", "copy"))
+        floats = [name for name, value in first.items() if value.is_floating_point()]
+        assert floats and all(torch.allclose(first[name], second[name], atol=1e-6) for name in floats)
+    assert fingerprints(home / "domains" / "mine") == before
+    assert "its encoder is" in add_gray("--start-from", "seg", name="other", code=2)
+    assert "no domain" in add_gray("--start-from", "min", name="other", code=2)
