@@ -154,21 +154,6 @@ class Discriminator(nn.Module):
         if config.classes:
             self.label_mapping = LabelMapping(config.classes, channels[4], config.mapping_layers)
 
-    def features(self, images: Tensor, coarsest: int = 4) -> list[Tensor]:
-        """Feature maps ``[B, channels, R, R]`` of images, one per block, from half their size down to ``coarsest``.
-
-        Raises:
-            ValueError: the images' shape does not fit.
-        """
-        expected = (self.config.image_channels, self.config.size, self.config.size)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
-            raise ValueError(f"discriminator needs images [B, {expected}], got {list(images.shape)}")
-        maps = [self.from_rgb(images)]
-        for resolution, block in self.blocks.items():
-            if int(resolution) > coarsest:
-                maps.append(block(maps[-1]))
-        return maps[1:]
-
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """``[B, C, size, size]`` in [-1, 1] to logits ``[B, 1]``; labels as the generator's mapping takes them.
 
@@ -178,7 +163,12 @@ class Discriminator(nn.Module):
             ValueError: the images' shape does not fit, the batch is no multiple of the stddev group, or labels are
                 missing, not wanted or do not fit.
         """
-        x = self.features(images)[-1]
+        expected = (self.config.image_channels, self.config.size, self.config.size)
+        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
+            raise ValueError(f"discriminator needs images [B, {expected}], got {list(images.shape)}")
+        x = self.from_rgb(images)
+        for block in self.blocks.values():
+            x = block(x)
         # The statistic and the two dense layers are cheap and sensitive: always in the parameters' precision.
         with torch.autocast(x.device.type, enabled=False):
             x = x.to(self.final_dense.weight.dtype)

@@ -29,7 +29,6 @@ class AlignedWeights:
     regions: float = 0.0  # label maps: in G(E(x)), one region of x is of one colour
     sampled_edges: float = 0.3  # edges of R(F(w)) and G(w) lie in the same places
     sampled_regions: float = 0.0  # label maps: in G(w), one region of R(F(w)) is of one colour
-    perceptual: float = 0.0  # the hub's own pictures: x and G(E(x)) look alike to its discriminator, where it is kept
     dice: float = 0.0  # label maps: every class is read back as well as every other, however small it is
 
 

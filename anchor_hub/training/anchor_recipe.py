@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from anchor_hub.domain import AnchoredDomain
-from anchor_hub.errors import UsageError
 from anchor_hub.modality.pictures import from_unit
 from anchor_hub.networks.anchor_discriminators import PatchDiscriminator
 from anchor_hub.networks.regressors import Regressor
@@ -27,7 +26,6 @@ from anchor_hub.networks.stylegan2 import mix_styles
 from anchor_hub.training.anchor_losses import latent_consistency, mahalanobis, soft_dice
 from anchor_hub.training.anchor_options import AnchorOptions, aligned_weights
 from anchor_hub.training.gan_losses import d_logistic, g_nonsaturating, r1_penalty
-from anchor_hub.training.perceptual import DiscriminatorDistance
 from anchor_hub.training.published_objective import PublishedObjective, published_weights
 from anchor_hub.training.recipe import Recipe, TrainingContext
 from anchor_hub.training.structure import edge_agreement_loss, region_colour_loss
@@ -103,23 +101,9 @@ class AnchorRecipe(Recipe):
                 critic = PatchDiscriminator(self.modality.input_channels, num_layers=4, detail=detail)
                 self.networks["discriminator"] = critic
                 self.optimizers["discriminator"] = torch.optim.Adam(critic.parameters(), lr=rate / 2, betas=(0.0, 0.99))
-        self.perceptual = self._perceptual_distance()
         for module in self.networks.values():
             context.place(module)
         self.mean, self.whitening = self.hub.whitening(WHITENING_FLOOR)
-
-    def _perceptual_distance(self) -> DiscriminatorDistance | None:
-        """Where the hub's own pictures are the domain's, and the hub keeps its discriminator."""
-        if self.published is not None or self.regressor is not None or not self.weights.perceptual:
-            return None
-        distance = DiscriminatorDistance.of(self.hub)
-        if distance is None and self.options.weights.get("perceptual"):
-            raise UsageError(
-                f"the term 'perceptual' needs the discriminator of hub {self.hub.name!r}, and its bundle keeps none"
-            )
-        if distance is not None:
-            self.context.place(distance.discriminator)
-        return distance
 
     # ------------------------------------------------------------------ one step
 
@@ -257,16 +241,12 @@ class AnchorRecipe(Recipe):
         with self.context.autocast():
             found = self.domain.encode(drawn.float().clamp(-1, 1))
             redrawn = self.hub.image(found)
-        terms = {
+        return {
             "reconstruction": pyramid_loss(picture, inputs) + pyramid_loss(redrawn, drawn),
             "mahalanobis": mahalanobis(codes[:, :structure], self.mean, self.whitening),
             "consistency": latent_consistency(found[:, :structure], sampled[:, :structure], self.mean, self.whitening),
             "edges": edge_agreement_loss(inputs, picture) + edge_agreement_loss(drawn, redrawn),
         }
-        if self.perceptual is not None:
-            with self.context.autocast():
-                terms["perceptual"] = self.perceptual(picture.to(inputs.dtype), inputs)
-        return terms
 
     def _discriminator_step(self, reals: Tensor, fakes: Tensor, index: int) -> Tensor:
         critic, optimizer = self.networks["discriminator"], self.optimizers["discriminator"]

@@ -20,7 +20,6 @@ from anchor_hub.domain import AnchoredDomain
 from anchor_hub.errors import ConfigError, NotFoundError, UsageError
 from anchor_hub.hub import Hub
 from anchor_hub.modality import build_modality
-from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
 from anchor_hub.training import anchor_losses, anchor_recipe, published_objective
 from anchor_hub.training.anchor_domain import build_domain, default_resolutions
 from anchor_hub.training.anchor_options import AlignedWeights, AnchorOptions
@@ -508,23 +507,3 @@ def test_the_published_regressor_reads_the_hubs_finest_map(hub):
     assert recipe.domain.regressor.resolutions == (fine,)
     chosen = make("gray", hub, objective="published", regressor={"name": "deeper"}, resolutions=(8,))
     assert chosen.domain.regressor.resolutions == (8,)
-
-
-def test_the_hubs_discriminator_says_how_alike_pictures_look(tmp_path, hub):
-    torch.manual_seed(0)
-    critic = Discriminator(DiscriminatorConfig(SIZE, hub.feature_channels))
-    kept = Hub.load(hub.save(tmp_path / "hub", discriminator=critic))
-    recipe = make("rgb", kept, regressor={"name": "hub"}, weights={"perceptual": 2.0})
-    assert recipe.perceptual is not None
-    pictures = samples("rgb", hub).float() / 127.5 - 1
-    assert float(recipe.perceptual(pictures, pictures)) == 0
-    maps = [kept.discriminator().features(x) for x in (pictures.flip(0), pictures)]
-    by_hand = ((maps[0][0] - maps[1][0]) ** 2).mean() / (maps[1][0] ** 2).mean()  # one block ends at 8 px or above
-    assert float(recipe.perceptual(pictures.flip(0), pictures)) == pytest.approx(float(by_hand.detach()), rel=1e-5)
-    history = run(recipe, samples("rgb", hub), 30)
-    assert history[-1]["perceptual"] < 0.9 * history[0]["perceptual"]
-    assert all(not p.requires_grad and p.grad is None for p in recipe.perceptual.discriminator.parameters())
-    # Left out where the hub has none, unless it was asked for.
-    assert make("rgb", hub, regressor={"name": "hub"}).perceptual is None
-    with pytest.raises(UsageError, match="'perceptual' needs the discriminator of hub 'tiny'"):
-        make("rgb", hub, regressor={"name": "hub"}, weights={"perceptual": 2.0})
