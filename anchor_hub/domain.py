@@ -15,6 +15,7 @@ from anchor_hub.bundle import Bundle, open_bundle, write_bundle
 from anchor_hub.errors import BundleError, MissingPartError
 from anchor_hub.networks.encoders import build_encoder
 from anchor_hub.networks.regressors import Regressor, build_regressor
+from anchor_hub.tensorfile import halved
 
 if TYPE_CHECKING:
     from anchor_hub.hub import Hub
@@ -274,14 +275,19 @@ class AnchoredDomain(Domain):
         metrics: Mapping[str, Any] | None = None,
         card: str | None = None,
         extras: Mapping[str, bytes] | None = None,
+        half: bool = False,
         overwrite: bool = False,
     ) -> Path:
-        """Write the domain's bundle, of the :meth:`parts` that exist, and return its folder."""
+        """Write the domain's bundle, of the :meth:`parts` that exist, and return its folder.
+
+        With ``half`` the weights are stored in half precision, at half the size.
+        """
+        tensors = self._tensors()
         return write_bundle(
             folder,
             kind="domain",
             name=self.name,
-            tensors=self._tensors(),
+            tensors={part: halved(state) for part, state in tensors.items()} if half else tensors,
             architecture=self.architecture(),
             hub=self.hub.name,
             hub_fingerprint=self.hub_fingerprint,

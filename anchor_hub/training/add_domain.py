@@ -42,6 +42,7 @@ class DomainPlan:
     :param count: images to make or find in that data set.
     :param images: images to train on in total (each is seen several times).
     :param start_from: a domain (name, or bundle's folder) of the same networks, whose weights the training begins with.
+    :param half: store the weights in half precision.
     """
 
     name: str
@@ -60,6 +61,7 @@ class DomainPlan:
     limit: int | None = None
     hub_class: str | None = None
     start_from: str | Path | None = None
+    half: bool = False
 
 
 def plan_domain(
@@ -334,7 +336,7 @@ def plan_recipe(plan: DomainPlan, hub: Hub, options: AnchorOptions, *, drawn: bo
     modality = build_modality({**table, "drawn": True} if drawn else table)
     domain = build_domain(plan.name, modality, hub, options, seed=plan.seed)
     start = None if plan.start_from is None else take_over(domain, plan.start_from)
-    return AnchorRecipe(domain, options, plan.images, start=start)
+    return AnchorRecipe(domain, options, plan.images, start=start, half=plan.half)
 
 
 def load_images(

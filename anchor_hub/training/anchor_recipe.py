@@ -53,6 +53,7 @@ class AnchorRecipe(Recipe):
     :param options: see :class:`~anchor_hub.training.anchor_options.AnchorOptions`.
     :param total_images: length of the run in images, for the learning-rate schedule; ``None`` keeps it constant.
     :param start: what is recorded of the domain whose weights the networks have already.
+    :param half: store the weights in half precision.
     """
 
     name = "anchor"
@@ -64,8 +65,10 @@ class AnchorRecipe(Recipe):
         total_images: int | None = None,
         *,
         start: Mapping[str, str] | None = None,
+        half: bool = False,
     ) -> None:
-        self.domain, self.options, self.total_images, self.start = domain, options, total_images, start
+        self.domain, self.options, self.total_images = domain, options, total_images
+        self.start, self.half = start, half
         self._progress = 1.0  # share of the images seen, where the run's length is known
         self.hub, self.modality = domain.hub, domain.modality
         self.weights = aligned_weights(self.modality.name, options.weights if options.objective == "aligned" else {})
@@ -313,7 +316,7 @@ class AnchorRecipe(Recipe):
         self, folder: Path, provenance: Mapping[str, Any], license: Mapping[str, Any] | None = None
     ) -> Path:
         """Write the domain's bundle."""
-        return self.domain.save(folder, provenance=provenance, license=license, overwrite=True)
+        return self.domain.save(folder, provenance=provenance, license=license, half=self.half, overwrite=True)
 
 
 def pyramid_loss(output: Tensor, target: Tensor, levels: int = 4) -> Tensor:

@@ -70,6 +70,7 @@ def add_domain(
     output: Path | None = typer.Option(
         None, "--output", "-o", help="The bundle's folder [default: domains/NAME in the home]."
     ),
+    half: bool = typer.Option(False, "--half", help="Store the weights in half precision: half the size."),
     license: str | None = typer.Option(None, help="Licence of the weights [default: unknown]."),
     data_license: str | None = typer.Option(
         None, help="Licence of the images [default: unknown, or the rendered data set's]."
@@ -112,6 +113,7 @@ def add_domain(
         limit=limit,
         hub_class=hub_class,
         start_from=start_from,
+        half=half,
     )
     added = add(
         plan,

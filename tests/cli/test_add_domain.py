@@ -413,3 +413,17 @@ def test_a_training_may_start_from_another_domain_of_the_same_networks(home, gra
     assert fingerprints(home / "domains" / "mine") == before
     assert "its encoder is" in add_gray("--start-from", "seg", name="other", code=2)
     assert "no domain" in add_gray("--start-from", "min", name="other", code=2)
+
+
+def test_half_precision_is_half_the_size_and_any_finished_run_can_be_stored_so(home, grays):
+    add_gray()
+    bundle = home / "domains" / "mine"
+    whole = load_file(bundle / "encoder.safetensors")
+    size = (bundle / "encoder.safetensors").stat().st_size
+    add_gray("--resume", "--overwrite", "--half")
+    half = load_file(bundle / "encoder.safetensors")
+    assert (bundle / "encoder.safetensors").stat().st_size < 0.6 * size
+    rounded = {name: value.half() if value.is_floating_point() else value for name, value in whole.items()}
+    assert all(torch.equal(half[name], value) for name, value in rounded.items())
+    result = anchor("translate", "--from", "mine", "--to", "seg", "sketch-files/0.png", "-o", "out.png")
+    assert result.exit_code == 0, result.output
