@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: In place of a regressor: the domain's images are the hub's own.
 HUB_DECODER = "hub"
+#: An appearance takes some of its sample's structure along; so often it is taken off again, as far as it is found.
+CORRECTIONS = 2
 
 
 class Domain(ABC):
@@ -75,6 +77,15 @@ class Domain(ABC):
         the appearance of ``w``. Zero in the finer layers, and for domains of which this is not known (the default).
         """
         return torch.zeros_like(self.hub.expand(styles))
+
+    def wear(self, latents: Tensor, styles: Tensor) -> Tensor:
+        """The structure of ``latents``, codes of this domain's encoder, in the appearance of ``styles``; ``[B, L, D]``.
+
+        Both as in :meth:`appearance`; the finer layers are those of the styles.
+        """
+        styles = self.hub.expand(styles)
+        worn = self.hub.expand(latents) + self.appearance(styles)
+        return self.hub.merge(worn, styles, range(self.structure_layers, self.hub.num_latents))
 
 
 class AnchoredDomain(Domain):
@@ -231,6 +242,16 @@ class AnchoredDomain(Domain):
         found = self.encode(self.modality.as_input(self.decode(latents)))
         driven = torch.arange(self.hub.num_latents, device=found.device)[:, None] < self.structure_layers
         return torch.where(driven, latents - found, 0.0)
+
+    def wear(self, latents: Tensor, styles: Tensor) -> Tensor:
+        worn = super().wear(latents, styles)
+        if self.structure_layers >= self.hub.num_latents or not (self.can_encode and self.can_decode):
+            return worn
+        driven = torch.arange(self.hub.num_latents, device=worn.device)[:, None] < self.structure_layers
+        for _ in range(CORRECTIONS):
+            found = self.encode(self.modality.as_input(self.decode(worn)))
+            worn = torch.where(driven, worn + latents - found, worn)
+        return worn
 
     def decode(self, latents: Tensor, *, noise: str | Sequence[Tensor] = "const") -> Tensor:
         image = self.reads_image

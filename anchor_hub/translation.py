@@ -88,15 +88,16 @@ class AnchorTranslator(Translator):
         """W+ latents ``[B, L, D]``, with ``style`` (see :meth:`translate`) in its layers, to raw target output.
 
         Unless ``style_layers`` are given, the style's appearance goes into the other layers, too
-        (:meth:`~anchor_hub.domain.Domain.appearance` of the source).
+        (:meth:`~anchor_hub.domain.Domain.wear` of the source).
         """
         with torch.no_grad(), _memory_errors():
             if style is not None:
                 style = style.to(latents)
                 if style_layers is None:
-                    style_layers = default_style_layers(self.source)
-                    latents = latents + self.source.appearance(style)
-                latents = self.hub.merge(latents, style, style_layers)
+                    default_style_layers(self.source)  # there are some
+                    latents = self.source.wear(latents, style)
+                else:
+                    latents = self.hub.merge(latents, style, style_layers)
             return self._checked(self.target.decode(latents), len(latents))
 
     def _checked(self, output: Tensor, batch: int) -> Tensor:
