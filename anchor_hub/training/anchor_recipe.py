@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anchor_hub.domain import CORRECTIONS, AnchoredDomain
+from anchor_hub.domain import AnchoredDomain
 from anchor_hub.modality.pictures import from_unit
 from anchor_hub.networks.anchor_discriminators import PatchDiscriminator
 from anchor_hub.networks.regressors import Regressor
@@ -189,14 +189,13 @@ class AnchorRecipe(Recipe):
 
         # The domain's images: encoded, given the appearance of random samples, read back.
         codes = self._codes(inputs)[:, :structure]
-        coarse, finer = codes, hub.expand(self._random_latents(count))[:, structure:]
+        coarse = codes
         if self.options.appearance:
             # What all codes share cancels in E(x) + w - E(R(F(w))); a gradient for it there would make it drift.
             appearance, shared = self._appearance(fakes.detach(), latents, found), codes.mean(0)
-            given = appearance.flatten(1).any(1)
-            appearance[given] = self._corrected(appearance[given], codes.detach()[given], finer[given])
-            coarse = torch.where(given[:, None, None], codes - shared + shared.detach() + appearance, codes)
-        latents = torch.cat([coarse, finer], dim=1)
+            given = appearance.flatten(1).any(1)[:, None, None]
+            coarse = torch.where(given, codes - shared + shared.detach() + appearance, codes)
+        latents = torch.cat([coarse, hub.expand(self._random_latents(count))[:, structure:]], dim=1)
         with self.context.autocast():
             encoded = hub.synthesize(latents, features=resolutions, image=shows, noise="random")
             output = self.regressor(encoded.features)  # type: ignore[misc]
@@ -230,20 +229,6 @@ class AnchorRecipe(Recipe):
         share = self.options.appearance * min(1.0, self._progress / APPEARANCE_UNTIL)
         given = torch.rand(len(fakes), 1, 1, device=fakes.device) < share
         return torch.where(given, latents[:, : self.domain.structure_layers] - torch.cat(parts), 0.0)
-
-    @torch.no_grad()
-    def _corrected(self, appearance: Tensor, codes: Tensor, finer: Tensor) -> Tensor:
-        """The appearance without the structure that it would put in place of the codes', as far as it is found.
-
-        See :meth:`~anchor_hub.domain.Domain.wear`; all ``[C, structure or finer layers, D]``.
-        """
-        for _ in range(CORRECTIONS if len(codes) else 0):
-            with self.context.autocast():
-                latents = torch.cat([codes + appearance, finer], dim=1)
-                output = self.domain.decode(latents, noise="random")
-            found = self._codes(self.modality.as_input(output.float()))
-            appearance = appearance + codes - found[:, : self.domain.structure_layers]
-        return appearance
 
     def _own_domain_terms(self, inputs: Tensor) -> dict[str, Tensor]:
         """Terms for the domain the hub itself generates: inversion of its images and of its samples."""
