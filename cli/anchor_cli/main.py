@@ -119,3 +119,7 @@ def main() -> Any:
         print("stopped", file=sys.stderr)
         sys.exit(130)
     return command.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -208,6 +208,14 @@ def test_closed_and_full_streams(redirect: str, code: int) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("module", ["anchor_cli", "anchor_cli.main"])
+def test_as_a_module(module: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout.startswith("anchor-hub "), done
+    wrong = subprocess.run([sys.executable, "-m", module, "hubs", "lst"], capture_output=True, text=True, timeout=120)
+    assert wrong.returncode == 2 and wrong.stderr.startswith("error: No such command 'lst'"), wrong
+
+
 def test_a_locale_that_cannot_print() -> None:
     done = anchor_process("hubs", "show", "hüb☃", PYTHONIOENCODING="ascii", LC_ALL="C")
     assert done.returncode == 2 and "h\\xfcb\\u2603" in done.stderr
