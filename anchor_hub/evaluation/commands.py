@@ -8,11 +8,13 @@ from pathlib import Path
 
 from anchor_hub.errors import PluginError, UsageError
 from anchor_hub.evaluation.data import pair_data
-from anchor_hub.evaluation.plan import Networks, parse_metrics
-from anchor_hub.evaluation.result import RunResult
+from anchor_hub.evaluation.plan import PAIRED, SETS, Networks, check_used, parse_metrics
+from anchor_hub.evaluation.result import FILE, RunResult, read_run
 from anchor_hub.evaluation.running import Options, evaluate, outputs_wanted
 from anchor_hub.hub import domain_bundle
+from anchor_hub.inputs import shown
 from anchor_hub.jobs import prepare
+from anchor_hub.outputs import check_new
 
 Progress = Callable[[int, int], None]
 
@@ -57,9 +59,10 @@ def evaluate_pairs(
     source, target = job.translator.source, job.translator.target
     data = pair_data(
         request.data, (source.name, source.modality), (target.name, target.modality),
-        real=request.real, limit=request.count,
+        real=request.real, limit=request.count, alone=request.metrics is not None and not {*PAIRED, *SETS} & {*words},
     )  # fmt: skip
     metrics = parse_metrics(request.metrics, target.modality, data.paired)
+    check_used(metrics, Networks(), request.real)
     bundles = [domain_bundle(request.source), domain_bundle(request.target)]
     return evaluate(
         job, data, metrics, report, networks=networks, options=options, bundles=bundles, progress=progress
@@ -80,6 +83,7 @@ def evaluate_benchmark(
     written here.
 
     :param source: with ``target`` None, too: all ordered pairs.
+    :raises UsageError: the report folder is in use (and ``resume`` off), or holds an evaluation of another kind.
     :raises BenchmarkNotFoundError: nobody registered the name. :raises PluginError: it returned no result.
     """
     from anchor_hub.registry import registry
@@ -88,6 +92,7 @@ def evaluate_benchmark(
     if (source is None) != (target is None):
         raise UsageError("give --from and --to, or neither (every ordered pair of the benchmark's domains)")
     record = registry().benchmarks[name]
+    _check_report(Path(report), options.resume)
     run = registry().load(record.spec.target, f"benchmark {name!r} of {record.label}")
     result = run(
         source, target, report=Path(report), count=count, seed=options.seed, batch=options.batch,
@@ -97,3 +102,11 @@ def evaluate_benchmark(
         raise PluginError(f"benchmark {name!r} of {record.label}: returned {type(result).__name__}, not a RunResult")
     result.write(report)
     return result
+
+
+def _check_report(report: Path, resume: bool) -> None:
+    """:raises UsageError: the folder is in use, or of another kind of evaluation: nothing of it is replaced."""
+    if not resume or not report.is_dir():
+        check_new(report, "--report", resume=True)
+    elif (report / FILE).is_file() and (kind := read_run(report).kind) != "benchmark":
+        raise UsageError(f"--report {shown(report)}: holds an evaluation of the kind {kind!r}: choose another folder")

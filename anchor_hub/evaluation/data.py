@@ -102,6 +102,7 @@ def pair_data(
     *,
     real: str | Path | None = None,
     limit: int | None = None,
+    alone: bool = False,
 ) -> PairData:
     """The samples in ``folder/<source>`` with their truths of the same names in ``folder/<target>``.
 
@@ -110,6 +111,7 @@ def pair_data(
     :param source: name and modality of the source domain; ``target``: likewise.
     :param real: folder of the real target files for distances between sets, instead of ``folder/<target>``.
     :param limit: take the first so many inputs (and, where they are pairs, only their truths as real files).
+    :param alone: nothing is asked of the target's files, so that their folder need not be there.
     :raises DataError: a folder is not there or is empty, two files of one name, or only some inputs have a truth.
     """
     top = Path(folder)
@@ -118,7 +120,7 @@ def pair_data(
     if real is not None and not os.path.lexists(real) and not glob.has_magic(str(real)):
         raise DataError(f"--real {shown(real)}: there is no such folder; it holds the real files of {target[0]!r}")
     inputs = _files(top, *source)
-    there = real is None or (top / target[0]).is_dir()
+    there = (real is None and not alone) or (top / target[0]).is_dir()
     others = _files(top, *target) if there else FolderFiles(top / target[0], ())
     truths = {_stem(name): name for name in others.names}
     missing = [name for name in inputs.names if _stem(name) not in truths]

@@ -21,7 +21,7 @@ from anchor_hub.evaluation.measures import (
     check_perceptual_side,
 )
 from anchor_hub.evaluation.passes import in_parts, rounded
-from anchor_hub.evaluation.plan import Networks
+from anchor_hub.evaluation.plan import Networks, check_used
 from anchor_hub.evaluation.result import HubRecord, Metric, PairResult, RunResult
 from anchor_hub.evaluation.rows import Rows
 from anchor_hub.hub import Hub
@@ -73,7 +73,9 @@ def model_distance(
             raise MissingPartError(f"domain {model.name!r} has no decoder: it makes no images of latents")
     if count < 1:
         raise UsageError(f"--count {count}: must be at least 1")
-    measures = [_measure(name, networks or Networks(), hub) for name in dict.fromkeys(metrics)]
+    networks = networks or Networks()
+    measures = [_measure(name, networks, hub) for name in dict.fromkeys(metrics)]
+    check_used(metrics, networks)
     found: list[Metric] = []
     with TemporaryDirectory() as folder, torch.no_grad():
         rows = [Rows(Path(folder) / measure.key, measure.width) for measure in measures]

@@ -118,6 +118,24 @@ def parse_metrics(text: str | Sequence[str] | None, target: Modality, paired: bo
     return names
 
 
+def check_used(metrics: Sequence[str], networks: Networks, real: object = None) -> None:
+    """Whether every option about networks and real files is one that some metric looks at.
+
+    :raises UsageError: one is not; the message names the metrics that would use it.
+    """
+    for option, given, users in (
+        ("--real", real is not None, SETS),
+        ("--lpips-weights", networks.lpips_weights is not None, LPIPS),
+        ("--lpips-net", networks.lpips_net != Networks.lpips_net, LPIPS),
+        ("--fid-resize", networks.resize != Networks.resize, (*INCEPTION_SETS, *LINEAR_CLASSIFIERS)),
+    ):
+        if given and not set(users) & set(metrics):
+            raise UsageError(
+                f"{option}: is used by {', '.join(users)}, of which --metrics asks for none (it asks for "
+                f"{', '.join(metrics)}): add one, or leave {option} out"
+            )
+
+
 def make_plan(
     metrics: tuple[str, ...], target: Modality, side: int, networks: Networks, device: Any = "cpu"
 ) -> Plan:
@@ -134,6 +152,7 @@ def make_plan(
     ):
         if given not in known:
             raise UsageError(f"{option} {given}: there is {', '.join(known)}.{did_you_mean(given, known)}")
+    check_used(metrics, networks)
     plan = Plan(metrics)
     for name in metrics:
         if name in PictureMeasure.names():
@@ -182,4 +201,11 @@ def _extractors(metrics: tuple[str, ...], networks: Networks, device: Any) -> li
         if not used:
             raise UsageError(f"--metrics {classifiers[0]}: say with which features: --extractor PATH (or NAME)")
         used[-1] = (used[-1][0], used[-1][1] + classifiers)
-    return [(extractor, names) for extractor, names in used if names]
+    asked = [(extractor, names) for extractor, names in used if names]
+    if len(asked) < max(len(given), len(used)):
+        idle = next(extractor for extractor in given if not any(extractor is other for other, _ in asked))
+        raise UsageError(
+            f"--extractor {idle.name}: no metric uses it (linear classifiers take the last extractor): add "
+            f"{'fid or kid' if idle.name == INCEPTION else 'fd or kd'} to --metrics, or leave it out"
+        )
+    return asked

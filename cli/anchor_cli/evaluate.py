@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from anchor_cli.lazy import Entry, lazy_group
+from anchor_cli.lazy import Entry, lazy_group, refuse_options_before
 
 app = typer.Typer(
     cls=lazy_group(
@@ -68,6 +68,7 @@ def evaluate(
 ) -> None:
     """Measure a translation: outputs, scores, metrics.json and a report go into a folder."""
     if context.invoked_subcommand is not None:
+        refuse_options_before(context)
         return
     from anchor_cli.evaluate_printing import print_result
     from anchor_cli.output import note, step_progress
@@ -89,7 +90,8 @@ def evaluate(
                 given = {
                     "--metrics": metrics, "--real": real, "--extractor": extractor, "--styles": styles, "--vary": vary,
                     "--style-layers": style_layers, "--truncation": truncation != 1, "--invert": invert,
-                    "--lpips-weights": lpips_weights,
+                    "--lpips-net": lpips_net != Networks.lpips_net, "--lpips-weights": lpips_weights,
+                    "--fid-resize": fid_resize != Networks.resize,
                 }  # fmt: skip
                 for option, value in given.items():
                     if value:

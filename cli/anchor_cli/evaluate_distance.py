@@ -20,7 +20,7 @@ def distance(
     lpips_weights: Path | None = typer.Option(
         None, help="torchvision's file of that network [default: in torch's cache]."
     ),
-    report: Path | None = typer.Option(None, help="Folder to write metrics.json into."),
+    report: Path | None = typer.Option(None, help="Folder to write metrics.json into; a new one."),
     batch: int = typer.Option(16, min=1, help="Latents computed at once."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
@@ -33,12 +33,15 @@ def distance(
     from anchor_hub.evaluation.distance import model_distance
     from anchor_hub.evaluation.plan import Networks
     from anchor_hub.hub import load_domain, load_hub
+    from anchor_hub.outputs import check_new
 
     if len(domain) > 2:
         raise UsageError("--domain: give one domain (against the hub's own images) or two")
     words = [word.strip().lower() for word in metrics.split(",") if word.strip()]
     if not words:
         raise UsageError("--metrics names none: take lpips, ssim, psnr, l1 or l2")
+    if report is not None:
+        check_new(report, "--report")
     shared = load_hub(hub, device)
     models = [load_domain(name, shared, device) for name in domain]
     with step_progress("latents", quiet=quiet or as_json) as progress:

@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from anchor_cli.output import printable
-from anchor_hub.errors import AnchorError, PluginError
+from anchor_hub.errors import AnchorError, PluginError, UsageError
 from anchor_hub.specs import import_target
 
 
@@ -111,6 +111,18 @@ class LazyGroup(TyperGroup):
 def lazy_group(table: Mapping[str, Entry]) -> type[LazyGroup]:
     """A LazyGroup of these commands, for `typer.Typer(cls=...)`."""
     return type("LazyTableGroup", (LazyGroup,), {"entries": lambda self: table})
+
+
+def refuse_options_before(context: typer.Context) -> None:
+    """UsageError where options of a group that is a command, too, stand before the name of one of its commands."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            name = context.invoked_subcommand
+            raise UsageError(
+                f"{parameter.opts[0]} before {name!r} would be ignored: options of `{context.command_path} {name}` "
+                f"stand behind it. See `{context.command_path} {name} --help`"
+            )
 
 
 def fail(message: str, code: int) -> NoReturn:

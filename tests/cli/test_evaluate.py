@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+DISTANCE = ("evaluate", "distance", "--hub", "tiny", "--domain", "sketch")
 PAIRS = ("evaluate", "--from", "seg", "--to", "face", "--data", "pairs")
 
 
@@ -79,6 +81,28 @@ def test_ctrl_c_says_how_to_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert anchor(*PAIRS, "--report", "r", "--resume").exit_code == 0 and (folder / "r" / "report.html").is_file()
 
 
+def test_an_extractor_that_no_metric_uses_is_refused(folder: Path) -> None:
+    (folder / "net.safetensors").write_bytes(tensorfile.write(MobileNetV2().state_dict(), folder))
+    for index in range(4):
+        for domain in ("face", "seg"):
+            place = folder / "classes" / domain / "ab"[index % 2]
+            place.mkdir(parents=True, exist_ok=True)
+            (folder / "pairs" / domain / f"{index}.png").rename(place / f"{index}.png")
+    given = ("--extractor", "rendered-faces-r1", "--extractor", "net.safetensors")
+    call = (*PAIRS[:-1], "classes", "--metrics", "rc_linear", *given, "--report", "r")
+    result = anchor(*call)
+    assert result.exit_code == 2 and result.stderr.count("\n") == 1 and not (folder / "r").exists(), result.output
+    assert "--extractor rendered-faces-r1: no metric uses it" in result.stderr
+
+
+def test_outputs_alone_need_no_folder_of_the_target(folder: Path) -> None:
+    shutil.rmtree(folder / "pairs" / "face")
+    result = anchor(*PAIRS, "--metrics", "lpips_d", "--styles", "2", "--report", "r")
+    assert result.exit_code == 1 and "at least 32 pixels" in result.stderr, result.output
+    result = anchor(*PAIRS, "--metrics", "l1", "--report", "r")
+    assert result.exit_code == 1 and "pairs/face: is not there" in result.stderr
+
+
 def test_missing_weights_are_told_before_any_work(folder: Path) -> None:
     result = anchor(*PAIRS, "--metrics", "fid", "--report", "r")
     assert result.exit_code == 1 and result.stdout == ""
@@ -106,6 +130,22 @@ def test_missing_weights_are_told_before_any_work(folder: Path) -> None:
         ((*PAIRS, "--report", "r", "--metrics", "l1", "--lpips-net", "alxe"), 2, "Did you mean 'alex'"),
         ((*PAIRS, "--report", "r", "--metrics", "l1", "--fid-resize", "antialas"), 2, "Did you mean 'antialias'"),
         ((*PAIRS, "--report", "r", "--count", "0"), 2, "greater than or equal to 1"),
+        ((*PAIRS, "--report", "r", "--metrics", "l1", "--real", "pairs/face"), 2, "--real: is used by fid, kid, mfid"),
+        ((*PAIRS, "--report", "r", "--real", "pairs/face"), 2, "it asks for psnr, l1): add one, or leave --real out"),
+        ((*PAIRS, "--report", "r", "--metrics", "l1", "--lpips-weights", "x"), 2, "--lpips-weights: is used by lpips"),
+        ((*PAIRS, "--report", "r", "--metrics", "l1", "--lpips-net", "vgg"), 2, "--lpips-net: is used by lpips, "),
+        ((*PAIRS, "--report", "r", "--metrics", "l1", "--fid-resize", "antialias"), 2, "--fid-resize: is used by fid"),
+        ((*PAIRS, "--report", "r", "--stats", __file__), 1, "holds no training log"),
+        (("evaluate", "--report", "r", "--benchmark", "rendered-faces", "--lpips-net", "vgg"), 2, "is not for bench"),
+        (("evaluate", "--report", "r", "--benchmark", "rendered-faces", "--fid-resize", "antialias"), 2, "is not for"),
+        (("evaluate", "--report", "pairs", "--benchmark", "rendered-faces"), 2, "--report pairs: is in use: give --re"),
+        (("evaluate", "--report", __file__, "--benchmark", "rendered-faces"), 2, "is a file; give a folder"),
+        (("evaluate", "--seed", "1", "compare", "r"), 2, "--seed before 'compare' would be ignored"),
+        (("evaluate", "--count", "5", "distance", "--hub", "tiny"), 2, "See `anchor evaluate distance --help`"),
+        ((*DISTANCE, "--metrics", "l1", "--lpips-weights", "x"), 2, "--lpips-weights: is used by lpips"),
+        ((*DISTANCE, "--metrics", "l1", "--lpips-net", "vgg"), 2, "--lpips-net: is used by lpips"),
+        ((*DISTANCE, "--metrics", "l1", "--report", "pairs"), 2, "--report pairs: is in use: choose another folder"),
+        ((*DISTANCE, "--metrics", "l1", "--report", f"{__file__}/r"), 2, "is a file, not a folder"),
         (("evaluate", "--from", "seg", "--to", "face", "--data", "none", "--report", "r"), 1, "none/seg: is not there"),
         (("evaluate", "compare", "pairs"), 1, "pairs/metrics.json: cannot be read"),
         (("evaluate", "compare"), 2, "Missing argument"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anchor_hub.errors import AnchorError, DataError, UsageError
-from anchor_hub.evaluation.report.contents import LOG, LOGS, read_contents
+from anchor_hub.evaluation.report.contents import LOG, LOGS, read_contents, read_log
 from anchor_hub.evaluation.report.page import render
 from anchor_hub.evaluation.result import RunResult
 from anchor_hub.files import write_file
@@ -88,7 +88,8 @@ def check_logs(runs: Mapping[str, str | Path]) -> None:
     :raises DataError: one is not.
     """
     for given in runs.values():
-        if not _log_path(Path(given)).is_file():
+        path = _log_path(Path(given))
+        if not path.is_file() or not read_log(path):
             raise DataError(_no_log(Path(given)))
 
 
