@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anchor_hub.bundle import MANIFEST, Kind, open_bundle
 from anchor_hub.checkpoints.families import ImportedHub, family_of
 from anchor_hub.checkpoints.raw import RawCheckpoint, load_raw
-from anchor_hub.errors import CheckpointError, UsageError
+from anchor_hub.errors import BundleError, CheckpointError, UsageError
+from anchor_hub.outputs import check_folder, check_place
 
 UNKNOWN_LICENSE = "unknown"
 
@@ -87,7 +90,7 @@ def import_hub(
 
     check_name(name, "hub name")
     folder = Path(output) if output is not None else home().hubs / name
-    refuse_existing(folder, overwrite)
+    refuse_existing(folder, "hub", overwrite, given=output is not None)
     raw, critic = _open(path, discriminator)
     found = _read(raw, critic)
     hub = Hub.from_generator(found.generator, name, seed=seed, classes=found.classes)
@@ -115,10 +118,22 @@ def import_hub(
     return Imported(name, folder, found.family, hub.fingerprint, summary, weights, notes)
 
 
-def refuse_existing(folder: Path, overwrite: bool) -> None:
-    """:raises UsageError: the folder is there and may not be replaced. Before anything is read, not after."""
-    if folder.exists() and not overwrite:
+def refuse_existing(folder: Path, kind: Kind, overwrite: bool, *, given: bool) -> None:
+    """Before anything is read, not after: whether a bundle may be written to ``folder``.
+
+    :param given: the folder was named outright, and is not the home's for a name.
+    :raises UsageError: it is there and may not be replaced, or holds something that is no bundle of this kind.
+    """
+    if not given and (folder / MANIFEST).is_file() and not overwrite:
         raise UsageError(f"{folder}: exists already; choose another --name, or pass --overwrite")
+    check_folder(folder, MANIFEST, "bundle", overwrite=overwrite, option="-o" if given else "--name:")
+    found = kind
+    with contextlib.suppress(BundleError):  # a damaged one may be replaced
+        found = open_bundle(folder).manifest.kind if folder.exists() else kind
+    if found != kind:
+        raise UsageError(f"{folder}: is a {found}, which a {kind} does not replace; choose another folder")
+    if given:
+        check_place(folder, "-o")
 
 
 def origin(raw: RawCheckpoint) -> dict[str, Any]:

@@ -59,13 +59,16 @@ def import_domain(
     from anchor_hub.home import home
     from anchor_hub.hub import load_hub
     from anchor_hub.modality import build_modality
+    from anchor_hub.registry import registry
     from anchor_hub.specs import check_name
 
     check_name(name, "domain name")
     folder = Path(output) if output is not None else home().domains / name
-    refuse_existing(folder, overwrite)
-    raw = load_raw(path)
+    refuse_existing(folder, "domain", overwrite, given=output is not None)
+    if modality is not None:
+        registry().modalities[str(modality.get("name"))]  # a slip shows before gigabytes are read
     hub = load_hub(hub, "cpu") if isinstance(hub, (str, Path)) else hub
+    raw = load_raw(path)
     try:
         if not published.is_published(raw.content):
             raise CheckpointError(

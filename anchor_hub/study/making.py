@@ -14,7 +14,8 @@ from anchor_hub.evaluation.result import FILE, read_run, read_samples
 from anchor_hub.files import new_folder
 from anchor_hub.inputs import list_inputs, shown
 from anchor_hub.modality import Modality
-from anchor_hub.study.plan import NEED_INPUT, Question, Study, picture, shuffled, write_study
+from anchor_hub.outputs import check_folder
+from anchor_hub.study.plan import MANIFEST, MOST_LETTERS, NEED_INPUT, Question, Study, picture, shuffled, write_study
 
 # What `anchor translate --styles` appends: the input is called without it.
 _STYLE = re.compile(r"-style\d+$")
@@ -101,13 +102,19 @@ def new_study(
     for option, domain in (("--from", source), ("--to", target)):
         if domain is not None and modality_of(domain) is None:
             raise UsageError(f"{option} {domain}: there is no such domain on this machine; see `anchor domains list`")
+    if title is not None and not 1 <= len(title.strip()) <= MOST_LETTERS:
+        raise UsageError(f"--title: has {len(title.strip())} letters; give 1 to {MOST_LETTERS}")
     output = Path(output)
-    if output.exists() and not overwrite:
-        raise UsageError(f"{shown(output)}: exists already; choose another folder or pass --overwrite")
+    check_folder(output, MANIFEST, "study", overwrite=overwrite)
+    for part in (*runs.values(), *([] if inputs is None else [inputs])):
+        if Path(part).resolve().is_relative_to(output.resolve()):
+            raise UsageError(f"-o {shown(output)}: holds {shown(part)}, which the study is made of; choose another")
     drawn_source = modality_of(source) if source else None
     drawn_target = modality_of(target) if target else None
     found = {name: run_files(Path(folder), source, target, _extensions(drawn_target)) for name, folder in runs.items()}
     given = _inputs(inputs, found, _extensions(drawn_source))
+    if source is not None and not given:
+        raise UsageError(f"--from {source}: says how inputs are drawn, but there are none: give --inputs FOLDER, too")
     names, notes = _common(found, given)
     needing = [item.name for item in questions if item.name in NEED_INPUT]
     if needing and not given:

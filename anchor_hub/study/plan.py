@@ -17,6 +17,7 @@ from anchor_hub.inputs import shown
 
 FORMAT_VERSION = 1
 MANIFEST, PICTURES, VOTES = "study.yaml", "pictures", "votes.sqlite"
+MOST_LETTERS = 200  # of a title
 
 #: The questions that `--questions` knows; the first two are those of latent-space anchoring, section 4.5.
 QUESTIONS = {
@@ -53,7 +54,7 @@ class Study(_Record):
     """
 
     format_version: int = Field(default=FORMAT_VERSION, ge=1, le=FORMAT_VERSION)
-    title: str = Field(default="Which picture is best?", max_length=200)
+    title: str = Field(default="Which picture is best?", max_length=MOST_LETTERS)
     seed: int = 0
     runs: list[str] = Field(min_length=2, max_length=9)
     questions: list[Question] = Field(min_length=1, max_length=20)

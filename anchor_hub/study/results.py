@@ -9,7 +9,8 @@ from statistics import NormalDist
 from typing import Any
 
 from anchor_hub.errors import UsageError
-from anchor_hub.study.plan import VOTES, open_study
+from anchor_hub.inputs import shown
+from anchor_hub.study.plan import MANIFEST, VOTES, open_study
 from anchor_hub.study.votes import Votes
 
 
@@ -69,6 +70,12 @@ def results(folder: str | Path, confidence: float = 0.95) -> dict[str, Any]:
         "chance": 1 / len(study.runs),
         "questions": questions,
     }
+
+
+def check_csv(path: Path, folder: str | Path) -> None:
+    """:raises UsageError: ``path`` is a file that the study in ``folder`` lives on."""
+    if path.resolve() in [(Path(folder) / name).resolve() for name in (MANIFEST, VOTES)]:
+        raise UsageError(f"--csv {shown(path)}: is the study's own {path.resolve().name}; name another file")
 
 
 def votes_csv(folder: str | Path) -> str:

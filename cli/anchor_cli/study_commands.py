@@ -11,8 +11,10 @@ def new(
     runs: list[str] = typer.Option(
         ..., "--runs", help="Folders of results, with commas, each may be named: ours=a/,theirs=b/."
     ),
-    questions: str = typer.Option(
-        "quality", "--questions", help="With commas: quality, structure, realism, content, preference."
+    questions: str | None = typer.Option(
+        None,
+        "--questions",
+        help="With commas: quality, structure, realism, content, preference [default: quality; with --question: none].",
     ),
     question: list[str] = typer.Option([], help="A question of your own, NAME=WORDS; repeatable."),
     inputs: Path | None = typer.Option(None, help="Folder of the inputs [default: those that report folders name]."),
@@ -32,7 +34,7 @@ def new(
     from anchor_hub.study.plan import parse_questions
 
     folders = parse_runs(runs)
-    asked = parse_questions("" if question and questions == "quality" else questions, question)
+    asked = parse_questions(("" if question else "quality") if questions is None else questions, question)
     with step_progress("sets", quiet=quiet) as progress:
         made = new_study(
             folders,
@@ -52,10 +54,15 @@ def new(
         note(f"note: {remark}")
     study = made.study
     typer.echo(
-        f"{len(study.sets)} sets of {len(study.runs)} runs in {made.folder}; a participant sees "
-        f"{study.sets_per_participant} sets and answers {study.sets_per_participant * len(study.questions)} questions"
+        f"{_counted(len(study.sets), 'set')} of {len(study.runs)} runs in {made.folder}; a participant sees "
+        f"{_counted(study.sets_per_participant, 'set')} and answers "
+        f"{_counted(study.sets_per_participant * len(study.questions), 'question')}"
     )
     note(f"`anchor study serve {made.folder}` shows it")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def serve(
@@ -102,13 +109,16 @@ def results(
 ) -> None:
     """Print each run's share of the votes with Wilson's confidence interval."""
     from anchor_cli.output import note, print_json, print_table
-    from anchor_hub.files import write_file
+    from anchor_hub.outputs import check_file, write_output
+    from anchor_hub.study.results import check_csv, votes_csv
     from anchor_hub.study.results import results as count
-    from anchor_hub.study.results import votes_csv
 
+    if csv is not None:
+        check_file(csv, "--csv")
+        check_csv(csv, folder)
     found = count(folder, confidence)
     if csv is not None:
-        write_file(csv, votes_csv(folder).encode("utf-8"))
+        write_output(csv, votes_csv(folder).encode("utf-8"), "--csv")
     if as_json:
         print_json(found)
         return

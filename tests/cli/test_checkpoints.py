@@ -65,7 +65,12 @@ def test_refusals_change_nothing(fresh_home, tmp_path):
         ([str(text), "--name", "x"], 1, "web page"),
         ([str(tmp_path / "none"), "--name", "x"], 1, "no such file"),
         ([str(path), "--name", "../x"], 2, "name"),
-        ([str(path), "--name", "taken"], 2, "exists already"),
+        ([str(path), "--name", "taken"], 2, "exists already; choose another --name"),
+        ([str(path), "--name", "x", "-o", str(fresh_home)], 2, "exists and is no bundle"),
+        ([str(path), "--name", "x", "-o", str(fresh_home), "--overwrite"], 2, "is not replaced"),
+        ([str(path), "--name", "x", "-o", str(text), "--overwrite"], 2, "is a file"),
+        ([str(path), "--name", "x", "-o", str(text / "x")], 2, "is a file, not a folder"),
+        ([str(path), "--name", "x", "-o", str(fresh_home / "hubs" / "taken")], 2, "choose another folder or pass"),
         ([str(path)], 2, "--name"),
         ([str(path), "--name", "x", "--discriminator", str(path)], 1, "holds no StyleGAN2 discriminator"),
         ([str(path), "--name", "x", "--discriminator", str(evil)], 1, "asks to run"),
@@ -125,5 +130,13 @@ def test_domains_import_needs_its_own_hub(fresh_home, tmp_path):
     assert result.exit_code == 1 and "is not hub 'faces-64'" in result.stderr
     result = anchor("domains", "import", str(release), "--name", "seg", "--hub", "none")
     assert result.exit_code == 2 and "no hub is named 'none'" in result.stderr
+    missing = ("domains", "import", str(tmp_path / "none.pt"), "--name", "seg")
+    result = anchor(*missing, "--hub", "smal")
+    assert result.exit_code == 2 and "no hub is named 'smal'" in result.stderr
+    result = anchor(*missing, "--hub", "small", "--modality", "rgbb")
+    assert result.exit_code == 2 and "no modality is named 'rgbb'" in result.stderr
+    small = str(fresh_home / "hubs" / "small")
+    result = anchor(*missing, "--hub", "small", "-o", small, "--overwrite")
+    assert result.exit_code == 2 and "is a hub, which a domain does not replace" in result.stderr
     result = anchor("domains", "import", str(PICKLE), "--name", "seg", "--hub", "small")
     assert result.exit_code == 1 and "no release of latent-space anchoring" in result.stderr

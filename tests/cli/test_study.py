@@ -59,6 +59,8 @@ def test_results_are_a_table_json_and_csv(study: Path) -> None:
 def test_errors_are_one_line(tmp_path: Path, study: Path) -> None:
     empty = tmp_path / "empty"
     shutil.copytree(study, empty, ignore=shutil.ignore_patterns("*.png"))
+    runs = ("--runs", f"{tmp_path / 'red'},{tmp_path / 'blue'}")
+    before = sorted(path for path in tmp_path.rglob("*"))
     for arguments, message in (
         (("serve", str(empty)), "no set of this study has all its pictures"),
         (("results", str(tmp_path)), "holds no study"),
@@ -67,9 +69,37 @@ def test_errors_are_one_line(tmp_path: Path, study: Path) -> None:
         (("new", "--runs", "no,where", "-o", str(tmp_path / "x")), "no: is no folder"),
         (("new", "--runs", "a,b", "--questions", "qualitty"), "Did you mean 'quality'"),
         (("results", str(study), "--confidence", "95"), "between 0 and 1"),
+        (("results", str(study), "--csv", str(tmp_path)), f"--csv {tmp_path}: is a folder"),
+        (("results", str(study), "--csv", str(study / "study.yaml")), "is the study's own study.yaml"),
+        (("results", str(study), "--csv", f"{__file__}/v.csv"), "is a file, not a folder"),
+        (("new", *runs, "--title", "x" * 201, "-o", "x"), "--title: has 201 letters; give 1 to 200"),
+        (("new", *runs, "--from", "face", "-o", "x"), "--from face: says how inputs are drawn, but there are none"),
+        (("new", *runs, "--overwrite", "-o", __file__), "is a file; give a folder"),
+        (("new", *runs, "--overwrite", "-o", str(tmp_path / "input")), "is no study (it holds no study.yaml)"),
+        (("new", *runs, "--overwrite", "-o", str(tmp_path / "red")), "is no study (it holds no study.yaml)"),
+        (("new", "--runs", f"{study},{empty}", "--overwrite", "-o", str(study)), "which the study is made of"),
     ):
         found = anchor("study", *arguments)
         assert found.exit_code in (1, 2) and message in found.stderr and found.stderr.count("\n") == 1, found.stderr
+        assert sorted(path for path in tmp_path.rglob("*")) == before, arguments
+
+
+def test_a_question_of_ones_own_beside_a_known_one(tmp_path: Path) -> None:
+    runs = ("--runs", ",".join(map(str, runs_of(tmp_path).values())), "--question", "fur=Whose fur?")
+    for number, (given, names) in enumerate((((), ["fur"]), (("--questions", "quality"), ["quality", "fur"]))):
+        folder = tmp_path / f"study{number}"
+        assert anchor("study", "new", *runs, *given, "-o", str(folder)).exit_code == 0
+        assert [question.name for question in open_study(folder).questions] == names
+
+
+def test_votes_go_into_a_folder_to_be_made_and_a_study_is_replaced(study: Path) -> None:
+    assert anchor("study", "results", str(study), "--csv", str(study / "new" / "votes.csv")).exit_code == 0
+    assert (study / "new" / "votes.csv").is_file()
+    runs = ",".join(str(study.parent / name) for name in ("red", "blue"))
+    again = anchor("study", "new", "--runs", runs, "-o", str(study))
+    assert again.exit_code == 2 and "exists already; choose another folder or pass --overwrite" in again.stderr
+    again = anchor("study", "new", "--runs", runs, "-o", str(study), "--overwrite", "--pool", "1")
+    assert again.exit_code == 0 and "1 set of 2 runs" in again.stdout, again.output
 
 
 def start(study: Path) -> tuple[subprocess.Popen[str], str]:
