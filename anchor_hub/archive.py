@@ -26,6 +26,7 @@ from anchor_hub.config import dump_yaml
 from anchor_hub.errors import AnchorError, BundleError, UsageError
 from anchor_hub.files import new_folder, remove_folder, write_file
 from anchor_hub.home import Home, home
+from anchor_hub.outputs import check_file
 from anchor_hub.specs import check_name
 
 SUFFIX = ".zip"
@@ -47,7 +48,8 @@ def export_bundle(folder: Path | str, archive: Path | str, *, overwrite: bool = 
     if archive.is_dir():
         archive = archive / f"{bundle.manifest.name}{SUFFIX}"
     if archive.suffix.lower() != SUFFIX:
-        raise UsageError(f"{archive}: archives are zip files: end the name in {SUFFIX}")
+        raise UsageError(f"-o {archive}: is no folder, and archives are zip files: end the name in {SUFFIX}")
+    check_file(archive, "-o")
     if archive.exists() and not overwrite:
         raise UsageError(f"{archive}: exists already; choose another name or pass --overwrite")
     problems = bundle.verify()
@@ -67,7 +69,7 @@ def export_bundle(folder: Path | str, archive: Path | str, *, overwrite: bool = 
         archive.parent.mkdir(parents=True, exist_ok=True)
         return write_file(archive, stream.getvalue())
     except OSError as error:
-        raise BundleError(f"{archive}: cannot be written ({error.strerror or error})") from error
+        raise BundleError(f"{archive}: cannot be written ({error.strerror or error}); choose another place") from error
 
 
 def install_bundle(

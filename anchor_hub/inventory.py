@@ -63,6 +63,9 @@ def locate(kind: Kind, name: str) -> Bundle:
     # As for `--from` and `--hub`: a registered name wins over a bundle's folder of that name right here.
     if "/" in name or "\\" in name or (name not in found and Path(name, MANIFEST).is_file()):
         return open_bundle(name, kind)
+    other: Kind = "domain" if kind == "hub" else "hub"
+    if name not in found and name in names(other):
+        raise UsageError(f"no {kind} is named {name!r}: that is a {other}; use `anchor {other}s` for it")
     record = found[name]
     if record.bundle is None:
         how = (
@@ -103,7 +106,8 @@ def verify(kind: Kind, wanted: Sequence[str] = ()) -> dict[str, list[str]]:
 
 
 def remove(kind: Kind, name: str, *, force: bool = False) -> Path:
-    """Remove a bundle from the home. A hub whose domains are installed goes only with `force`."""
+    """Remove a bundle from the home. A hub whose domains are installed, and that is nowhere else, goes only with
+    `force`."""
     folder = home().folder(kind) / name
     found = names(kind)
     if not folder.is_dir() and name in found:
@@ -131,11 +135,27 @@ def _domains_of(hub_folder: Path) -> list[str]:
         fingerprint = open_bundle(hub_folder, "hub").manifest.hub_fingerprint
     except AnchorError:
         return []
+    if not fingerprint or _is_elsewhere(fingerprint, hub_folder):
+        return []
     users = []
     for name in registry().domains:
         try:
-            if fingerprint and locate("domain", name).manifest.hub_fingerprint == fingerprint:
+            if locate("domain", name).manifest.hub_fingerprint == fingerprint:
                 users.append(name)
         except AnchorError:
             continue
     return users
+
+
+def _is_elsewhere(fingerprint: str, hub_folder: Path) -> bool:
+    """Whether the hub with that fingerprint stays on this machine without `hub_folder`: in the home or in a plugin."""
+    folders = [item for item in home().hubs.glob("[!.]*") if item != hub_folder]
+    for plugin in registry().plugins:
+        folders += [Path(found) for spec in plugin.specs.get("hubs", ()) if (found := getattr(spec, "bundle", None))]
+    for folder in folders:
+        try:
+            if open_bundle(folder, "hub").manifest.hub_fingerprint == fingerprint:
+                return True
+        except AnchorError:
+            continue
+    return False

@@ -88,5 +88,5 @@ def _hub_is_here(fingerprint: str | None) -> bool:
     return False
 
 
-def remove_bundle(kind: Kind, name: str, force: bool) -> None:
+def remove_bundle(kind: Kind, name: str, force: bool = False) -> None:
     print(f"removed {kind} {name} from {inventory.remove(kind, name, force=force)}")

@@ -48,7 +48,6 @@ def install(
 
 def remove(
     name: str = typer.Argument(..., help="A domain in your home."),
-    force: bool = typer.Option(False, "--force", help="Remove it even where other things need it."),
 ) -> None:
     """Remove a domain from the home; what plugins bring stays."""
-    bundles.remove_bundle("domain", name, force)
+    bundles.remove_bundle("domain", name)

@@ -48,7 +48,7 @@ def install(
 
 def remove(
     name: str = typer.Argument(..., help="A hub in your home."),
-    force: bool = typer.Option(False, "--force", help="Remove it even where other things need it."),
+    force: bool = typer.Option(False, "--force", help="Remove it even where installed domains need it."),
 ) -> None:
     """Remove a hub from the home; what plugins bring stays."""
     bundles.remove_bundle("hub", name, force)

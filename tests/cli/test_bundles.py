@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from anchor_hub.registry import registry
 from tests.bundle_makers import FINGERPRINT, tiny_domain, tiny_hub
 from tests.cli.running import anchor
 from tests.cli.test_main import cpu_seconds
@@ -67,6 +68,11 @@ def test_show(fresh_home: Path) -> None:
         (["domains", "remove", "../spot"], 2, "Did you mean 'spot'?"),
         (["domains", "export", "spot", "-o", "spot.tar"], 2, "end the name in .zip"),
         (["hubs", "install", "absent.zip"], 1, "absent.zip: does not exist"),
+        (["hubs", "show", "spot"], 2, "no hub is named 'spot': that is a domain; use `anchor domains`"),
+        (["domains", "verify", "faces-64"], 2, "no domain is named 'faces-64': that is a hub"),
+        (["domains", "export", "spot", "-o", "nowhere/"], 2, "nowhere: is no folder"),
+        (["domains", "export", "spot", "-o", f"{__file__}/spot.zip"], 2, "is a file, not a folder; choose another"),
+        (["domains", "remove", "spot", "--force"], 2, "No such option: --force"),
     ],
 )
 def test_errors_name_the_fix(fresh_home: Path, arguments: list[str], code: int, message: str) -> None:
@@ -127,6 +133,13 @@ def test_a_hub_in_use_stays(fresh_home: Path) -> None:
     assert result.exit_code == 2 and "is used by the domains spot" in result.stderr
     assert anchor("hubs", "remove", "tiny", "--force").exit_code == 0
     assert "is not on this machine" in anchor("doctor").stdout or "is not here" in anchor("doctor").stdout
+
+
+def test_a_hub_that_a_plugin_brings_too_may_go(fresh_home: Path) -> None:
+    assert anchor("hubs", "install", str(registry().hubs["faces-64"].bundle)).exit_code == 0
+    removed = anchor("hubs", "remove", "faces-64")
+    assert removed.exit_code == 0, removed.output
+    assert not (fresh_home / "hubs" / "faces-64").exists() and anchor("hubs", "show", "faces-64").exit_code == 0
 
 
 def test_removing_what_is_not_there_suggests_and_leaves_nothing(fresh_home: Path) -> None:
