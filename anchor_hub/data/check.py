@@ -92,20 +92,24 @@ class _Seen:
 
 def folder_modality(
     domain: str | None = None,
-    name: str = "rgb",
+    name: str | None = None,
     *,
     classes: int | None = None,
     palette: str | None = None,
     merge_classes: Path | None = None,
 ) -> Modality:
-    """The modality of a registered domain, or the one called ``name``, with what a call adds for label maps.
+    """The modality of a registered domain, or the one called ``name`` (rgb), with what a call adds for label maps.
 
-    :raises UsageError: options of label maps for something else.
+    :raises UsageError: a domain and a name, or options of label maps for something else.
     :raises DomainNotFoundError, ModalityNotFoundError, ConfigError: an unknown name, or wrong options.
     """
     from anchor_hub.registry import registry
 
-    table: dict[str, Any] = {"name": name} if domain is None else dict(registry().domains[domain].spec.modality)
+    if domain is not None and name is not None:
+        raise UsageError(f"--modality {name}: --domain {domain} says already how its files are read: give one of them")
+    table: dict[str, Any] = {"name": name or "rgb"}
+    if domain is not None:
+        table = dict(registry().domains[domain].spec.modality)
     given: dict[str, Any] = {"classes": classes, "palette": palette}
     if merge_classes is not None:
         from anchor_hub.modality.merging import load_merge_table

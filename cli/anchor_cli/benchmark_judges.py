@@ -16,7 +16,7 @@ def train_judges(
     held_out: int = typer.Option(1000, min=1, help="The last so many samples measure the judges' own error."),
     images: int = typer.Option(28_000, min=1, help="Samples shown in all."),
     batch: int = typer.Option(32, min=2, help="Samples per step."),
-    width: int = typer.Option(32, min=1, help="Channels at 32 px; the other layers follow."),
+    width: int = typer.Option(32, min=1, max=512, help="Channels at 32 px; the other layers follow."),
     learning_rate: float = typer.Option(0.003, help="AdamW's highest learning rate."),
     augment: bool = typer.Option(True, "--augment/--no-augment", help="Blur, noise and colour shifts."),
     seed: int = typer.Option(0, help="Fixes everything that is random."),

@@ -29,7 +29,7 @@ def run(
     from anchor_faces.benchmark import run as benchmark
     from anchor_hub.errors import UsageError
     from anchor_hub.evaluation.result import read_run
-    from anchor_hub.files import write_file
+    from anchor_hub.outputs import check_file, check_new, write_output
 
     others: dict[str, Path] = {}
     for item in also:
@@ -37,6 +37,10 @@ def run(
         if not equals or not name or not folder or name == "anchor" or name in others:
             raise UsageError(f"--also {item!r}: write NAME=FOLDER, each name once, e.g. cyclegan=outputs/cyclegan")
         others[name] = Path(folder)
+    if report is not None:
+        check_new(report, "--report")
+    if output is not None:
+        check_file(output, "--output")
     names = [name.strip() for name in domains.split(",") if name.strip()] or benchmark.trained_domains()
     with step_progress("samples", quiet=quiet) as progress:
         result = benchmark.run(
@@ -46,7 +50,7 @@ def run(
     if report is not None:
         result.write(report)
     if output is not None:
-        write_file(output, benchmark.dumped(result))
+        write_output(output, benchmark.dumped(result), "--output")
     if output is None and report is None:
         from anchor_faces.benchmark.tables import markdown
 
@@ -59,9 +63,16 @@ def table(
 ) -> None:
     """Print a measured benchmark as Markdown tables, or renew those of a page (docs/benchmark.md)."""
     from anchor_faces.benchmark.tables import markdown, renewed
+    from anchor_hub.errors import DataError
     from anchor_hub.evaluation.result import read_run
+    from anchor_hub.inputs import shown
 
     result = read_run(path)
+    if result.kind != "benchmark":
+        raise DataError(
+            f"{shown(path)}: is an evaluation of the kind {result.kind!r}, not a benchmark; `anchor evaluate compare` "
+            "prints it"
+        )
     if into is None:
         typer.echo(markdown(result))
     else:

@@ -12,7 +12,9 @@ SHOWN = 20
 def check(
     data: list[str] = typer.Argument(..., help="Folder or zip archive in a known layout, glob or files."),
     domain: str | None = typer.Option(None, help="Read as this registered domain's files."),
-    modality: str = typer.Option("rgb", help="How to read them otherwise: rgb, gray, segmentation, landmarks."),
+    modality: str | None = typer.Option(
+        None, help="How to read them otherwise: rgb, gray, segmentation, landmarks [default: rgb]."
+    ),
     classes: int | None = typer.Option(None, min=2, help="Number of classes of label maps."),
     palette: str | None = typer.Option(None, help="Palette of label maps, e.g. celebamask-hq."),
     merge_classes: Path | None = typer.Option(None, help="YAML file that merges classes as they are read."),

@@ -12,7 +12,7 @@ def render(
         ..., "--output", "-o", help="The data set's folder: one folder per modality inside."
     ),
     count: int = typer.Option(1000, min=1, help="Number of samples; with --classes, of each class."),
-    size: int = typer.Option(64, min=16, help="Height and width in pixels, a multiple of 16."),
+    size: int = typer.Option(64, min=16, help="Height and width in pixels, a multiple of 16 up to 1,024."),
     classes: str | None = typer.Option(
         None,
         help="Render creatures, a folder per class: 'all', or names with commas, e.g. ginger,tuxedo,redhead,toon-blue. "
@@ -61,4 +61,4 @@ def render(
                 progress=progress,
             )
     each = "" if names is None else f" of {len(names)} classes each"
-    typer.echo(f"{count:,} samples{each} in {folder}")
+    typer.echo(f"{count:,} sample{'' if count == 1 else 's'}{each} in {folder}")

@@ -40,11 +40,17 @@ def begin(
     lists: dict[str, tuple[list[str], list[str]]],
     places: Iterable[str],
 ) -> None:
-    """Make the folders ``places`` and write dataset.yaml; the arguments and errors of :func:`merge_settings`."""
+    """Make the folders ``places`` and write dataset.yaml; the arguments and errors of :func:`merge_settings`.
+
+    :raises DataError: nothing can be written there.
+    """
     merged = merge_settings(folder, settings, count, start, lists)
-    for place in places:
-        (folder / place).mkdir(parents=True, exist_ok=True)
-    write_file(folder / "dataset.yaml", dump_yaml(merged).encode())
+    try:
+        for place in places:
+            (folder / place).mkdir(parents=True, exist_ok=True)
+        write_file(folder / "dataset.yaml", dump_yaml(merged).encode())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from None
 
 
 def merge_settings(

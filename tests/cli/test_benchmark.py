@@ -23,7 +23,7 @@ def test_table_prints_markdown(tmp_path: Path) -> None:
 
 
 def test_runs_a_pair_and_writes_json(tmp_path: Path) -> None:
-    output = tmp_path / "b.json"
+    output = tmp_path / "new" / "b.json"
     found = anchor(
         "benchmark", "run", "--domains", "seg,landmark", "--count", "2", "-q", "-o", str(output), "--device", "cpu"
     )
@@ -39,10 +39,28 @@ def test_wrong_calls_say_what_to_do(tmp_path: Path) -> None:
         (["--domains", "face,zebra"], "zebra"),
         (["--count", "1"], "--count"),
         (["--count", "2001"], "2 to 2,000"),
+        (["--report", str(Path(__file__).parent)], "is in use: choose another folder"),
+        (["--output", str(tmp_path)], "is a folder; give the name of a file"),
+        (["--output", f"{__file__}/b.json"], "is a file, not a folder"),
+        (["--judges", str(tmp_path / "none")], "none: does not exist"),
+        (["--also", f"nearest={tmp_path / 'none'}"], "holds no outputs of nearest"),
     ):
         found = anchor("benchmark", "run", "-q", *arguments)
         assert found.exit_code in (1, 2) and words in found.output, (arguments, found.output)
+        assert not list(tmp_path.rglob("*.png")), arguments  # nothing was rendered first
     found = anchor("benchmark", "table", str(tmp_path / "none.json"))
     assert found.exit_code == 1 and "none.json" in found.output
+    pairs = measured().model_copy(update={"kind": "pairs"})
+    pairs.write(tmp_path / "report")
+    found = anchor("benchmark", "table", str(tmp_path / "report"))
+    assert found.exit_code == 1 and not found.stdout
+    assert "report: is an evaluation of the kind 'pairs', not a benchmark" in found.stderr
+    for option, value, words in (
+        ("--precision", "bf61", "--precision 'bf61' is not known"),
+        ("--learning-rate", "0", "--learning-rate 0.0: must be above 0"),
+        ("--width", "513", "'--width'"),
+    ):
+        found = anchor("benchmark", "train-judges", "-o", str(tmp_path / "j"), option, value)
+        assert found.exit_code == 2 and words in found.stderr and not (tmp_path / "home" / "cache").exists()
     found = anchor("benchmark", "train-judges", "-o", str(tmp_path / "j"), "--count", "4", "--held-out", "4")
     assert found.exit_code == 2 and "--held-out" in found.output

@@ -73,6 +73,13 @@ def test_a_folder_that_is_not_there(folder: Path) -> None:
     assert result.exit_code == 1 and f"Did you mean {folder}?" in result.stderr
 
 
+def test_a_domain_says_already_how_files_are_read(folder: Path) -> None:
+    result = anchor("data", "check", str(folder), "--domain", "face", "--modality", "gray")
+    assert result.exit_code == 2 and result.stdout == ""
+    assert "--modality gray: --domain face says already" in result.stderr and result.stderr.count("\n") == 1
+    assert "readable as rgb" in anchor("data", "check", str(folder), "--domain", "face").stdout
+
+
 def test_layout_splits_and_classes(tmp_path: Path) -> None:
     archive = trees.packed(trees.afhq(tmp_path / "afhq"), tmp_path / "afhq.zip")
     result = anchor("data", "check", str(archive), "--size", "16")

@@ -12,7 +12,7 @@ import torch
 
 from anchor_faces.benchmark.judge_errors import judge_errors
 from anchor_faces.benchmark.judge_recipe import JudgeOptions, JudgeRecipe
-from anchor_faces.benchmark.judges import Judges, save_judges
+from anchor_faces.benchmark.judges import LARGEST_WIDTH, Judges, save_judges
 from anchor_faces.benchmark.readers import fit_readers
 from anchor_faces.benchmark.renders import load_renders, rendered
 from anchor_hub.devices import resolve_device
@@ -71,6 +71,12 @@ def train_judges(
         resume=training.resume, overwrite=training.overwrite or training.resume,
     )  # fmt: skip
     device = resolve_device(training.device)
+    precision = resolve_precision(training.precision, device)  # before anything is rendered
+    rate = training.options.learning_rate
+    if not 0 < rate <= 1:
+        raise UsageError(f"--learning-rate {rate}: must be above 0 and at most 1, e.g. 0.003")
+    if not 1 <= training.width <= LARGEST_WIDTH:
+        raise UsageError(f"--width {training.width}: must be 1 to {LARGEST_WIDTH}, or nothing loads the bundle")
     folder = training.data or rendered(home(), seed=TRAINING_SEED, count=training.count, progress=progress)
     renders = load_renders(folder, training.count, workers=training.workers)
     trained = len(renders) - training.held_out
@@ -80,7 +86,7 @@ def train_judges(
     trainer = Trainer(
         recipe, torch.arange(trained), None, training.run_dir,
         batch=training.batch, total_images=training.options.images, seed=training.seed,
-        precision=resolve_precision(training.precision, device), device=device, sample_every=500,
+        precision=precision, device=device, sample_every=500,
         checkpoint_minutes=training.checkpoint_minutes, options=recipe.describe(), quiet=training.quiet,
     )  # fmt: skip
     if training.overwrite and not training.resume:

@@ -21,6 +21,7 @@ from anchor_hub.errors import BundleError, DataError
 NAME = "rendered-faces-r1"
 BUNDLE = Path(__file__).parents[1] / "bundles" / "judges"
 BATCH = 50
+LARGEST_WIDTH = 512  # of a network that is read from a bundle
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def extractor(device: torch.device | str = "cpu") -> Judges:
 def _load(folder: str, device: str) -> Judges:
     bundle = open_bundle(folder, "judges")
     width = bundle.manifest.architecture.get("width")
-    if not isinstance(width, int) or not 1 <= width <= 512:
+    if not isinstance(width, int) or not 1 <= width <= LARGEST_WIDTH:
         raise BundleError(f"{folder}: bad architecture: width is {width!r}; install the bundle again")
     network = JudgeNetwork(width)
     network.load_state_dict(bundle.tensors("network", network.state_dict()))

@@ -70,9 +70,9 @@ class Benchmark:
 
         :raises UsageError: a domain that is not one of rendered faces, or a ``count`` out of range.
         """
+        loaded = load_judges(judges, device)
         samples = data.benchmark_samples(where or home(), domains, count, progress)
-        judge = FaceJudge(load_judges(judges, device), samples.truth)
-        return cls(samples, judge, seed, max(1, batch), report)
+        return cls(samples, FaceJudge(loaded, samples.truth), seed, max(1, batch), report)
 
     def translations(self, source: Domain, targets: Sequence[Domain]) -> dict[str, Tensor]:
         """Outputs ``[N, ...]`` for each target, as samples of its modality; the hub computes once for all of them.
@@ -278,10 +278,10 @@ def run(
         data.render_modality(name)  # a stranger is refused before anything is rendered
         hub = next(iter(loaded.values())).hub if loaded else None
         loaded[name] = load_domain(name, hub, on)
+    answered = _answers(others or {}, pairs)  # before anything is rendered, too
     benchmark = Benchmark.open(
         domains, count=count, seed=seed, batch=batch, device=on, report=report, judges=judges, progress=progress
     )
-    answered = _answers(others or {}, pairs)
     known = [pair for pair in benchmark.others_of(earlier) if pair.backend not in (others or {})] if earlier else []
     total, passed = benchmark.samples.count * (len(pairs) + len(answered)), 0
 

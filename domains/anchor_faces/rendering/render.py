@@ -22,6 +22,7 @@ from .sketch import pencil_sketch
 from .tracing import SUPERSAMPLING, Hits, trace
 
 RENDERER_VERSION = 1  # rises whenever a picture changes
+LARGEST_SIZE = 1024  # larger than any hub's pictures; rays are held in memory, and there are 4 per pixel
 GROUP = 4  # samples traced together: larger groups fall out of the cache
 
 # modality: (kind, picture)
@@ -44,7 +45,7 @@ NEAREST_DEPTH, FARTHEST_DEPTH = DISTANCE - 1.1, DISTANCE + 0.9  # 1 and 0 of the
 
 
 def render(seed: int, indices: Sequence[int], size: int, modalities: Sequence[str]) -> list[dict[str, Any]]:
-    """Render samples ``indices`` of data set ``seed``, ``size`` pixels square (a multiple of 16).
+    """Render samples ``indices`` of data set ``seed``, ``size`` pixels square (a multiple of 16 up to 1,024).
 
     Returns one dict per index, with ``factors`` and an entry per modality: ``face`` and ``toon`` and
     ``cat`` RGB ``[3, size, size]`` in [0, 1]; ``seg``, ``toon_seg`` and ``cat_seg`` class numbers ``[size,
@@ -53,7 +54,7 @@ def render(seed: int, indices: Sequence[int], size: int, modalities: Sequence[st
     near is 1 and background 0; ``normal`` ``[3, size, size]`` unit vectors (right, up, towards the camera).
 
     A sample is the same bit for bit whatever the other indices and modalities are. Raises UsageError for an
-    unknown modality, a size that is not a positive multiple of 16, or a negative seed or index.
+    unknown modality, a size that is not such a multiple of 16, or a negative seed or index.
     """
     return render_factors([sample_factors(seed, index) for index in indices], size, modalities)
 
@@ -80,8 +81,8 @@ def render_factors(factors: Sequence[Factors], size: int, modalities: Sequence[s
 
 def check_size(size: int) -> None:
     """UsageError unless pictures of ``size`` pixels can be rendered."""
-    if size < 16 or size % 16:
-        raise UsageError(f"size must be a positive multiple of 16, got {size}")
+    if not 16 <= size <= LARGEST_SIZE or size % 16:
+        raise UsageError(f"--size {size}: must be a positive multiple of 16 up to {LARGEST_SIZE:,}")
 
 
 def check_modalities(modalities: Sequence[str]) -> None:

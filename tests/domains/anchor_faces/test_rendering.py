@@ -204,7 +204,7 @@ def test_the_landmark_map_is_drawn_where_the_landmarks_are(samples: list[dict[st
     assert 0.01 < drawn.mean() < 0.4
 
 
-@pytest.mark.parametrize("size", [0, 8, 30, -64])
+@pytest.mark.parametrize("size", [0, 8, 30, -64, 1040, 100_000])
 def test_sizes_that_cannot_be_rendered_are_refused(size: int) -> None:
     with pytest.raises(UsageError, match="multiple of 16"):
         render(0, [0], size, ["face"])
