@@ -1,6 +1,20 @@
-"""`python -m anchor_cli`: `anchor`, where the script is not on the path."""
+"""`anchor` and `python -m anchor_cli`: imports the app, which takes a moment in which Ctrl-C may come, too."""
 
-from anchor_cli.main import main
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def main() -> Any:
+    """The script `anchor`."""
+    try:
+        from anchor_cli.main import main as run
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+    return run()
+
 
 if __name__ == "__main__":
     main()

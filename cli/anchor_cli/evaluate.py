@@ -112,6 +112,7 @@ def evaluate(
     except KeyboardInterrupt:
         if report.is_dir():
             note(f"stopped; the same command with --resume goes on with {report}")
+            raise typer.Exit(130) from None
         raise
     page = write_report(report, runs or own_runs(result))
     print_result(result, as_json)

@@ -85,6 +85,14 @@ class LazyGroup(TyperGroup):
         with self._stubs():
             return super().shell_complete(ctx, incomplete)
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if ctx.parent is None:  # Typer turns it into exit code 130 without a word
+                print("stopped", file=sys.stderr)
+            raise
+
     def main(  # type: ignore[override]  # Typer's own further parameters travel in `extra`.
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> Any:

@@ -109,7 +109,7 @@ def _end_on_sigterm() -> None:
 
 
 def main() -> Any:
-    """The script `anchor`."""
+    """What the script `anchor` runs."""
     from typer.main import get_command
 
     _end_on_sigterm()

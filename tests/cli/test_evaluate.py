@@ -76,7 +76,7 @@ def test_ctrl_c_says_how_to_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(Run, "compute", stopped)
     result = anchor(*PAIRS, "--report", "r")
-    assert result.exit_code == 130 and "stopped; the same command with --resume goes on with r" in result.stderr
+    assert result.exit_code == 130 and result.stderr == "stopped; the same command with --resume goes on with r\n"
     monkeypatch.setattr(Run, "compute", compute)
     assert anchor(*PAIRS, "--report", "r", "--resume").exit_code == 0 and (folder / "r" / "report.html").is_file()
 

@@ -126,7 +126,7 @@ def raising(error: BaseException) -> Entry:
             "error: the disk is full: free some space and run the command again\n",
         ),
         (MemoryError(), 1, "error: out of memory: use a smaller --batch or --size, or --device cpu\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "stopped\n"),
     ],
 )
 def test_errors_are_one_line(
@@ -214,6 +214,16 @@ def test_as_a_module(module: str) -> None:
     assert done.returncode == 0 and done.stdout.startswith("anchor-hub "), done
     wrong = subprocess.run([sys.executable, "-m", module, "hubs", "lst"], capture_output=True, text=True, timeout=120)
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: No such command 'lst'"), wrong
+
+
+def test_ctrl_c_while_the_app_is_imported() -> None:
+    program = (
+        "import builtins\nimport anchor_cli.__main__ as script\n"
+        "def stopped(name, *rest, **more):\n    raise KeyboardInterrupt\n"
+        "builtins.__import__ = stopped\nscript.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (130, "stopped\n")
 
 
 def test_a_locale_that_cannot_print() -> None:
