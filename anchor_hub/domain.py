@@ -248,9 +248,14 @@ class AnchoredDomain(Domain):
         if self.structure_layers >= self.hub.num_latents or not (self.can_encode and self.can_decode):
             return worn
         driven = torch.arange(self.hub.num_latents, device=worn.device)[:, None] < self.structure_layers
+        mean, whitening = self.hub.whitening()
+        bound = ((worn - mean) @ whitening).norm(dim=2, keepdim=True)
         for _ in range(CORRECTIONS):
             found = self.encode(self.modality.as_input(self.decode(worn)))
-            worn = torch.where(driven, worn + latents - found, worn)
+            moved = worn + latents - found - mean
+            # Where a style was rare to begin with, a correction could lead out of what the hub can draw.
+            near = (bound / (moved @ whitening).norm(dim=2, keepdim=True).clamp(min=1e-8)).clamp(max=1)
+            worn = torch.where(driven, mean + near * moved, worn)
         return worn
 
     def decode(self, latents: Tensor, *, noise: str | Sequence[Tensor] = "const") -> Tensor:
