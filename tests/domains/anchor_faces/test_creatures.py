@@ -155,5 +155,5 @@ def test_the_command(tmp_path: Path) -> None:
     app.command()(render_command)
     arguments = ["-o", str(tmp_path / "set"), "--classes", "ginger,elder", "--count", "1", "--size", "16", "-q"]
     result = CliRunner().invoke(app, [*arguments, "--workers", "1"], catch_exceptions=False)
-    assert result.exit_code == 0 and "1 samples of 2 classes each" in result.output
+    assert result.exit_code == 0 and "1 sample of 2 classes each" in result.output
     assert (tmp_path / "set" / "landmark" / "elder" / "000000.json").is_file()
