@@ -222,8 +222,16 @@ class AnchoredDomain(Domain):
             )
         offsets = self.offsets(images).to(self.hub.mean_latent.dtype)
         mean = self.hub.mean_latent.expand_as(offsets)
-        driven = torch.arange(self.hub.num_latents, device=offsets.device)[:, None] < self.structure_layers
-        return torch.where(driven, mean + offsets, mean)
+        return torch.where(self._driven(offsets.device), mean + offsets, mean)
+
+    def _driven(self, device: torch.device) -> Tensor:
+        """Which layers the encoder drives, ``[L, 1]``."""
+        return torch.arange(self.hub.num_latents, device=device)[:, None] < self.structure_layers
+
+    @property
+    def _takes_appearance(self) -> bool:
+        """Whether there is something that images of the domain do not say, and networks to find out what."""
+        return self.structure_layers < self.hub.num_latents and self.can_encode and self.can_decode
 
     def offsets(self, images: Tensor) -> Tensor:
         """What the encoder says of network input: offsets ``[B, L, D]`` from the mean latent, of all layers."""
@@ -236,18 +244,17 @@ class AnchoredDomain(Domain):
         return offsets
 
     def appearance(self, styles: Tensor) -> Tensor:
-        if self.structure_layers >= self.hub.num_latents or not (self.can_encode and self.can_decode):
+        if not self._takes_appearance:
             return super().appearance(styles)
         latents = self.hub.expand(styles)
         found = self.encode(self.modality.as_input(self.decode(latents)))
-        driven = torch.arange(self.hub.num_latents, device=found.device)[:, None] < self.structure_layers
-        return torch.where(driven, latents - found, 0.0)
+        return torch.where(self._driven(found.device), latents - found, 0.0)
 
     def wear(self, latents: Tensor, styles: Tensor) -> Tensor:
         worn = super().wear(latents, styles)
-        if self.structure_layers >= self.hub.num_latents or not (self.can_encode and self.can_decode):
+        if not self._takes_appearance:
             return worn
-        driven = torch.arange(self.hub.num_latents, device=worn.device)[:, None] < self.structure_layers
+        driven = self._driven(worn.device)
         mean, whitening = self.hub.whitening()
         bound = ((worn - mean) @ whitening).norm(dim=2, keepdim=True)
         for _ in range(CORRECTIONS):

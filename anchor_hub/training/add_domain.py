@@ -303,6 +303,8 @@ def own_pictures(
     from anchor_hub.training.provenance import provenance
 
     modality = build_modality(plan.modality)
+    if plan.start_from is not None:
+        raise UsageError(f"domain {plan.name!r}: --encoder none trains nothing; leave --start-from out")
     if options.regressor["name"] != HUB_DECODER or modality.name != "rgb":
         raise UsageError(
             f"domain {plan.name!r}: only a domain of the hub's own RGB pictures can do without an encoder; add "
