@@ -33,7 +33,9 @@ def list_inputs(given: Sequence[str | Path], extensions: Collection[str]) -> lis
     for files of the given ``extensions``; a file named outright may have any. A file that was named twice is read once.
 
     :raises DataError: nothing is there under a name, or a folder holds no file of these kinds.
+    :raises UsageError: no names, or an empty one.
     """
+    refuse_empty_names(given)
     found: list[tuple[Path, PurePath]] = []
     for item in given:
         path = Path(item)
@@ -56,6 +58,12 @@ def list_inputs(given: Sequence[str | Path], extensions: Collection[str]) -> lis
     for path, name in found:
         unique.setdefault(os.path.abspath(path), (path, name))
     return [InputFile(index, path, name) for index, (path, name) in enumerate(unique.values())]
+
+
+def refuse_empty_names(given: Sequence[str | Path]) -> None:
+    """:raises UsageError: a name is '', as of a shell variable that is not set; as a path it means this folder."""
+    if "" in given:
+        raise UsageError("an input is the empty name ''; write . if the current folder is meant")
 
 
 class FolderFiles(Sequence[InputFile]):

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.inputs import FolderFiles, list_inputs, plan_outputs, shown
+from anchor_hub.modality import build_modality
 
 PNG = {".png", ".jpg"}
 
@@ -55,6 +57,15 @@ def test_globs_files_and_duplicates(tmp_path):
     with pytest.raises(DataError, match="no file matches"):
         list_inputs([str(tmp_path / "*.jpg")], PNG)
     assert names(list_inputs([tmp_path / "missing.png"], PNG)) == ["missing"], "found missing when it is read"
+
+
+def test_the_empty_name_is_not_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert names(list_inputs(["."], PNG)) == ["a"]
+    for read in (lambda: list_inputs([""], PNG), lambda: ImageFolder("", build_modality({"name": "rgb"}), 16)):
+        with pytest.raises(UsageError, match="empty name ''; write ."):
+            read()
 
 
 def test_a_file_whose_name_looks_like_a_glob(tmp_path):

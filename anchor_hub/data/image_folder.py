@@ -19,7 +19,7 @@ from anchor_hub.data.layouts.base import Found, Sample
 from anchor_hub.data.layouts.detection import find_data_set, is_data_set, training_samples
 from anchor_hub.data.tables import select, select_samples
 from anchor_hub.errors import DataError, ImageError, UsageError
-from anchor_hub.inputs import InputFile, list_inputs, shown
+from anchor_hub.inputs import InputFile, list_inputs, refuse_empty_names, shown
 from anchor_hub.modality import Modality
 
 Progress = Callable[[int, int], None]
@@ -70,6 +70,7 @@ class ImageFolder(Sequence[Tensor]):
         if errors not in ("raise", "skip"):
             raise UsageError(f"errors is {errors!r}, must be 'raise' or 'skip'")
         given = [source] if isinstance(source, (str, Path)) else list(source)
+        refuse_empty_names(given)
         self.modality, self.size, self.errors = modality, size, errors
         modality.size = size
         #: What was found, with its layout's name; None where files were named one by one, or by a glob.
