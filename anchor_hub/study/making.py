@@ -109,6 +109,11 @@ def new_study(
     for part in (*runs.values(), *([] if inputs is None else [inputs])):
         if Path(part).resolve().is_relative_to(output.resolve()):
             raise UsageError(f"-o {shown(output)}: holds {shown(part)}, which the study is made of; choose another")
+        if output.resolve().is_relative_to(Path(part).resolve()):
+            raise UsageError(
+                f"-o {shown(output)}: lies in {shown(part)}, whose pictures the next study would take it for; choose a "
+                "folder outside"
+            )
     drawn_source = modality_of(source) if source else None
     drawn_target = modality_of(target) if target else None
     found = {name: run_files(Path(folder), source, target, _extensions(drawn_target)) for name, folder in runs.items()}

@@ -78,6 +78,7 @@ def test_errors_are_one_line(tmp_path: Path, study: Path) -> None:
         (("new", *runs, "--overwrite", "-o", str(tmp_path / "input")), "is no study (it holds no study.yaml)"),
         (("new", *runs, "--overwrite", "-o", str(tmp_path / "red")), "is no study (it holds no study.yaml)"),
         (("new", "--runs", f"{study},{empty}", "--overwrite", "-o", str(study)), "which the study is made of"),
+        (("new", *runs, "-o", str(tmp_path / "red" / "study")), "whose pictures the next study would take it for"),
     ):
         found = anchor("study", *arguments)
         assert found.exit_code in (1, 2) and message in found.stderr and found.stderr.count("\n") == 1, found.stderr
