@@ -179,7 +179,7 @@ def _read_archive(path: Path) -> dict[str, bytes]:
         raise BundleError(
             f"{path}: does not exist; name an archive ({SUFFIX}) or a bundle's folder"
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
         if isinstance(error, AnchorError):
             raise
         raise BundleError(

@@ -56,7 +56,6 @@ class HubOptions:
             None switches it off.
         augment: differentiable augmentations that real and generated images pass before the discriminator, by name.
         discriminator_warmup: images for which the discriminator learns alone (a fresh one beside a trained generator).
-            Over as many again the generator's learning rate rises from 0: at full rate it outruns a young critic.
     """
 
     learning_rate: float = 0.002
@@ -138,7 +137,6 @@ class HubRecipe(GANRecipe):
         self.discriminator_optimizer = _adam(
             self.discriminator, options.learning_rate, options.r1_every if options.r1_gamma else None
         )
-        self.generator_rate = self.generator_optimizer.param_groups[0]["lr"]
         self.noise = "random" if options.noise else "none"
         self.mean_path_length = torch.zeros((), device=context.device)
         self.shown = torch.randn(SHOWN_SAMPLES, self.config.latent_dim)
@@ -156,7 +154,7 @@ class HubRecipe(GANRecipe):
         losses = self._discriminator_step(real)
         if options.r1_gamma and index % options.r1_every == 0:
             losses["r1"] = self._r1_step(real)
-        if not self._begin_generator_step(index):
+        if index * self.context.batch < options.discriminator_warmup:
             return losses
         losses["generator"] = self._generator_step(len(real))
         if options.path_length_weight and index % options.path_length_every == 0:
@@ -181,17 +179,6 @@ class HubRecipe(GANRecipe):
         weight = self.options.r1_gamma / 2 * self.options.r1_every
         self.context.descend(self.discriminator, self.discriminator_optimizer, weight * penalty)
         return penalty.detach()
-
-    def _begin_generator_step(self, index: int) -> bool:
-        """Whether the generator moves in step `index`; sets how fast, while it catches up on a warm-up."""
-        warmup = self.options.discriminator_warmup
-        if not warmup:
-            return True
-        since = index * self.context.batch - warmup
-        rate = self.generator_rate * min(1.0, max(0.0, (since + self.context.batch) / warmup))
-        for group in self.generator_optimizer.param_groups:
-            group["lr"] = rate
-        return since >= 0
 
     def _generator_step(self, count: int) -> Tensor:
         self.discriminator.requires_grad_(False)
