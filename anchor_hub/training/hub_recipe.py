@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from anchor_hub.errors import UsageError
 from anchor_hub.modality.pictures import from_unit
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, mix_styles
-from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
+from anchor_hub.networks.stylegan2_discriminator import Discriminator
 from anchor_hub.training.augment import augment
 from anchor_hub.training.average import WeightAverage
 from anchor_hub.training.gan_losses import (
@@ -30,7 +30,7 @@ from anchor_hub.training.gan_losses import (
     r1_penalty,
 )
 from anchor_hub.training.gan_recipe import GANRecipe, discriminator_losses
-from anchor_hub.training.hub_start import HubStart
+from anchor_hub.training.hub_start import HubStart, discriminator_config
 from anchor_hub.training.recipe import TrainingContext
 
 BETAS = (0.0, 0.99)
@@ -103,26 +103,20 @@ class HubRecipe(GANRecipe):
 
     def describe(self) -> dict[str, Any]:
         """The settings that a resumed run must share, as plain JSON values."""
-        start = {} if self.start is None else {"start": self.start.fingerprint}
+        start = {} if self.start is None else self.start.options()
         return {"generator": self.config.to_dict(), **self.options.to_dict(), **start}
 
     def setup(self, context: TrainingContext) -> None:
         self.context = context
         share = context.batch // context.group.world
-        group = DiscriminatorConfig(self.config.size, self.config.channels_of).stddev_group
+        group = discriminator_config(self.config).stddev_group
         if share % min(share, group):
             raise UsageError(
                 f"the discriminator compares images in groups of {group}: --batch (per process) must be a "
                 f"multiple of {group}, not {share}"
             )
         self.generator = context.place(Generator(self.config))
-        self.discriminator = context.place(
-            Discriminator(
-                DiscriminatorConfig(
-                    self.config.size, self.config.channels_of, image_channels=self.config.image_channels
-                )
-            )
-        )
+        self.discriminator = context.place(Discriminator(discriminator_config(self.config)))
         if self.start is not None:
             self.generator.load_state_dict(self.start.generator.state_dict())
             if self.start.discriminator is not None:

@@ -52,7 +52,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 OWN_OPTIONS: dict[str, dict[str, str]] = {
     "stylegan2": {
         "r1_gamma": "--r1", "path_length": "--path-length", "style_mixing": "--style-mixing", "noise": "--noise",
-        "compile": "--compile", "start_from": "--start-from", "discriminator_warmup": "--discriminator-warmup",
+        "compile": "--compile", "start_from": "--start-from", "discriminator_from": "--discriminator-from",
+        "discriminator_warmup": "--discriminator-warmup",
     },
     "biggan": {
         "discriminator_learning_rate": "--discriminator-learning-rate", "discriminator_steps": "--discriminator-steps",
@@ -73,8 +74,9 @@ class HubTraining:
     (and, without `resume`, the run folder's earlier run). `license` and `data_license` are of the weights and of the
     images, as the bundle records them; by default "unknown", or what is known of a rendered data set.
 
-    `start_from` is a StyleGAN2 hub (a registered name, or a bundle's folder) to go on from; where it keeps no
-    discriminator, a fresh one learns alone for `discriminator_warmup` images. `half` stores the weights in half
+    `start_from` is a StyleGAN2 hub (a registered name, or a bundle's folder) to go on from, `discriminator_from` one
+    that gives its discriminator; such a one, or a fresh one where the start keeps none, learns alone for
+    `discriminator_warmup` images. `half` stores the weights in half
     precision.
     """
 
@@ -113,6 +115,7 @@ class HubTraining:
     keep_discriminator: bool = False
     half: bool = False
     start_from: str | Path | None = None
+    discriminator_from: str | Path | None = None
     discriminator_warmup: int | None = None
     where: str | None = None
     limit: int | None = None
@@ -128,7 +131,7 @@ class HubTraining:
     @cached_property
     def start(self) -> HubStart | None:
         """The hub to go on from. Raises HubNotFoundError, BundleError, UsageError."""
-        return None if self.start_from is None else load_start(self.start_from)
+        return None if self.start_from is None else load_start(self.start_from, self.discriminator_from)
 
     @property
     def pixels(self) -> int:
@@ -197,8 +200,10 @@ class HubTraining:
         )
 
     def _warmup(self) -> int:
-        if self.discriminator_warmup is not None and self.start is None:
-            raise UsageError("--discriminator-warmup is for trainings that --start-from a hub: leave it out")
+        for option in ("discriminator_warmup", "discriminator_from"):
+            if getattr(self, option) is not None and self.start is None:
+                name = option.replace("_", "-")
+                raise UsageError(f"--{name} is for trainings that --start-from a hub: leave it out")
         default = 0 if self.start is None else self.start.warmup
         return default if self.discriminator_warmup is None else self.discriminator_warmup
 

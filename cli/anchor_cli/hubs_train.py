@@ -62,9 +62,12 @@ def train(
     start_from: str | None = typer.Option(
         None, help="Go on from this StyleGAN2 hub: its name, or its bundle's folder, instead of from nothing."
     ),
+    discriminator_from: str | None = typer.Option(
+        None, help="With --start-from: take the discriminator that this other hub keeps, instead of the start's own."
+    ),
     discriminator_warmup: int | None = typer.Option(
-        None, min=0, help="With --start-from: images that a fresh discriminator learns from before the generator moves "
-        "[default: 5000, or 0 where the hub keeps its own].",
+        None, min=0, help="With --start-from: images that a fresh (or other) discriminator learns from before the "
+        "generator moves [default: 5000, or 0 where the hub keeps its own].",
     ),
     class_column: str | None = typer.Option(
         None, help="biggan: the column of manifest.csv that holds the classes [default: the folders are the classes]."
@@ -140,6 +143,7 @@ def train(
             keep_discriminator=keep_discriminator,
             half=half,
             start_from=start_from,
+            discriminator_from=discriminator_from,
             discriminator_warmup=discriminator_warmup,
             class_column=class_column,
             discriminator_learning_rate=discriminator_learning_rate,

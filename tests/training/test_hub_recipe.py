@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from anchor_hub.bundle import open_bundle
-from anchor_hub.errors import ConfigError, UsageError
+from anchor_hub.errors import ConfigError, MissingPartError, UsageError
 from anchor_hub.hub import Hub
 from anchor_hub.training.average import average_decay
 from anchor_hub.training.gan_losses import lazy_adam_settings
@@ -229,6 +229,40 @@ def test_a_kept_discriminator_needs_no_warming_up(folder: Path) -> None:
     recipe.setup(TrainingContext(CPU, "fp32", 0, 4, Path(), modality=PlainRGB()))
     kept = Hub.load(str(bundle)).discriminator().state_dict()
     assert all(torch.equal(value, kept[name]) for name, value in recipe.discriminator.state_dict().items())
+
+
+def test_a_start_may_take_another_hubs_discriminator(folder: Path) -> None:
+    _, start = train_hub(tiny_training(folder))
+    own = dict(output=folder.parent / "other", run_dir=folder.parent / "other-run")
+    _, other = train_hub(replace(tiny_training(folder, keep_discriminator=True, seed=5), **own))
+    assert start is not None and other is not None
+    training = tiny_training(folder, start_from=start, discriminator_from=other)
+    assert training.options().discriminator_warmup == 5_000
+    recipe = HubRecipe(training.config(), training.options(), start=training.start)
+    recipe.setup(TrainingContext(CPU, "fp32", 0, 4, Path(), modality=PlainRGB()))
+    kept = Hub.load(other).discriminator().state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in recipe.discriminator.state_dict().items())
+    assert recipe.describe()["start"] == Hub.load(start).fingerprint
+    assert recipe.describe()["discriminator_from"] == Hub.load(other).fingerprint
+
+    again = dict(output=folder.parent / "third", run_dir=folder.parent / "third-run", size=None, channels=None)
+    _, third = train_hub(replace(training, **again, latent_dim=None, discriminator_warmup=0))
+    assert third is not None
+    record = open_bundle(third).manifest.provenance["start"]
+    assert record["discriminator_from"] == {"name": Hub.load(other).name, "fingerprint": Hub.load(other).fingerprint}
+
+
+def test_a_discriminator_that_does_not_fit_is_refused(folder: Path) -> None:
+    _, start = train_hub(tiny_training(folder))
+    own = dict(output=folder.parent / "other", run_dir=folder.parent / "other-run")
+    _, other = train_hub(replace(tiny_training(folder, keep_discriminator=True, channels={4: 8, 8: 8, 16: 4}), **own))
+    for changes, error, message in (
+        ({"start_from": start, "discriminator_from": other}, UsageError, "-from .*--size and --channels"),
+        ({"start_from": start, "discriminator_from": start}, MissingPartError, "--keep-discriminator"),
+        ({"discriminator_from": other}, UsageError, "--discriminator-from is for trainings that --start-from"),
+    ):
+        with pytest.raises(error, match=message):
+            train_hub(tiny_training(folder, **changes, overwrite=True))
 
 
 def test_a_start_decides_the_architecture(folder: Path) -> None:
