@@ -134,7 +134,9 @@ class HubRecipe(GANRecipe):
         self.noise = "random" if options.noise else "none"
         self.mean_path_length = torch.zeros((), device=context.device)
         self.shown = torch.randn(SHOWN_SAMPLES, self.config.latent_dim)
-        # R1 and path lengths differentiate twice, which compiled networks cannot: they use the plain modules.
+        # R1 and path lengths differentiate twice, which compiled networks cannot: they use the plain modules. And they
+        # are computed in float32: torch's second derivative of a bfloat16 convolution on CPUs (oneDNN) is wrong. Of
+        # R1's gradient for the first convolutions of the discriminator's blocks a third was left, in another direction.
         self.fast_synthesis = (
             torch.compile(self.generator.synthesis) if self.compile else self.generator.synthesis
         )
@@ -168,8 +170,7 @@ class HubRecipe(GANRecipe):
 
     def _r1_step(self, real: Tensor) -> Tensor:
         real = real.detach().requires_grad_(True)
-        with self.context.autocast():
-            penalty = r1_penalty(self.discriminator(self._seen(real)).float(), real)
+        penalty = r1_penalty(self.discriminator(self._seen(real)), real)
         weight = self.options.r1_gamma / 2 * self.options.r1_every
         self.context.descend(self.discriminator, self.discriminator_optimizer, weight * penalty)
         return penalty.detach()
@@ -183,13 +184,10 @@ class HubRecipe(GANRecipe):
         return loss.detach()
 
     def _path_length_step(self, count: int) -> Tensor:
-        with self.context.autocast():
-            latents = self._latents(count)
-            image = self.generator.synthesis(latents, noise=self.noise).image
+        latents = self._latents(count)
+        image = self.generator.synthesis(latents, noise=self.noise).image
         assert image is not None
-        penalty, self.mean_path_length = path_length_penalty(
-            path_lengths(image.float(), latents), self.mean_path_length
-        )
+        penalty, self.mean_path_length = path_length_penalty(path_lengths(image, latents), self.mean_path_length)
         # One running mean for all processes: a checkpoint holds one.
         self.mean_path_length = self.context.group.average(self.mean_path_length)
         weight = self.options.path_length_weight * self.options.path_length_every

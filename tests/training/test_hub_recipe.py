@@ -189,6 +189,19 @@ def test_augmentation_is_seen_by_the_discriminator_only_and_leaves_old_runs_resu
     assert plain._seen(images) is images and bool((changed._seen(images) == 0).any())
 
 
+def test_second_derivatives_are_float32s_whatever_the_precision() -> None:
+    gradients = {}
+    for precision in ("fp32", "bf16"):
+        recipe = ready(HubOptions(r1_gamma=0.1), precision)
+        recipe._r1_step(recipe.context.place(pictures(8).float() / 127.5 - 1))
+        recipe._path_length_step(4)
+        both = (recipe.discriminator, recipe.generator)
+        gradients[precision] = [p.grad for network in both for p in network.parameters() if p.grad is not None]
+    assert len(gradients["fp32"]) > 20
+    for exact, found in zip(gradients["fp32"], gradients["bf16"], strict=True):
+        assert float((exact - found).norm()) <= 0.01 * float(exact.norm())
+
+
 def test_the_discriminator_is_kept_where_asked_for(folder: Path) -> None:
     _, bundle = train_hub(tiny_training(folder, keep_discriminator=True, augment="colour"))
     assert bundle is not None
