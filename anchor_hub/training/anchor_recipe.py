@@ -257,7 +257,7 @@ class AnchorRecipe(Recipe):
         with self.context.autocast():
             loss = d_logistic(critic(reals).float(), critic(fakes).float())
         penalty: Tensor | float = 0.0
-        if index % R1_EVERY == 0:  # lazily, in float32: second derivatives of bf16 convolutions are rough
+        if index % R1_EVERY == 0:  # lazily, in float32: on CPUs second derivatives of bfloat16 convolutions are wrong
             reals = reals.detach().float().requires_grad_(True)
             gamma = DETAILED_R1_GAMMA if self.modality.name in DETAILED else R1_GAMMA
             penalty = r1_penalty(critic(reals), reals) * (gamma / 2 * R1_EVERY)

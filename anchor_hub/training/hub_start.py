@@ -50,7 +50,7 @@ class HubStart:
         """What the new bundle says of it."""
         record: dict[str, Any] = {"name": self.name, "fingerprint": self.fingerprint}
         if self.critic_of is not None:
-            record["discriminator_from"] = dict(zip(("name", "fingerprint"), self.critic_of, strict=True))
+            record["discriminator_from"] = {"name": self.critic_of[0], "fingerprint": self.critic_of[1]}
         return record
 
 
