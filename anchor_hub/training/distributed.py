@@ -68,14 +68,12 @@ class ProcessGroup:
         """Replace every gradient by its mean over the ranks (one message for all of them)."""
         if self.world == 1:
             return
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        gradients = [_in_memory_order(parameter) for parameter in parameters if parameter.grad is not None]
+        flat = torch.cat(gradients)
         self._reduce(flat, torch.distributed.ReduceOp.SUM)
         flat /= self.world
-        for gradient, part in zip(
-            gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True
-        ):
-            gradient.copy_(part.view_as(gradient))
+        for gradient, part in zip(gradients, flat.split([len(each) for each in gradients]), strict=True):
+            gradient.copy_(part)
 
     def average(self, value: Tensor) -> Tensor:
         """The mean of a tensor over the ranks."""
@@ -111,3 +109,12 @@ class ProcessGroup:
                 f"rank {self.rank} lost the other {self.world - 1} processes of the run "
                 f"({str(error).splitlines()[0]}); go on from the last checkpoint with --resume"
             ) from error
+
+
+def _in_memory_order(parameter: Tensor) -> Tensor:
+    """A parameter's gradient as one flat view. Channels-last ones are not transposed: that took longer than sending."""
+    assert parameter.grad is not None
+    if parameter.ndim == 4 and parameter.grad.is_contiguous(memory_format=torch.channels_last):
+        return parameter.grad.permute(0, 2, 3, 1).view(-1)
+    parameter.grad = parameter.grad.contiguous()
+    return parameter.grad.view(-1)

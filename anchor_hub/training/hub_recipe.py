@@ -163,10 +163,22 @@ class HubRecipe(GANRecipe):
         with self.context.autocast():
             with torch.no_grad():
                 fake = self._image(self._latents(len(real)))
-            real_logits, fake_logits = (self.fast_discriminator(self._seen(x)).float() for x in (real, fake))
+            real_logits, fake_logits = self._judged(self._seen(real), self._seen(fake))
         loss = d_logistic(real_logits, fake_logits)
         self.context.descend(self.discriminator, self.discriminator_optimizer, loss)
         return discriminator_losses(loss, real_logits, fake_logits)
+
+    def _judged(self, real: Tensor, fake: Tensor) -> list[Tensor]:
+        """The logits of both, from one pass where the batch allows it: whatever is done per weight is done once.
+
+        The samples are interleaved such that each group of the minibatch standard deviation is of one kind.
+        """
+        group = self.discriminator.config.stddev_group
+        if len(real) % group:
+            return [self.fast_discriminator(images).float() for images in (real, fake)]
+        both = torch.cat([images.unflatten(0, (group, -1)) for images in (real, fake)], dim=1)
+        logits = self.fast_discriminator(both.flatten(0, 1)).float().unflatten(0, (group, -1))
+        return [part.flatten(0, 1) for part in logits.chunk(2, dim=1)]
 
     def _r1_step(self, real: Tensor) -> Tensor:
         real = real.detach().requires_grad_(True)

@@ -60,6 +60,17 @@ def test_each_network_learns_from_its_own_loss_only() -> None:
     assert not same(before, dict(recipe.generator.state_dict()))
 
 
+@pytest.mark.parametrize("count", [2, 4, 8])
+def test_one_pass_over_real_and_generated_pictures_judges_each_kind_by_itself(count: int) -> None:
+    recipe = ready(HubOptions())
+    recipe.discriminator.double()
+    kinds = [torch.randn(count, 3, CONFIG.size, CONFIG.size, dtype=torch.float64) * scale for scale in (0.1, 1.0)]
+    with recipe.context.autocast():
+        judged = recipe._judged(*kinds)
+        for images, logits in zip(kinds, judged, strict=True):
+            torch.testing.assert_close(logits.double(), recipe.discriminator(images), rtol=1e-5, atol=1e-6)
+
+
 def test_the_discriminator_learns_to_tell_noise_from_generated_pictures() -> None:
     recipe = ready(HubOptions(path_length_weight=0, r1_gamma=0.1, learning_rate=0.01))
     for group in recipe.generator_optimizer.param_groups:
