@@ -81,7 +81,7 @@ class Regressor(nn.Module):
         """Selected maps, resized to the output size and concatenated: ``[B, in_channels, H, W]``."""
         maps = self.select(features)
         size = maps[-1].shape[-2:] if self.output_size is None else (self.output_size, self.output_size)
-        maps = [_resize(feature, (int(size[0]), int(size[1]))) for feature in maps]
+        maps = [resize(feature, (int(size[0]), int(size[1]))) for feature in maps]
         return maps[0] if len(maps) == 1 else torch.cat(maps, dim=1)
 
     def forward(self, features: Mapping[int, Tensor]) -> Tensor:
@@ -206,7 +206,7 @@ class CompactLevel(nn.Module):
             feature = F.instance_norm(feature)
         x = self.project(feature)
         if self.carry is not None and coarse is not None:
-            x = x + _resize(self.carry(coarse), (x.shape[-2], x.shape[-1]))
+            x = x + resize(self.carry(coarse), (x.shape[-2], x.shape[-1]))
         x = F.leaky_relu(self.norm(x), 0.2)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.leaky_relu(norm(conv(x)), 0.2) + x
@@ -257,10 +257,10 @@ class CompactRegressor(Regressor):
         for level, feature in zip(self.levels, self.select(features), strict=True):
             x = level(feature, x)
         output = self.head(x)
-        return output if self.output_size is None else _resize(output, (self.output_size, self.output_size))
+        return output if self.output_size is None else resize(output, (self.output_size, self.output_size))
 
 
-def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear, ``align_corners=False``; exact area means when shrinking by a whole factor."""
     height, width = int(x.shape[-2]), int(x.shape[-1])
     if (height, width) == size:

@@ -29,6 +29,7 @@ class AlignedWeights:
     regions: float = 0.0  # label maps: in G(E(x)), one region of x is of one colour
     sampled_edges: float = 0.3  # edges of R(F(w)) and G(w) lie in the same places
     sampled_regions: float = 0.0  # label maps: in G(w), one region of R(F(w)) is of one colour
+    consensus: float = 0.0  # label maps: R(F(w)) is what a linear map of F(w) makes of all such readings
     dice: float = 0.0  # label maps: every class is read back as well as every other, however small it is
 
 
@@ -110,7 +111,14 @@ class AnchorOptions:
 # By modality: what the terms weigh unless told otherwise; docs/results.md says what they achieve.
 ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
     "segmentation": AlignedWeights(
-        centre=0.2, adversarial=0.5, edges=2.0, regions=0.5, sampled_edges=0.3, sampled_regions=0.2, dice=0.3
+        centre=0.2,
+        adversarial=0.5,
+        edges=2.0,
+        regions=0.5,
+        sampled_edges=0.3,
+        sampled_regions=0.2,
+        consensus=0.5,
+        dice=0.3,
     ),
     "landmarks": AlignedWeights(centre=0.2, edges=0.2, sampled_edges=0.2),
     "gray": AlignedWeights(reconstruction=5.0, centre=0.2, adversarial=0.5, edges=2.0, sampled_edges=0.5),
@@ -122,7 +130,7 @@ def aligned_weights(modality: str, overrides: Mapping[str, float]) -> AlignedWei
     """The weights for a modality with overrides applied; unknown names raise :class:`UsageError`."""
     base = ALIGNED_WEIGHTS.get(modality, AlignedWeights())
     check_weights(overrides, [f.name for f in fields(AlignedWeights)], "aligned")
-    for term in ("regions", "sampled_regions", "dice"):
+    for term in ("regions", "sampled_regions", "consensus", "dice"):
         if overrides.get(term) and modality != "segmentation":
             raise UsageError(f"the term {term!r} needs label maps; modality {modality!r} has no classes")
     return replace(base, **overrides)

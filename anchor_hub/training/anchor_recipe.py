@@ -25,6 +25,7 @@ from anchor_hub.networks.regressors import Regressor
 from anchor_hub.networks.stylegan2 import mix_styles
 from anchor_hub.training.anchor_losses import latent_consistency, mahalanobis, soft_dice
 from anchor_hub.training.anchor_options import AnchorOptions, aligned_weights
+from anchor_hub.training.consensus import LinearConsensus
 from anchor_hub.training.gan_losses import d_logistic, g_nonsaturating, r1_penalty
 from anchor_hub.training.published_objective import PublishedObjective, published_weights
 from anchor_hub.training.recipe import Recipe, TrainingContext
@@ -40,6 +41,7 @@ DETAILED, DETAILED_R1_GAMMA = ("gray",), 0.002
 LEARNING_RATE = 1e-3  # of the aligned objective
 WARM_UP_STEPS = 100
 APPEARANCE_UNTIL = 0.5  # share of the images over which the samples' appearance comes in: codes need a meaning first
+CONSENSUS_FROM = 0.2  # share of the images after which the regressor learns from the consensus of its readings
 DECAY_FROM = 0.6  # share of the images after which the learning rate falls linearly to 2 %
 
 # Of a map and the hub's picture of the same latent; of images and, with weights of their own, of samples.
@@ -104,6 +106,8 @@ class AnchorRecipe(Recipe):
                 critic = PatchDiscriminator(self.modality.input_channels, num_layers=4, detail=detail)
                 self.networks["discriminator"] = critic
                 self.optimizers["discriminator"] = torch.optim.Adam(critic.parameters(), lr=rate / 2, betas=(0.0, 0.99))
+            if self.regressor is not None and self.weights.consensus:
+                self.networks["consensus"] = LinearConsensus(self.regressor, self.hub.feature_channels)
         for module in self.networks.values():
             context.place(module)
         self.mean, self.whitening = self.hub.whitening(WHITENING_FLOOR)
@@ -180,8 +184,8 @@ class AnchorRecipe(Recipe):
         with torch.no_grad(), self.context.autocast():
             drawn = hub.synthesize(latents, features=resolutions, image=shows_samples, noise="random")
         with self.context.autocast():
-            output = self.regressor(drawn.features)  # type: ignore[misc]
-        fakes = self.modality.as_input(output.float())
+            read = self.regressor(drawn.features)  # type: ignore[misc]
+        fakes = self.modality.as_input(read.float())
         found: Tensor | None = None
         if weights.consistency:
             found = self._codes(fakes[: len(sampled)])[:, :structure]
@@ -202,6 +206,14 @@ class AnchorRecipe(Recipe):
         terms["reconstruction"] = self.modality.reconstruction_loss(output.float(), batch)
         if weights.dice:
             terms["dice"] = soft_dice(output, inputs)
+        if weights.consensus:
+            consensus = self.networks["consensus"]
+            assert isinstance(consensus, LinearConsensus)
+            own, others = (encoded.features, inputs), (drawn.features, fakes.detach())
+            consensus.learn(own, others, self.context.group.average)
+            if consensus.ready and self._progress >= CONSENSUS_FROM:
+                wanted = consensus.read(drawn.features, (self.hub.size, self.hub.size))
+                terms["consensus"] = nn.functional.cross_entropy(read.float(), wanted)
         terms["mahalanobis"] = mahalanobis(codes, self.mean, self.whitening)
         if weights.centre:
             terms["centre"] = mahalanobis(codes.mean(0), self.mean, self.whitening)
