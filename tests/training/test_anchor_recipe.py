@@ -20,7 +20,7 @@ from anchor_hub.domain import AnchoredDomain
 from anchor_hub.errors import ConfigError, NotFoundError, UsageError
 from anchor_hub.hub import Hub
 from anchor_hub.modality import build_modality
-from anchor_hub.training import anchor_losses, anchor_recipe, published_objective
+from anchor_hub.training import anchor_losses, anchor_recipe, consensus, published_objective
 from anchor_hub.training.anchor_domain import build_domain, default_resolutions
 from anchor_hub.training.anchor_options import AlignedWeights, AnchorOptions
 from anchor_hub.training.anchor_presets import published_preset
@@ -265,6 +265,28 @@ def test_edges_and_regions_weigh_images_and_samples_apart(hub):
     assert {"edges", "regions"} <= terms and not terms & set(without)
 
 
+def test_the_regressor_learns_from_the_consensus_of_its_readings_once_they_mean_something(hub, monkeypatch):
+    monkeypatch.setattr(consensus, "WARM_UP", 2)
+    alone = {f.name: 0 for f in fields(AlignedWeights)} | {"reconstruction": 1, "consensus": 5}
+    recipe = make("segmentation", hub, total=40 * BATCH, learning_rate=1e-2, weights=alone)
+    history = run(recipe, samples("segmentation", hub), 40)
+    first = round(40 * anchor_recipe.CONSENSUS_FROM)
+    assert ["consensus" in entry for entry in history] == [step >= first for step in range(40)]
+    terms = [entry["consensus"] for entry in history[first:]]
+    assert sum(terms[-3:]) < 0.8 * sum(terms[:3])
+    assert "consensus" not in make("gray", hub).networks
+    assert "consensus" not in make("segmentation", hub, weights={"consensus": 0}).networks
+
+
+def test_label_maps_are_read_pixel_by_pixel_by_default(hub):
+    def convs(kind: str, **regressor: Any) -> Any:
+        chosen = AnchorOptions.from_dict({"regressor": {"name": "compact", **regressor}})
+        domain = build_domain("mine", build_modality(MODALITIES[kind]), hub, chosen)
+        return domain._architecture["regressor"]["options"].get("convs")
+
+    assert convs("segmentation") == 0 and convs("gray") is None and convs("segmentation", convs=2) == 2
+
+
 def test_the_compact_regressor_reads_structure_not_appearance_by_default(hub):
     def options(**choice: Any) -> dict[str, Any]:
         chosen = AnchorOptions.from_dict({**NARROW, **choice})
@@ -292,7 +314,9 @@ def test_the_learning_rate_warms_up_and_falls_at_the_end(hub):
 
 
 @pytest.mark.parametrize("objective", ["aligned", "published"])
-def test_a_state_taken_up_goes_on_bit_for_bit(hub, objective, tmp_path):
+def test_a_state_taken_up_goes_on_bit_for_bit(hub, objective, tmp_path, monkeypatch):
+    monkeypatch.setattr(consensus, "WARM_UP", 2)
+    monkeypatch.setattr(anchor_recipe, "CONSENSUS_FROM", 0)
     batch = samples("segmentation", hub)
     whole, parts = (make("segmentation", hub, total=100, objective=objective) for _ in range(2))
     run(whole, batch, 6)
@@ -450,17 +474,18 @@ def weights_of(bundle: Path) -> dict[str, bytes]:
     return files
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_kill_9_and_resume_give_the_uninterrupted_runs_weights(tmp_path, monkeypatch, processes):
+@pytest.mark.parametrize(("processes", "kind"), [(1, "gray"), (2, "gray"), (2, "segmentation")])
+def test_kill_9_and_resume_give_the_uninterrupted_runs_weights(tmp_path, monkeypatch, processes, kind):
     tiny_home(tmp_path, monkeypatch, domains=())
     data = tmp_path / "data"
     for index in range(10):
-        write_sample("sketch", data / f"{index}.png", seed=index)
+        write_sample("sketch" if kind == "gray" else "seg", data / f"{index}.png", seed=index)
     (tmp_path / "program.py").write_text(PROGRAM)
 
     def arguments(which: str) -> list[str]:
+        classes = ["--classes", "5"] if kind == "segmentation" else []
         return [
-            "add-domain", "mine", "--hub", "tiny", "--data", str(data), "--modality", "gray", "--images", "64",
+            "add-domain", "mine", "--hub", "tiny", "--data", str(data), "--modality", kind, *classes, "--images", "64",
             "--batch", "8", "--mirror", "--precision", "fp32", "--device", "cpu", "--processes", str(processes),
             "--quiet", "--run-dir", str(tmp_path / which / "run"), "-o", str(tmp_path / which / "bundle"),
         ]  # fmt: skip
