@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from anchor_hub.networks.regressors import Regressor, resize
 
 DECAY = 0.995  # of what was learned, per call: about 200 calls count
-PIXELS = 8192  # of a batch that one call learns from
+PIXELS = 4096  # of a batch that one call learns from
 SOLVED_EVERY = 10
 RIDGE = 1e-4  # of the mean square of a feature
 BALANCE = 0.5  # a pixel of a class with share p weighs p^-0.5: squared errors alone would leave rare classes out
@@ -89,23 +89,42 @@ class LinearConsensus(nn.Module):
     def read(self, features: Mapping[int, Tensor], size: tuple[int, int]) -> Tensor:
         """Class ids ``[B, H, W]`` by the map, which may precede the resizing since both are linear."""
         *parts, constant = self.map.split([*self.channels, 1])
-        total = constant.T[:, :, None]
+        total = constant[0][:, None, None]
         for resolution, part in zip(self.resolutions, parts, strict=True):
-            maps = F.instance_norm(features[resolution].float())
-            total = total + resize(F.conv2d(maps, part.T[:, :, None, None]), size)
+            rows, mean, scale = _rows(features[resolution])
+            logits = torch.baddbmm(-(mean * scale) @ part, rows, scale.mT * part)  # normalised and mapped
+            total = total + resize(logits.mT.unflatten(2, features[resolution].shape[-2:]), size)
         return total.argmax(1)
 
     def _pixels(self, features: Mapping[int, Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
         """Features ``[N, D + 1]`` and labels ``[N, K]`` of random pixels, the same ones in every image."""
         height, width = labels.shape[-2:]
         chosen = torch.randint(height * width, (max(1, PIXELS // len(labels)),)).to(labels.device)
-        rows, columns = chosen // width, chosen % width
-        points = torch.stack([(columns + 0.5) / width, (rows + 0.5) / height], dim=1) * 2 - 1
-        points = points[None, :, None].expand(len(labels), -1, -1, -1)
-        values = [
-            F.grid_sample(F.instance_norm(features[r].float()), points, padding_mode="border", align_corners=False)
-            for r in self.resolutions
-        ]
-        values.append(torch.ones_like(values[0][:, :1]))
-        flat = torch.cat(values, dim=1)[..., 0].transpose(1, 2).flatten(0, 1)
-        return flat, labels.float().flatten(2)[:, :, chosen].transpose(1, 2).flatten(0, 1)
+        values = []
+        for resolution in self.resolutions:
+            rows, mean, scale = _rows(features[resolution])
+            above, below, down = _neighbours(chosen // width, height, features[resolution].shape[-2])
+            before, after, right = _neighbours(chosen % width, width, features[resolution].shape[-1])
+            found = torch.zeros((), device=rows.device)
+            for row, vertical in ((above, 1 - down), (below, down)):
+                for column, horizontal in ((before, 1 - right), (after, right)):
+                    at = row * features[resolution].shape[-1] + column
+                    found = found + rows[:, at] * (vertical * horizontal)[:, None]
+            values.append((found - mean) * scale)
+        values.append(torch.ones_like(values[0][..., :1]))
+        return torch.cat(values, dim=2).flatten(0, 1), labels.float().flatten(2)[..., chosen].mT.flatten(0, 1)
+
+
+def _rows(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Feature maps as rows of pixels ``[B, HW, C]``; mean and reciprocal deviation ``[B, 1, C]`` of each channel."""
+    rows = maps.float().permute(0, 2, 3, 1).flatten(1, 2)  # a view of channels-last maps: the fast way round on a CPU
+    mean = rows.mean(1, keepdim=True)
+    variance = (rows - mean).square().mean(1, keepdim=True)  # torch.var_mean takes ten times as long along this axis
+    return rows, mean, (variance + 1e-5).rsqrt()
+
+
+def _neighbours(pixels: Tensor, size: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of pixels of an axis ``size`` long, on one ``side`` long: the two nearest and the second one's share."""
+    place = ((pixels + 0.5) * side / size - 0.5).clamp(0, side - 1)
+    first = place.long()
+    return first, (first + 1).clamp(max=side - 1), place - first
