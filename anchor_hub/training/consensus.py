@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from anchor_hub.networks.regressors import Regressor, resize
 
-DECAY = 0.995  # of what was learned, per call: about 200 calls count
+LEARNED_EVERY = 2  # steps: what one batch adds is little, and looking at it takes a tenth of a training step
+DECAY = 0.99  # of what was learned, each time: about 200 steps count
 PIXELS = 4096  # of a batch that one call learns from
 SOLVED_EVERY = 10
 RIDGE = 1e-4  # of the mean square of a feature
@@ -64,13 +65,16 @@ class LinearConsensus(nn.Module):
         samples: tuple[Mapping[int, Tensor], Tensor],
         average: Callable[[Tensor], Tensor] = lambda value: value,
     ) -> None:
-        """Learn from feature maps by resolution and one-hot label maps ``[B, K, H, W]``.
+        """Learn, every second time, from feature maps by resolution and one-hot label maps ``[B, K, H, W]``.
 
         ``images``: the domain's own maps, whose classes give the shares; ``samples``: what the regressor read from
         samples. ``average`` gives the mean of a tensor over the processes of the run.
         """
+        self.steps += 1
+        if int(self.steps) % LEARNED_EVERY:
+            return
         shares = average(images[1].float().mean((0, 2, 3)))
-        self.shares.copy_(torch.lerp(self.shares, shares, 0.02) if self.steps else shares)
+        self.shares.copy_(torch.lerp(self.shares, shares, 0.02) if self.gram.any() else shares)
         weights = self.shares.clamp(min=SMALLEST_SHARE) ** -BALANCE
         found = torch.zeros(len(self.gram), len(self.gram) + len(shares), device=self.gram.device)
         for features, labels in (images, samples):
@@ -80,10 +84,9 @@ class LinearConsensus(nn.Module):
         gram, cross = average(found).split([len(self.gram), len(shares)], dim=1)
         self.gram.mul_(DECAY).add_(gram)
         self.cross.mul_(DECAY).add_(cross)
-        if int(self.steps) % SOLVED_EVERY == 0:
+        if int(self.steps) % SOLVED_EVERY == 0 or not self.map.any():
             ridge = RIDGE * self.gram.diagonal().mean()
             self.map.copy_(torch.linalg.solve(self.gram + ridge * torch.eye(len(self.gram)).to(self.gram), self.cross))
-        self.steps += 1
 
     @torch.no_grad()
     def read(self, features: Mapping[int, Tensor], size: tuple[int, int]) -> Tensor:
