@@ -117,7 +117,7 @@ ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
         regions=0.5,
         sampled_edges=0.3,
         sampled_regions=0.2,
-        consensus=2.0,
+        consensus=0.5,
         dice=0.3,
     ),
     "landmarks": AlignedWeights(centre=0.2, edges=0.2, sampled_edges=0.2),

@@ -19,7 +19,7 @@ DECAY = 0.99  # of what was learned, each time: about 200 steps count
 PIXELS = 4096  # of a batch that one call learns from
 SOLVED_EVERY = 10
 RIDGE = 1e-4  # of the mean square of a feature
-BALANCE = 0.5  # a pixel of a class with share p weighs p^-0.5: squared errors alone would leave rare classes out
+BALANCE = 0.4  # a pixel of a class with share p weighs p^-0.4: squared errors alone would leave rare classes out
 SMALLEST_SHARE = 1e-3
 WARM_UP = 50  # steps after which the map is worth listening to
 
@@ -27,7 +27,7 @@ WARM_UP = 50  # steps after which the map is worth listening to
 class LinearConsensus(nn.Module):
     r"""The ridge regression of label maps from instance-normalised feature maps, over the last few hundred batches.
 
-    :math:`\min_A \sum_i p_{y_i}^{-0.5}\, \lVert A^\top f_i - y_i \rVert^2` over pixels :math:`i` with features
+    :math:`\min_A \sum_i p_{y_i}^{-0.4}\, \lVert A^\top f_i - y_i \rVert^2` over pixels :math:`i` with features
     :math:`f_i` (bilinearly resized, and a constant 1) and one-hot labels :math:`y_i`, whose class has the share
     :math:`p` of the pixels. It has no parameters; what it has learned lies in buffers.
 
