@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 #: In place of a regressor: the domain's images are the hub's own.
 HUB_DECODER = "hub"
 #: An appearance takes some of its sample's structure along; so often it is taken off again, as far as it is found.
-CORRECTIONS = 2
+STYLE_CORRECTIONS = 2
+#: Share of what the encoder misses in the domain's own image of a code that one correction adds to the code.
+CORRECTION_STEP = 0.6
 
 
 class Domain(ABC):
@@ -94,6 +96,7 @@ class AnchoredDomain(Domain):
     :param encoder: offsets ``[B, L, D]`` from the mean latent, or None for a decode-only domain.
     :param regressor: feature maps to raw output; ``"hub"`` for the hub's own images; None for an encode-only domain.
     :param structure_layers: leading W+ layers the encoder drives; default all.
+    :param corrections: how often :meth:`encode` compares an image with what the domain decodes from its codes.
     :param architecture: what :meth:`save` writes, the tables of :meth:`build`, which fills it in.
     """
 
@@ -109,6 +112,7 @@ class AnchoredDomain(Domain):
         encoder: nn.Module | None = None,
         regressor: Regressor | str | None = None,
         structure_layers: int | None = None,
+        corrections: int = 0,
         architecture: Mapping[str, Any] | None = None,
     ) -> None:
         if isinstance(regressor, str) and regressor != HUB_DECODER:
@@ -118,9 +122,12 @@ class AnchoredDomain(Domain):
         layers = hub.num_latents if structure_layers is None else structure_layers
         if not 1 <= layers <= hub.num_latents:
             raise ValueError(f"domain {name!r}: structure_layers {layers} is not in 1..{hub.num_latents}")
+        if isinstance(corrections, bool) or not isinstance(corrections, int) or not 0 <= corrections <= 100:
+            raise ValueError(f"domain {name!r}: corrections {corrections!r} is not a whole number from 0 to 100")
         self.name, self.modality, self.hub = name, modality, hub
         modality.size = hub.size
-        self.encoder, self.regressor, self.structure_layers = encoder, regressor, layers
+        self.encoder, self.regressor = encoder, regressor
+        self.structure_layers, self.corrections = layers, corrections
         self._architecture = dict(architecture or {})
         for network in (encoder, regressor):
             if isinstance(network, nn.Module):
@@ -136,6 +143,7 @@ class AnchoredDomain(Domain):
         encoder: Mapping[str, Any] | None = None,
         regressor: Mapping[str, Any] | str | None = None,
         structure_layers: int | None = None,
+        corrections: int = 0,
     ) -> AnchoredDomain:
         """Fresh networks from ``{"name": ..., "options": {...}}`` tables (a regressor's options need ``resolutions``).
 
@@ -172,6 +180,7 @@ class AnchoredDomain(Domain):
             encoder=encoder_network,
             regressor=regressor_network,
             structure_layers=structure_layers,
+            corrections=corrections,
             architecture=architecture,
         )
 
@@ -216,6 +225,26 @@ class AnchoredDomain(Domain):
         return self
 
     def encode(self, images: Tensor) -> Tensor:
+        r"""Network input to latents, as :meth:`Domain.encode` says.
+
+        With ``corrections``, and where the domain can decode, its own image of the codes is encoded, too, and what is
+        missing there is added: :math:`w \leftarrow w + 0.6\,(E(x) - E(R(f(w))))` from :math:`w = E(x)` on.
+        """
+        codes = latents = self.codes(images)
+        if self.can_decode:
+            for _ in range(self.corrections):
+                latents = latents + CORRECTION_STEP * (codes - self._read_back(latents))
+        return latents
+
+    def _read_back(self, latents: Tensor) -> Tensor:
+        """The codes of the domain's own image of latents, ``E(R(f(w)))``."""
+        return self.codes(self.modality.as_input(self.decode(latents)).clamp(-1, 1))  # the range of what files hold
+
+    def codes(self, images: Tensor) -> Tensor:
+        """The encoder's latents of network input, read once: ``[B, L, D]``; see :meth:`encode`.
+
+        :raises MissingPartError: the domain has no encoder.
+        """
         if self.encoder is None:
             raise MissingPartError(
                 f"domain {self.name!r} has no encoder: it can be a target (--to), not a source (--from)"
@@ -247,7 +276,7 @@ class AnchoredDomain(Domain):
         if not self._takes_appearance:
             return super().appearance(styles)
         latents = self.hub.expand(styles)
-        found = self.encode(self.modality.as_input(self.decode(latents)))
+        found = self._read_back(latents)
         return torch.where(self._driven(found.device), latents - found, 0.0)
 
     def wear(self, latents: Tensor, styles: Tensor) -> Tensor:
@@ -257,9 +286,9 @@ class AnchoredDomain(Domain):
         driven = self._driven(worn.device)
         mean, whitening = self.hub.whitening()
         bound = ((worn - mean) @ whitening).norm(dim=2, keepdim=True)
-        for _ in range(CORRECTIONS):
-            found = self.encode(self.modality.as_input(self.decode(worn)))
-            moved = worn + latents - found - mean
+        wanted = self._read_back(self.hub.expand(latents)) if self.corrections else latents
+        for _ in range(STYLE_CORRECTIONS):
+            moved = worn + wanted - self._read_back(worn) - mean
             # Where a style was rare to begin with, a correction could lead out of what the hub can draw.
             near = (bound / (moved @ whitening).norm(dim=2, keepdim=True).clamp(min=1e-8)).clamp(max=1)
             worn = torch.where(driven, mean + near * moved, worn)
@@ -287,6 +316,8 @@ class AnchoredDomain(Domain):
     def architecture(self) -> dict[str, Any]:
         """The tables from which :meth:`load` builds the networks."""
         tables = {**self._architecture, "structure_layers": self.structure_layers}
+        if self.corrections:
+            tables["corrections"] = self.corrections
         if self.hub.class_index is not None:
             tables.update({"class": self.hub.class_name, "class_index": self.hub.class_index})
         return tables
@@ -356,6 +387,7 @@ class AnchoredDomain(Domain):
                 encoder=architecture.get("encoder"),
                 regressor=architecture.get("regressor"),
                 structure_layers=architecture.get("structure_layers"),
+                corrections=architecture.get("corrections", 0),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(f"{where}: bad domain architecture: {error}") from None

@@ -86,9 +86,9 @@ class PublishedDomain(AnchoredDomain):
         extra = {} if self.domain_generator is None else {"generator": self.domain_generator}
         return {**super().parts(), **extra}
 
-    def encode(self, images: Tensor) -> Tensor:
+    def codes(self, images: Tensor) -> Tensor:
         if self.encoder is None:
-            return super().encode(images)
+            return super().codes(images)
         offsets: Tensor = self.encoder(images).to(self.hub.mean_latent.dtype)
         return offsets if self.mean_latent is None else offsets + self.mean_latent
 

@@ -25,6 +25,27 @@ def test_encode_drives_the_structure_layers_and_leaves_the_rest_at_the_mean():
     assert not torch.equal(latents[0, :4], latents[1, :4])
 
 
+@pytest.mark.parametrize("name", ["face", "seg", "points"])
+def test_corrections_add_what_the_encoder_misses_in_the_domains_own_image(name):
+    once = tiny_domain(name, tiny_hub())
+    x = images(once).clamp(-1, 1)
+    codes = once.encode(x)
+    missing = codes - once.codes(once.modality.as_input(once.decode(codes)).clamp(-1, 1))
+    assert missing[:, : once.structure_layers].abs().min() > 0
+    corrected = tiny_domain(name, tiny_hub(), corrections=1)
+    assert torch.equal(corrected.codes(x), codes)
+    assert torch.allclose(corrected.encode(x), codes + 0.6 * missing, atol=1e-5)
+    twice = tiny_domain(name, tiny_hub(), corrections=2).encode(x)
+    assert torch.equal(twice[:, once.structure_layers :], codes[:, once.structure_layers :])
+    assert not torch.equal(twice, corrected.encode(x))
+
+
+def test_a_domain_without_decoder_is_not_corrected():
+    plain = tiny_domain("encode-only", tiny_hub())
+    corrected = tiny_domain("encode-only", tiny_hub(), corrections=2)
+    assert torch.equal(corrected.encode(images(plain)), plain.encode(images(plain)))
+
+
 def test_decode_of_each_kind():
     hub = tiny_hub()
     w = hub.sample(2, seed=0)
@@ -65,13 +86,15 @@ def test_missing_directions_are_clear_errors():
         tiny_domain("encode-only", hub).decode(hub.sample(1, seed=0))
 
 
+@pytest.mark.parametrize("corrections", [0, 2])
 @pytest.mark.parametrize("name", DOMAINS)
-def test_bundle_round_trip(name, tmp_path):
+def test_bundle_round_trip(name, corrections, tmp_path):
     hub = tiny_hub()
-    domain = tiny_domain(name, hub)
+    domain = tiny_domain(name, hub, corrections=corrections)
     domain.save(tmp_path / name, provenance={"images": 5})
     again = AnchoredDomain.load(tmp_path / name, hub)
     assert (again.name, again.structure_layers) == (name, domain.structure_layers)
+    assert again.corrections == corrections
     assert again.modality.options() == domain.modality.options()
     if domain.can_encode:
         assert torch.equal(again.encode(images(again)), domain.encode(images(domain)))
@@ -96,6 +119,8 @@ def test_a_domain_of_another_hub_is_refused(tmp_path):
         {"regressor": {"name": "compact", "options": {"resolutions": [128]}}},
         {"regressor": "nonesuch"},
         {"structure_layers": 99},
+        {"corrections": -1},
+        {"corrections": "twice"},
     ],
 )
 def test_bad_architectures_in_a_bundle_are_bundle_errors(change, tmp_path):

@@ -9,7 +9,7 @@ import torch
 
 import anchor_faces
 import anchor_hub as ah
-from anchor_hub.domain import CORRECTIONS
+from anchor_hub.domain import STYLE_CORRECTIONS
 from anchor_hub.errors import BundleError, HubMismatchError, ImageError, MissingPartError, UsageError
 from anchor_hub.inference import StyleChoice
 from anchor_hub.styles import parse_layers, random_styles
@@ -60,7 +60,7 @@ def test_a_style_gives_its_appearance_to_the_layers_of_the_source(pair):
         latents = codes + style - found(style)
         mean, whitening = pair.hub.whitening()
         before = ((latents - mean) @ whitening).norm(dim=2, keepdim=True)
-        for _ in range(CORRECTIONS):  # the style's own structure is taken off again, without going farther
+        for _ in range(STYLE_CORRECTIONS):  # the style's own structure is taken off again, without going farther
             off = codes - found(latents)
             assert torch.count_nonzero(off[:, 4:]) == 0
             moved = latents + off - mean

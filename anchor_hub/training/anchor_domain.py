@@ -16,6 +16,9 @@ from anchor_hub.training.anchor_options import AnchorOptions
 from anchor_hub.training.published_objective import published_resolutions
 from anchor_hub.training.randomness import mix_seed, preserved_random_state, seed_everything
 
+#: Of domains trained by the aligned objective, whose encoders know the hub's samples (their term ``consistency``).
+CORRECTIONS = 2
+
 
 def default_resolutions(hub: Hub) -> tuple[int, ...]:
     """The three finest feature maps up to 256 px: coarse ones carry the layout, fine ones the outlines."""
@@ -54,11 +57,19 @@ def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions
             regressor["options"].setdefault("instance_norm", True)
             if modality.name == "segmentation":  # pixel by pixel: what sees further away reads codes of its own
                 regressor["options"].setdefault("convs", 0)
+    # Measured on StyleGAN2's W+ only.
+    corrections = CORRECTIONS if options.objective == "aligned" and hub.layers_share_code else 0
     with preserved_random_state():
         seed_everything(mix_seed(seed, "networks"))
         try:
             return AnchoredDomain.build(
-                name, modality, hub, encoder=encoder, regressor=regressor, structure_layers=layers
+                name,
+                modality,
+                hub,
+                encoder=encoder,
+                regressor=regressor,
+                structure_layers=layers,
+                corrections=corrections,
             )
         except TypeError as error:  # an option that a network's constructor does not have
             raise ConfigError(f"domain {name!r}: {error}") from error

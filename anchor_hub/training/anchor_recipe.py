@@ -246,7 +246,7 @@ class AnchorRecipe(Recipe):
         """Terms for the domain the hub itself generates: inversion of its images and of its samples."""
         structure = self.domain.structure_layers
         with self.context.autocast():
-            codes = self.domain.encode(inputs)
+            codes = self.domain.codes(inputs)
             picture = self.hub.image(codes)
         count, layers = inputs.shape[0], self.hub.num_latents
         crossover = torch.randint(1, layers + 1, (count,))  # = layers: one code for all of them
@@ -254,7 +254,7 @@ class AnchorRecipe(Recipe):
         with torch.no_grad(), self.context.autocast():
             drawn = self.hub.image(sampled, noise="random")
         with self.context.autocast():
-            found = self.domain.encode(drawn.float().clamp(-1, 1))
+            found = self.domain.codes(drawn.float().clamp(-1, 1))
             redrawn = self.hub.image(found)
         return {
             "reconstruction": pyramid_loss(picture, inputs) + pyramid_loss(redrawn, drawn),
