@@ -47,17 +47,21 @@ def test_a_style_fills_the_layers_the_source_leaves_alone(pair):
     assert not torch.equal(pair.translate(images, seed=4), pair.translate(images, seed=3))
 
 
-def test_a_style_gives_its_appearance_to_the_layers_of_the_source(pair):
+@pytest.mark.parametrize("corrections", [0, 1])
+def test_a_style_gives_its_appearance_to_the_layers_of_the_source(pair, monkeypatch, corrections):
     """What the source's images do not say of the style goes with it; its structure stays behind."""
     images = network_input(pair)
     style = random_styles(pair.hub, 1, seed=3)
     with torch.no_grad():
+        monkeypatch.setattr(pair.source, "corrections", corrections)
         source, codes = pair.source, pair.encode(images)
 
         def found(latents):
-            return source.encode(source.modality.as_input(source.decode(latents)))
+            return source.codes(source.modality.as_input(source.decode(latents)))
 
         latents = codes + style - found(style)
+        if corrections:  # such codes are read as their own image is
+            codes = found(codes)
         mean, whitening = pair.hub.whitening()
         before = ((latents - mean) @ whitening).norm(dim=2, keepdim=True)
         for _ in range(STYLE_CORRECTIONS):  # the style's own structure is taken off again, without going farther

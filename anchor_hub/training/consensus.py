@@ -72,8 +72,9 @@ class LinearConsensus(nn.Module):
         self.steps += 1
         if int(self.steps) % LEARNED_EVERY:
             return
+        first = int(self.steps) == LEARNED_EVERY
         shares = average(images[1].float().mean((0, 2, 3)))
-        self.shares.copy_(torch.lerp(self.shares, shares, 0.02) if self.gram.any() else shares)
+        self.shares.copy_(shares if first else torch.lerp(self.shares, shares, 0.02))
         weights = self.shares.clamp(min=SMALLEST_SHARE) ** -BALANCE
         found = torch.zeros(len(self.gram), len(self.gram) + len(shares), device=self.gram.device)
         for features, labels in (images, samples):
@@ -83,9 +84,10 @@ class LinearConsensus(nn.Module):
         gram, cross = average(found).split([len(self.gram), len(shares)], dim=1)
         self.gram.mul_(DECAY).add_(gram)
         self.cross.mul_(DECAY).add_(cross)
-        if int(self.steps) % SOLVED_EVERY == 0 or not self.map.any():
+        if first or int(self.steps) % SOLVED_EVERY == 0:
             ridge = RIDGE * self.gram.diagonal().mean()
-            self.map.copy_(torch.linalg.solve(self.gram + ridge * torch.eye(len(self.gram)).to(self.gram), self.cross))
+            damped = self.gram + ridge * torch.eye(len(self.gram)).to(self.gram)
+            self.map.copy_(torch.linalg.solve(damped, self.cross))
 
     @torch.no_grad()
     def read(self, features: Mapping[int, Tensor], size: tuple[int, int]) -> Tensor:
