@@ -8,32 +8,35 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from anchor_hub import _moved
+
 __version__ = "0.1.0"
 
 # public name -> module that defines it
 _EXPORTS = {
-    "AnchoredDomain": "anchor_hub.domain",
+    "AnchoredDomain": "anchor_hub.domains.anchored",
     "AnchorError": "anchor_hub.errors",
     "AnchorTranslator": "anchor_hub.translation",
     "build_modality": "anchor_hub.modality",
-    "Bundle": "anchor_hub.bundle",
-    "Domain": "anchor_hub.domain",
+    "Bundle": "anchor_hub.bundles.base",
+    "Domain": "anchor_hub.domains.base",
     "hookimpl": "anchor_hub.hookspecs",
-    "Hub": "anchor_hub.hub",
-    "invert": "anchor_hub.inversion",
-    "load_domain": "anchor_hub.hub",
-    "load_hub": "anchor_hub.hub",
+    "Hub": "anchor_hub.hubs.base",
+    "invert": "anchor_hub.translation.inversion",
+    "load_domain": "anchor_hub.domains.loading",
+    "load_hub": "anchor_hub.hubs.loading",
     "Modality": "anchor_hub.modality",
-    "open_bundle": "anchor_hub.bundle",
+    "open_bundle": "anchor_hub.bundles.base",
     "random_styles": "anchor_hub.translation",
-    "resolve_device": "anchor_hub.devices",
-    "synthesize_set": "anchor_hub.synthesis",
+    "resolve_device": "anchor_hub.system.devices",
+    "synthesize_set": "anchor_hub.translation.synthesis",
     "translate": "anchor_hub.translation",
     "Translator": "anchor_hub.translation",
     "translator": "anchor_hub.translation",
 }
 
 __all__ = ["__version__", *_EXPORTS]
+_moved.install()
 
 
 def __getattr__(name: str) -> Any:
@@ -49,22 +52,22 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from anchor_hub.bundle import Bundle as Bundle
-    from anchor_hub.bundle import open_bundle as open_bundle
-    from anchor_hub.devices import resolve_device as resolve_device
-    from anchor_hub.domain import AnchoredDomain as AnchoredDomain
-    from anchor_hub.domain import Domain as Domain
+    from anchor_hub.bundles.base import Bundle as Bundle
+    from anchor_hub.bundles.base import open_bundle as open_bundle
+    from anchor_hub.domains.anchored import AnchoredDomain as AnchoredDomain
+    from anchor_hub.domains.base import Domain as Domain
+    from anchor_hub.domains.loading import load_domain as load_domain
     from anchor_hub.errors import AnchorError as AnchorError
     from anchor_hub.hookspecs import hookimpl as hookimpl
-    from anchor_hub.hub import Hub as Hub
-    from anchor_hub.hub import load_domain as load_domain
-    from anchor_hub.hub import load_hub as load_hub
-    from anchor_hub.inversion import invert as invert
+    from anchor_hub.hubs.base import Hub as Hub
+    from anchor_hub.hubs.loading import load_hub as load_hub
     from anchor_hub.modality import Modality as Modality
     from anchor_hub.modality import build_modality as build_modality
-    from anchor_hub.synthesis import synthesize_set as synthesize_set
+    from anchor_hub.system.devices import resolve_device as resolve_device
     from anchor_hub.translation import AnchorTranslator as AnchorTranslator
     from anchor_hub.translation import Translator as Translator
     from anchor_hub.translation import random_styles as random_styles
     from anchor_hub.translation import translate as translate
     from anchor_hub.translation import translator as translator
+    from anchor_hub.translation.inversion import invert as invert
+    from anchor_hub.translation.synthesis import synthesize_set as synthesize_set

@@ -77,7 +77,7 @@ def _torchvision() -> Iterator[Finding]:
 
 
 def _home() -> Iterator[Finding]:
-    from anchor_hub.home import home
+    from anchor_hub.system.home import home
 
     place = home()
     existing = next((path for path in (place.path, *place.path.parents) if path.exists()), place.path)
@@ -97,7 +97,7 @@ def _home() -> Iterator[Finding]:
 
 
 def _plugins() -> Iterator[Finding]:
-    from anchor_hub.registry import registry
+    from anchor_hub.plugins.registry import registry
 
     for plugin in registry().plugins:
         if plugin.status != "ok":

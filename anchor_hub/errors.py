@@ -88,6 +88,26 @@ class DomainNotFoundError(NotFoundError):
     """No domain of that name."""
 
 
+class TranslatorNotFoundError(NotFoundError):
+    """No translator of that name, or none between two names."""
+
+
+class PriorNotFoundError(NotFoundError):
+    """No prior of that name."""
+
+
+class ArchitectureNotFoundError(NotFoundError):
+    """No plugin on this machine loads bundles of that architecture."""
+
+
+class CheckpointReaderNotFoundError(NotFoundError):
+    """No reader of published checkpoints has that name."""
+
+
+class InverterNotFoundError(NotFoundError):
+    """No inverter of that name."""
+
+
 class ModalityNotFoundError(NotFoundError):
     """No modality of that name."""
 

@@ -21,15 +21,20 @@ from typing import TypeVar, cast
 import pluggy
 
 from anchor_hub.specs import (
+    ArchitectureSpec,
     BackendSpec,
     BenchmarkSpec,
+    CheckpointSpec,
     CommandSpec,
     DatasetSpec,
     DomainSpec,
     ExtractorSpec,
     HubSpec,
+    InverterSpec,
     ModalitySpec,
+    PriorSpec,
     RecipeSpec,
+    TranslatorSpec,
 )
 
 PROJECT = "anchor_hub"
@@ -59,6 +64,31 @@ def anchor_register_modalities(register: Callable[[ModalitySpec], None]) -> None
 @hookspec
 def anchor_register_backends(register: Callable[[BackendSpec], None]) -> None:
     """Register translator backends (`anchor_hub.translation.Translator`)."""
+
+
+@hookspec
+def anchor_register_translators(register: Callable[[TranslatorSpec], None]) -> None:
+    """Register translators: trained (with a bundle), or such as `anchor translators train NAME` can train."""
+
+
+@hookspec
+def anchor_register_priors(register: Callable[[PriorSpec], None]) -> None:
+    """Register priors: trained networks that translators build on."""
+
+
+@hookspec
+def anchor_register_architectures(register: Callable[[ArchitectureSpec], None]) -> None:
+    """Register architectures: the classes that load bundles of hubs, domains and priors."""
+
+
+@hookspec
+def anchor_register_checkpoints(register: Callable[[CheckpointSpec], None]) -> None:
+    """Register readers of published checkpoints (`anchor_hub.checkpoints.base.CheckpointReader`)."""
+
+
+@hookspec
+def anchor_register_inverters(register: Callable[[InverterSpec], None]) -> None:
+    """Register inverters: ways from pictures to latents (`anchor_hub.translation.inversion.Inverter`)."""
 
 
 @hookspec

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anchor_hub.archive import remove_bundle
-from anchor_hub.bundle import MANIFEST, Bundle, Kind, open_bundle
-from anchor_hub.classes import read_classes
+from anchor_hub.bundles.archive import remove_bundle
+from anchor_hub.bundles.base import MANIFEST, Bundle, Kind, open_bundle
 from anchor_hub.errors import AnchorError, UsageError, did_you_mean
-from anchor_hub.home import home
-from anchor_hub.registry import Registered, registry
+from anchor_hub.hubs.classes import read_classes
+from anchor_hub.plugins.registry import Registered, registry
+from anchor_hub.system.home import home
 
 
 def names(kind: Kind) -> Any:

@@ -78,6 +78,9 @@ class Spec:
             elif item.name in _MAPPINGS:
                 if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
                     raise UsageError(f"{where} must be a dict with text keys, got {type(value).__name__}")
+            elif item.name in _TUPLES:
+                if not isinstance(value, tuple) or not all(isinstance(entry, str) for entry in value):
+                    raise UsageError(f"{where} must be a tuple of texts, got {type(value).__name__}")
             elif item.name in _OPTIONAL:
                 if value is not None and not isinstance(value, str):
                     raise UsageError(f"{where} must be text or None, got {type(value).__name__}")
@@ -91,7 +94,8 @@ class Spec:
 
 
 _OPTIONAL = {"bundle", "dataset", "samples"}
-_MAPPINGS = {"modality", "training"}
+_MAPPINGS = {"modality", "training", "data", "license"}
+_TUPLES = {"targets", "recipes"}
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,76 @@ class ModalitySpec(Spec):
 
 @dataclass(frozen=True)
 class BackendSpec(Spec):
-    """A translator backend; `target` is a class deriving from `anchor_hub.translation.Translator`."""
+    """A translator backend; `target` is a class deriving from `anchor_hub.translation.Translator`.
+
+    recipes: the recipes that make its bundles, in the order of their stages. Empty for a backend that trains nothing,
+    such as one that translates between any two domains of a hub.
+    """
+
+    target: str = ""
+    recipes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TranslatorSpec(Spec):
+    """A trained translator, or one that can be trained.
+
+    backend: name of the backend that opens it. source, targets: the names it translates from and to. bundle: folder of
+    the trained bundle; None lists it as one that `anchor translators train NAME` trains. data: `{"source":
+    "<dataset>:<argument>", ...}`, what it trains on. training: recipe options.
+    """
+
+    backend: str = ""
+    source: str = ""
+    targets: tuple[str, ...] = ()
+    bundle: str | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PriorSpec(Spec):
+    """A network that translators build on. `recipe` trains it; `bundle`, `data` and `training` as for translators."""
+
+    recipe: str = ""
+    bundle: str | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+ARCHITECTURE_KINDS = ("hub", "domain", "prior")
+
+
+@dataclass(frozen=True)
+class ArchitectureSpec(Spec):
+    """What a bundle's `architecture.name` stands for; `target` is the class that loads such bundles.
+
+    kind: "hub" (a class deriving from `anchor_hub.Hub`), "domain" (from `anchor_hub.Domain`), or "prior" (any class
+    with `load(bundle, device)`). A translator's bundle is opened by its backend.
+    """
+
+    target: str = ""
+    kind: str = "domain"
+
+    def check(self) -> None:
+        super().check()
+        if self.kind not in ARCHITECTURE_KINDS:
+            raise UsageError(
+                f"ArchitectureSpec {self.name!r}: kind must be one of {', '.join(ARCHITECTURE_KINDS)}, "
+                f"got {self.kind!r}"
+            )
+
+
+@dataclass(frozen=True)
+class CheckpointSpec(Spec):
+    """A reader of published checkpoints; `target` is an `anchor_hub.checkpoints.base.CheckpointReader`."""
+
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class InverterSpec(Spec):
+    """A way from pictures to latents; `target` is a class deriving from `anchor_hub.translation.inversion.Inverter`."""
 
     target: str = ""
 
@@ -142,17 +215,23 @@ class BackendSpec(Spec):
 @dataclass(frozen=True)
 class DatasetSpec(Spec):
     """A data set; `target(argument, *, size, count, seed, home, progress)` returns the folder its files lie in.
+
+    license: who made the data and what it may be used for, `{"data": "CC-BY-4.0, the authors"}`; bundles trained on it
+    record it.
     """
 
     target: str = ""
+    license: Mapping[str, str] = field(default_factory=dict)
 
 
-RECIPE_KINDS = ("hub", "domain", "translator", "judges")
+RECIPE_KINDS = ("hub", "domain", "translator", "prior", "judges")
 
 
 @dataclass(frozen=True)
 class RecipeSpec(Spec):
-    """A training recipe; `target` is a class deriving from `anchor_hub.training.Recipe`; `kind` is what it exports.
+    """A training recipe; `target` is a class deriving from `anchor_hub.training.Recipe`.
+
+    kind: the kind of bundle that the recipe writes.
     """
 
     target: str = ""

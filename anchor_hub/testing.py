@@ -19,15 +19,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anchor_hub.bundle import open_bundle
+from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import AnchorError, PluginError
-from anchor_hub.plugins import collect
+from anchor_hub.plugins.loading import collect
 from anchor_hub.specs import DomainSpec, HubSpec, Spec, import_target
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from anchor_hub.domain import Domain
+    from anchor_hub.domains.base import Domain
     from anchor_hub.modality import Modality
 
 # Too slow for a module that every command imports.

@@ -26,13 +26,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from anchor_hub import tensorfile
-from anchor_hub.domain import AnchoredDomain
+from anchor_hub.bundles import tensorfile
+from anchor_hub.domains.anchored import AnchoredDomain
 from anchor_hub.evaluation.commands import PairsRequest, evaluate_pairs
 from anchor_hub.evaluation.plan import Networks
 from anchor_hub.evaluation.report import write_report
 from anchor_hub.evaluation.running import Options
-from anchor_hub.hub import Hub
+from anchor_hub.hubs.base import Hub
 from anchor_hub.metrics.mobilenet import MobileNetV2
 from anchor_hub.modality import build_modality
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config

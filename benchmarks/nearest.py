@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from anchor_faces.benchmark.judges import load_judges
 from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.modality import build_modality
-from anchor_hub.registry import registry
+from anchor_hub.plugins.registry import registry
 
 SIZE, CLASSES = 64, 19
 #: source, target, and what both are described by.

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from anchor_hub.data.image_folder import ImageFolder
-from anchor_hub.hub import load_hub
+from anchor_hub.hubs.loading import load_hub
 from anchor_hub.modality import build_modality
 from anchor_hub.modality.pictures import from_unit
 from anchor_hub.networks.compact import CompactEncoder

@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, mix_styles
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
-from anchor_hub.training.gan_losses import (
+from anchor_hub.training.generators.gan_losses import (
     d_logistic,
     g_nonsaturating,
     path_length_penalty,

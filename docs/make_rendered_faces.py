@@ -13,7 +13,7 @@ from torch import Tensor
 from anchor_faces.rendering import CLASS_COLOURS, factor_table_markdown, landmark_map, render
 from anchor_faces.rendering.creatures import CREATURE_NAMES, creature_table_markdown, render_creatures
 from anchor_faces.rendering.render import MODALITIES
-from anchor_hub.data.grid import contact_sheet, save_png
+from anchor_hub.images.grid import contact_sheet, save_png
 
 DOCS = Path(__file__).resolve().parent
 PAGE = DOCS / "rendered-faces.md"

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 import anchor_hub as ah
-from anchor_hub.data.grid import contact_sheet, save_png
 from anchor_hub.data.image_folder import ImageFolder
+from anchor_hub.images.grid import contact_sheet, save_png
 from anchor_hub.modality.pictures import from_unit
 
 IMAGES = Path(__file__).resolve().parent / "images"

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from anchor_hub.bundle import write_bundle
+from anchor_hub.bundles.base import write_bundle
 
 FINGERPRINT = "ab" * 32
 

@@ -18,8 +18,8 @@ from anchor_cli import main as cli
 from anchor_cli.lazy import Entry, LazyGroup, load_entry
 from anchor_hub import hookspecs
 from anchor_hub.errors import AnchorError
-from anchor_hub.plugins import HOOKS
-from anchor_hub.registry import Registry, registry
+from anchor_hub.plugins.loading import HOOKS
+from anchor_hub.plugins.registry import Registry, registry
 from anchor_hub.testing import ContractError, check_modality, check_plugin
 from tests.plugin_makers import install_plugin
 
@@ -106,7 +106,7 @@ def test_the_example_modality_keeps_the_contract(example: Path) -> None:
 def test_the_example_backend_and_data_set_work(example: Path) -> None:
     import torch
 
-    from anchor_hub.home import home
+    from anchor_hub.system.home import home
 
     found = registry()
     backend = found.load(found.backends["negative"].spec.target)(size=16)
@@ -115,10 +115,10 @@ def test_the_example_backend_and_data_set_work(example: Path) -> None:
     seen: list[tuple[int, int]] = []
     folder = make("train", size=16, count=3, seed=0, home=home(), progress=lambda *done: seen.append(done))
     assert len(list(folder.glob("*.png"))) == 3 and seen[-1] == (3, 3)
-    plan_module = importlib.import_module("anchor_hub.training.add_domain")
+    plan_module = importlib.import_module("anchor_hub.training.anchoring.add_domain")
     plan = plan_module.plan_domain("dog")
     assert (plan.images, plan.options) == (10_000, {"structure_layers": 5})
-    importlib.import_module("anchor_hub.training.anchor_options").AnchorOptions.from_dict(plan.options)
+    importlib.import_module("anchor_hub.training.anchoring.options").AnchorOptions.from_dict(plan.options)
 
 
 def test_the_example_extractor_and_benchmark_work(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,9 +139,9 @@ def test_the_example_extractor_and_benchmark_work(example: Path, monkeypatch: py
 def test_the_example_recipe_trains_and_exports(example: Path) -> None:
     import torch
 
-    from anchor_hub.bundle import open_bundle
+    from anchor_hub.bundles.base import open_bundle
     from anchor_hub.modality import build_modality
-    from anchor_hub.training.trainer import Trainer
+    from anchor_hub.training.engine.trainer import Trainer
 
     recipe = registry().load(registry().recipes["brightness"].spec.target)()
     samples = torch.full((8, 3, 16, 16), 191, dtype=torch.uint8)
@@ -186,7 +186,7 @@ def test_the_contract_suite_finds_faults(
 
 
 def test_first_party_plugins_pass_the_suite() -> None:
-    for module in ("anchor_hub.builtin", "anchor_faces.plugin"):
+    for module in ("anchor_hub.plugins.builtin", "anchor_faces.plugin"):
         check_plugin(module)
     assert Registry().plugins
 
@@ -280,9 +280,9 @@ def test_names_in_python_examples_exist(page: Path) -> None:
 
 
 def test_the_yaml_examples_are_what_they_say() -> None:
-    from anchor_hub.bundle import parse_manifest
-    from anchor_hub.config import load_yaml
+    from anchor_hub.bundles.base import parse_manifest
     from anchor_hub.modality import build_modality
+    from anchor_hub.system.config import load_yaml
 
     assert parse_manifest(blocks(ROOT / "docs" / "bundles.md", "yaml")[0], "bundle.yaml").name == "seg"
     groups = load_yaml(blocks(ROOT / "docs" / "domains.md", "yaml")[0])
@@ -332,8 +332,8 @@ def table(page: str, heading: str) -> dict[str, dict[str, str]]:
 def test_weights_of_the_objectives_are_the_codes() -> None:
     from dataclasses import asdict
 
-    from anchor_hub.training.anchor_options import ALIGNED_WEIGHTS
-    from anchor_hub.training.anchor_presets import PUBLISHED
+    from anchor_hub.training.anchoring.options import ALIGNED_WEIGHTS
+    from anchor_hub.training.anchoring.presets import PUBLISHED
 
     for name, row in table("anchoring.md", "aligned").items():
         assert {key: float(value) for key, value in list(row.items())[1:]} == asdict(ALIGNED_WEIGHTS[name]), name
@@ -342,7 +342,7 @@ def test_weights_of_the_objectives_are_the_codes() -> None:
 
 
 def test_presets_of_hubs_are_the_codes() -> None:
-    from anchor_hub.training.hub_training import PRESETS
+    from anchor_hub.training.generators.training import PRESETS
 
     rows = table("hubs.md", "preset")
     keys = {"latent length D": "latent_dim", "learning rate": "learning_rate", "R1 gamma": "r1_gamma", "batch": "batch"}
@@ -352,7 +352,7 @@ def test_presets_of_hubs_are_the_codes() -> None:
 
 
 def test_defaults_of_add_domain_are_the_codes() -> None:
-    from anchor_hub.training.add_domain import DEFAULTS
+    from anchor_hub.training.anchoring.add_domain import DEFAULTS
 
     rows = table("domains.md", "setting")
     for option, key in (("--count", "count"), ("--images", "images"), ("--batch", "batch")):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from anchor_hub import testing
-from anchor_hub.hub import Hub
+from anchor_hub.hubs.base import Hub
 from anchor_hub.modality import build_modality
 from anchor_hub.specs import DomainSpec, ModalitySpec
 from anchor_hub.testing import ContractError, check_domain, check_modality, check_spec

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from anchor_hub.domain import AnchoredDomain
-from anchor_hub.hub import Hub, clear_cache
+from anchor_hub.domains.anchored import AnchoredDomain
+from anchor_hub.domains.loading import clear_cache
+from anchor_hub.hubs.base import Hub
 from anchor_hub.modality import build_modality
 from anchor_hub.networks.biggan import BigGAN, BigGANConfig
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anchor_hub.bundle import MANIFEST, Kind, open_bundle
+from anchor_hub.bundles.base import MANIFEST, Kind, open_bundle
 from anchor_hub.checkpoints.families import ImportedHub, family_of
 from anchor_hub.checkpoints.raw import RawCheckpoint, load_raw
 from anchor_hub.errors import BundleError, CheckpointError, UsageError
-from anchor_hub.outputs import check_folder, check_place
+from anchor_hub.system.outputs import check_folder, check_place
 
 UNKNOWN_LICENSE = "unknown"
 
@@ -84,9 +84,9 @@ def import_hub(
     :param output: the bundle's folder; default: ``hubs/NAME`` in the home.
     :raises CheckpointError: unreadable, unsupported or incomplete. :raises UsageError: a bad name, or one in use.
     """
-    from anchor_hub.home import home
-    from anchor_hub.hub import Hub
+    from anchor_hub.hubs.base import Hub
     from anchor_hub.specs import check_name
+    from anchor_hub.system.home import home
 
     check_name(name, "hub name")
     folder = Path(output) if output is not None else home().hubs / name

@@ -14,13 +14,13 @@ from anchor_hub.checkpoints.families import describe
 from anchor_hub.checkpoints.importing import UNKNOWN_LICENSE, Imported, origin, record, refuse_existing
 from anchor_hub.checkpoints.raw import load_raw
 from anchor_hub.checkpoints.stylegan2_pt import generator_from
+from anchor_hub.domains.published import PublishedDomain
 from anchor_hub.errors import AnchorError, CheckpointError, HubMismatchError, UsageError
 from anchor_hub.networks.published_anchor import PUBLISHED_SIZE
 from anchor_hub.networks.stylegan2 import Generator
-from anchor_hub.published_domain import PublishedDomain
 
 if TYPE_CHECKING:
-    from anchor_hub.hub import Hub
+    from anchor_hub.hubs.base import Hub
     from anchor_hub.networks.psp import PSPEncoder
     from anchor_hub.networks.regressors import Regressor
 
@@ -56,11 +56,11 @@ def import_domain(
     :raises HubMismatchError: the file's frozen generator is not the hub's.
     :raises UsageError: a bad name, one in use, or a modality of other channels.
     """
-    from anchor_hub.home import home
-    from anchor_hub.hub import load_hub
+    from anchor_hub.hubs.loading import load_hub
     from anchor_hub.modality import build_modality
-    from anchor_hub.registry import registry
+    from anchor_hub.plugins.registry import registry
     from anchor_hub.specs import check_name
+    from anchor_hub.system.home import home
 
     check_name(name, "domain name")
     folder = Path(output) if output is not None else home().domains / name

@@ -20,7 +20,7 @@ from torch import Tensor
 from anchor_hub.checkpoints.pickles import Record, check_tree
 from anchor_hub.checkpoints.sniffing import foreign_kind
 from anchor_hub.errors import AnchorError, CheckpointError
-from anchor_hub.files import file_sha256
+from anchor_hub.system.files import file_sha256
 
 __all__ = ["RawCheckpoint", "Record", "load_raw", "state_dict", "walk"]
 
@@ -161,7 +161,7 @@ def _is_safetensors(head: bytes, size: int) -> bool:
 def _safetensors(view: memoryview, path: Path) -> dict[str, Tensor]:
     import torch
 
-    from anchor_hub import tensorfile
+    from anchor_hub.bundles import tensorfile
     from anchor_hub.checkpoints.storages import aligned
     from anchor_hub.errors import BundleError
 

@@ -15,11 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from anchor_hub.data.image_folder import ImageFolder, SkippedFile, parallel_map
-from anchor_hub.data.reading import IMAGE_EXTENSIONS, MAX_FILE_BYTES
-from anchor_hub.data.sources import ComposedFile, VirtualFile
 from anchor_hub.errors import ImageError, UsageError
-from anchor_hub.inputs import shown
+from anchor_hub.images.reading import IMAGE_EXTENSIONS, MAX_FILE_BYTES
+from anchor_hub.images.sources import ComposedFile, VirtualFile
 from anchor_hub.modality import Modality, build_modality
+from anchor_hub.system.inputs import shown
 
 FEW_FILES = 100
 
@@ -103,7 +103,7 @@ def folder_modality(
     :raises UsageError: a domain and a name, or options of label maps for something else.
     :raises DomainNotFoundError, ModalityNotFoundError, ConfigError: an unknown name, or wrong options.
     """
-    from anchor_hub.registry import registry
+    from anchor_hub.plugins.registry import registry
 
     if domain is not None and name is not None:
         raise UsageError(f"--modality {name}: --domain {domain} says already how its files are read: give one of them")

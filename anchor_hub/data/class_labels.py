@@ -11,7 +11,7 @@ from torch import Tensor
 from anchor_hub.data.layouts.base import natural
 from anchor_hub.data.tables import find_table, read_table, row_of
 from anchor_hub.errors import DataError, UsageError, did_you_mean
-from anchor_hub.inputs import shown
+from anchor_hub.system.inputs import shown
 
 
 def column_labels(paths: Sequence[Path], root: str | Path, column: str) -> tuple[tuple[str, ...], Tensor]:

@@ -19,8 +19,8 @@ from anchor_hub.data.layouts.base import Found, Sample
 from anchor_hub.data.layouts.detection import find_data_set, is_data_set, training_samples
 from anchor_hub.data.tables import select, select_samples
 from anchor_hub.errors import DataError, ImageError, UsageError
-from anchor_hub.inputs import InputFile, list_inputs, refuse_empty_names, shown
 from anchor_hub.modality import Modality
+from anchor_hub.system.inputs import InputFile, list_inputs, refuse_empty_names, shown
 
 Progress = Callable[[int, int], None]
 Item = TypeVar("Item")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from anchor_hub.data.layouts.base import Found, Sample
 from anchor_hub.data.where import mentions, parse_where
 from anchor_hub.errors import DataError
-from anchor_hub.inputs import InputFile, shown
+from anchor_hub.system.inputs import InputFile, shown
 
 TABLE_NAMES = ("manifest.csv", "factors.csv")
 KEY_COLUMNS = ("name", "file", "filename", "file_name", "path", "image", "image_id")

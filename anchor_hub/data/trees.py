@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from anchor_hub.data.reading import read_bytes
-from anchor_hub.data.sources import Source
-from anchor_hub.data.zips import ZipArchive, ZipMember
 from anchor_hub.errors import DataError, ImageError
-from anchor_hub.inputs import shown
+from anchor_hub.images.reading import read_bytes
+from anchor_hub.images.sources import Source
+from anchor_hub.images.zips import ZipArchive, ZipMember
+from anchor_hub.system.inputs import shown
 
 MAX_TEXT_BYTES = 1_000_000_000
 

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from anchor_hub.domains.loading import domain_bundle
 from anchor_hub.errors import PluginError, UsageError
 from anchor_hub.evaluation.data import pair_data
 from anchor_hub.evaluation.plan import PAIRED, SETS, Networks, check_used, parse_metrics
 from anchor_hub.evaluation.result import FILE, RunResult, read_run
 from anchor_hub.evaluation.running import Options, evaluate, outputs_wanted
-from anchor_hub.hub import domain_bundle
-from anchor_hub.inputs import shown
-from anchor_hub.jobs import prepare
-from anchor_hub.outputs import check_new
+from anchor_hub.system.inputs import shown
+from anchor_hub.system.outputs import check_new
+from anchor_hub.translation.request import prepare
 
 Progress = Callable[[int, int], None]
 
@@ -86,7 +86,7 @@ def evaluate_benchmark(
     :raises UsageError: the report folder is in use (and ``resume`` off), or holds an evaluation of another kind.
     :raises BenchmarkNotFoundError: nobody registered the name. :raises PluginError: it returned no result.
     """
-    from anchor_hub.registry import registry
+    from anchor_hub.plugins.registry import registry
 
     options = options or Options()
     if (source is None) != (target is None):

@@ -12,9 +12,9 @@ from pathlib import Path, PurePath
 from typing import overload
 
 from anchor_hub.errors import DataError, UsageError
-from anchor_hub.files import file_sha256
-from anchor_hub.inputs import FolderFiles, InputFile, list_inputs, shown
 from anchor_hub.modality import Modality
+from anchor_hub.system.files import file_sha256
+from anchor_hub.system.inputs import FolderFiles, InputFile, list_inputs, shown
 
 
 @dataclass(frozen=True)

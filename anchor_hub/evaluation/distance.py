@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from anchor_hub.domain import Domain
+from anchor_hub.domains.base import Domain
 from anchor_hub.errors import MissingPartError, UsageError, did_you_mean
 from anchor_hub.evaluation.measures import (
     Loaded,
@@ -24,7 +24,7 @@ from anchor_hub.evaluation.passes import in_parts, rounded
 from anchor_hub.evaluation.plan import Networks, check_used
 from anchor_hub.evaluation.result import HubRecord, Metric, PairResult, RunResult
 from anchor_hub.evaluation.rows import Rows
-from anchor_hub.hub import Hub
+from anchor_hub.hubs.base import Hub
 from anchor_hub.metrics.perceptual import Perceptual
 from anchor_hub.modality.pictures import from_unit
 

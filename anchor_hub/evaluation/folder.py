@@ -10,8 +10,8 @@ from typing import Any
 
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.evaluation.result import FILE, parse_json, read_run
-from anchor_hub.files import write_file
-from anchor_hub.inputs import shown
+from anchor_hub.system.files import write_file
+from anchor_hub.system.inputs import shown
 
 #: Rows and the run's key lie here until `metrics.json` is written.
 WORK = ".evaluation"

@@ -19,10 +19,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from anchor_hub.config import validate
 from anchor_hub.errors import ConfigError, DataError
-from anchor_hub.files import write_file
-from anchor_hub.inputs import shown
+from anchor_hub.system.config import validate
+from anchor_hub.system.files import write_file
+from anchor_hub.system.inputs import shown
 
 FORMAT_VERSION = 1
 #: Name of the file in a report folder.

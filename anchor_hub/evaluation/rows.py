@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from anchor_hub.errors import DataError
-from anchor_hub.inputs import shown
+from anchor_hub.system.inputs import shown
 
 BLOCK = 256
 _TYPES = {torch.uint8: "|u1", torch.float32: "<f4", torch.float64: "<f8"}

@@ -44,13 +44,13 @@ from anchor_hub.evaluation.result import (
 )
 from anchor_hub.evaluation.rows import BLOCK, Rows
 from anchor_hub.evaluation.sets import FeatureSets
-from anchor_hub.files import file_sha256
-from anchor_hub.inference import Run, StyleChoice
-from anchor_hub.inputs import InputFile
-from anchor_hub.jobs import Job
 from anchor_hub.metrics import trained_classifier
 from anchor_hub.modality import Modality
-from anchor_hub.pipeline import Pipeline
+from anchor_hub.system.files import file_sha256
+from anchor_hub.system.inputs import InputFile
+from anchor_hub.system.pipeline import Pipeline
+from anchor_hub.translation.request import Job
+from anchor_hub.translation.running import Run, StyleChoice
 
 #: Pairs of outputs that LPIPS_d is measured on; all of them where there are fewer.
 RANDOM_PAIRS = 1000

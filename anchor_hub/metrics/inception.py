@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from anchor_hub.errors import DataError, UsageError, did_you_mean
-from anchor_hub.inputs import shown
-from anchor_hub.metrics.extractors import Extractor, read_weights
+from anchor_hub.metrics.features import Extractor, read_weights
+from anchor_hub.system.inputs import shown
 
 #: Names under which torch-fidelity and pytorch-fid keep one and the same file; its SHA-256 begins with DIGEST.
 FILES = ("weights-inception-2015-12-05-6726825d.pth", "pt_inception-2015-12-05-6726825d.pth")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from anchor_hub.errors import DataError, did_you_mean
-from anchor_hub.inputs import shown
+from anchor_hub.system.inputs import shown
 
 #: Network -> torchvision's file name; the digits before ``.pth`` begin its SHA-256.
 TRUNK_FILES = {

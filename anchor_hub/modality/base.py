@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anchor_hub.data.reading import IMAGE_EXTENSIONS
 from anchor_hub.errors import ConfigError, did_you_mean
+from anchor_hub.images.reading import IMAGE_EXTENSIONS
 
 FITS = ("stretch", "crop")
 
@@ -119,7 +119,7 @@ def build_modality(table: Mapping[str, Any]) -> Modality:
 
     :raises ModalityNotFoundError: nobody registered the name. :raises ConfigError: wrong options.
     """
-    from anchor_hub.registry import registry
+    from anchor_hub.plugins.registry import registry
 
     options = dict(table)
     name = options.pop("name", None)

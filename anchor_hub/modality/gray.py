@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from anchor_hub.data.reading import open_image, resize_smooth, to_gray
+from anchor_hub.images.reading import open_image, resize_smooth, to_gray
 from anchor_hub.modality.pictures import PictureModality, to_sample
 
 

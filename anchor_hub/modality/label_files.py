@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from anchor_hub.data.reading import open_image
 from anchor_hub.errors import ImageError
-from anchor_hub.inputs import shown
+from anchor_hub.images.reading import open_image
 from anchor_hub.modality.palettes import Colour
+from anchor_hub.system.inputs import shown
 
 Ids = np.ndarray[Any, Any]
 

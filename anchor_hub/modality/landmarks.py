@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from PIL import Image, ImageChops
 from torch import Tensor
 
-from anchor_hub.data.reading import IMAGE_EXTENSIONS, crop_box, open_image, resize_smooth, to_gray
-from anchor_hub.data.writing import PICTURE_SUFFIXES, write_bytes, write_image
 from anchor_hub.errors import ConfigError, DataError, ImageError, UsageError
-from anchor_hub.inputs import shown
+from anchor_hub.images.reading import IMAGE_EXTENSIONS, crop_box, open_image, resize_smooth, to_gray
+from anchor_hub.images.writing import PICTURE_SUFFIXES, write_bytes, write_image
 from anchor_hub.modality.base import Modality, resized
 from anchor_hub.modality.landmark_drawing import MIRRORED_68, draw, expected_points, heat_divergence
 from anchor_hub.modality.pictures import from_unit, to_sample, to_unit
 from anchor_hub.modality.point_files import POINT_EXTENSIONS, encode_points, read_points
+from anchor_hub.system.inputs import shown
 
 # A jaw may leave the picture a little; points farther out are another image's, or in other units.
 MARGIN = 0.5

@@ -15,7 +15,7 @@ def load_merge_table(path: Path | str) -> dict[str, list[str | int]]:
 
     ``"*"`` in one list takes all that is left. :raises ConfigError: naming the file and what is wrong in it.
     """
-    from anchor_hub.config import load_yaml
+    from anchor_hub.system.config import load_yaml
 
     table = load_yaml(Path(path))
     if not isinstance(table, dict) or not table:

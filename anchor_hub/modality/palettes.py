@@ -106,7 +106,7 @@ def resolve_palette(value: Any, classes: int | None) -> Palette:
 
 
 def _load(path: Path) -> Any:
-    from anchor_hub.config import load_yaml
+    from anchor_hub.system.config import load_yaml
 
     return load_yaml(path)  # JSON is YAML, too
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from PIL.Image import Image
 from torch import Tensor
 
-from anchor_hub.data.writing import PICTURE_SUFFIXES, write_image
+from anchor_hub.images.writing import PICTURE_SUFFIXES, write_image
 from anchor_hub.modality.base import Modality, resized
 
 

@@ -9,9 +9,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from anchor_hub.data.reading import IMAGE_EXTENSIONS, read_bytes
 from anchor_hub.errors import ImageError
-from anchor_hub.inputs import shown
+from anchor_hub.images.reading import IMAGE_EXTENSIONS, read_bytes
+from anchor_hub.system.inputs import shown
 
 POINT_EXTENSIONS = (".json", ".pts", ".csv")
 MAX_BYTES = 4_000_000

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from anchor_hub.data.reading import resize_nearest
-from anchor_hub.data.writing import encode_image, write_bytes, write_image
 from anchor_hub.errors import ConfigError, DataError
+from anchor_hub.images.reading import resize_nearest
+from anchor_hub.images.writing import encode_image, write_bytes, write_image
 from anchor_hub.modality.base import Modality, resized
 from anchor_hub.modality.label_files import read_ids
 from anchor_hub.modality.merging import merge_lookup

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from anchor_hub.data.reading import IMAGE_EXTENSIONS
 from anchor_hub.errors import AnchorError, DataError, UsageError
 from anchor_hub.evaluation.report.contents import inside
 from anchor_hub.evaluation.result import FILE, read_run, read_samples
-from anchor_hub.files import new_folder
-from anchor_hub.inputs import list_inputs, shown
+from anchor_hub.images.reading import IMAGE_EXTENSIONS
 from anchor_hub.modality import Modality
-from anchor_hub.outputs import check_folder
 from anchor_hub.study.plan import MANIFEST, MOST_LETTERS, NEED_INPUT, Question, Study, picture, shuffled, write_study
+from anchor_hub.system.files import new_folder
+from anchor_hub.system.inputs import list_inputs, shown
+from anchor_hub.system.outputs import check_folder
 
 # What `anchor translate --styles` appends: the input is called without it.
 _STYLE = re.compile(r"-style\d+$")
@@ -228,8 +228,8 @@ def _common(runs: Mapping[str, RunFiles], inputs: Mapping[str, Path]) -> tuple[l
 
 def _copy(folder: Path, place: int, files: Sequence[tuple[int | None, Path, Modality | None]]) -> None:
     """Write a set's pictures anew: pixels only, one format, names that say nothing."""
-    from anchor_hub.data.writing import encode_image
     from anchor_hub.evaluation.report.pictures import read_picture
+    from anchor_hub.images.writing import encode_image
 
     encoded = []
     for run, path, modality in files:

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from anchor_hub.config import dump_yaml, load_yaml
 from anchor_hub.errors import ConfigError, DataError, UsageError, did_you_mean
-from anchor_hub.inputs import shown
+from anchor_hub.system.config import dump_yaml, load_yaml
+from anchor_hub.system.inputs import shown
 
 FORMAT_VERSION = 1
 MANIFEST, PICTURES, VOTES = "study.yaml", "pictures", "votes.sqlite"

@@ -9,9 +9,9 @@ from statistics import NormalDist
 from typing import Any
 
 from anchor_hub.errors import UsageError
-from anchor_hub.inputs import shown
 from anchor_hub.study.plan import MANIFEST, VOTES, open_study
 from anchor_hub.study.votes import Votes
+from anchor_hub.system.inputs import shown
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from anchor_hub.errors import DataError, UsageError
-from anchor_hub.inputs import shown
 from anchor_hub.study.plan import VOTES, Study, Task
+from anchor_hub.system.inputs import shown
 
 VERSION = 1
 LONGEST_CODE = 60

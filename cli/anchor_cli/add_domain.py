@@ -83,8 +83,8 @@ def add_domain(
 ) -> None:
     """Train a domain on its own images alone and register it: from then on it translates to and from every other."""
     from anchor_cli.output import note, step_progress
-    from anchor_hub.training.add_domain import add_domain as add
-    from anchor_hub.training.add_domain import modality_table, option_table, plan_domain
+    from anchor_hub.training.anchoring.add_domain import add_domain as add
+    from anchor_hub.training.anchoring.add_domain import modality_table, option_table, plan_domain
 
     plan = plan_domain(
         name,

@@ -34,7 +34,7 @@ def train_judges(
     from anchor_faces.benchmark.judge_recipe import JudgeOptions
     from anchor_faces.benchmark.judge_training import JudgeTraining
     from anchor_faces.benchmark.judge_training import train_judges as train
-    from anchor_hub.home import home
+    from anchor_hub.system.home import home
 
     options = JudgeOptions(images=images, learning_rate=learning_rate, augment=augment)
     with step_progress("renders") as progress:

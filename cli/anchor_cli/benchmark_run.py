@@ -29,7 +29,7 @@ def run(
     from anchor_faces.benchmark import run as benchmark
     from anchor_hub.errors import UsageError
     from anchor_hub.evaluation.result import read_run
-    from anchor_hub.outputs import check_file, check_new, write_output
+    from anchor_hub.system.outputs import check_file, check_new, write_output
 
     others: dict[str, Path] = {}
     for item in also:
@@ -65,7 +65,7 @@ def table(
     from anchor_faces.benchmark.tables import markdown, renewed
     from anchor_hub.errors import DataError
     from anchor_hub.evaluation.result import read_run
-    from anchor_hub.inputs import shown
+    from anchor_hub.system.inputs import shown
 
     result = read_run(path)
     if result.kind != "benchmark":
@@ -87,7 +87,7 @@ def samples(
     """Render the benchmark's samples (or what is missing of them) and print their folder."""
     from anchor_cli.output import step_progress
     from anchor_faces.benchmark.samples import benchmark_samples
-    from anchor_hub.home import home
+    from anchor_hub.system.home import home
 
     with step_progress("samples", quiet=quiet) as progress:
         found = benchmark_samples(home(), [name.strip() for name in domains.split(",")], count, progress)

@@ -7,10 +7,11 @@ from pathlib import Path
 import typer
 
 from anchor_cli.output import note, print_json, print_table, size_text
-from anchor_hub import archive, inventory
-from anchor_hub.bundle import Kind, open_bundle
-from anchor_hub.config import dump_yaml
+from anchor_hub import inventory
+from anchor_hub.bundles import archive
+from anchor_hub.bundles.base import Kind, open_bundle
 from anchor_hub.errors import AnchorError
+from anchor_hub.system.config import dump_yaml
 
 #: Names of classes that `hubs show` prints.
 MOST_CLASSES = 50

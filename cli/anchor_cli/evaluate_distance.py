@@ -29,11 +29,12 @@ def distance(
     """Measure how far apart the images are that two models make of the same latents (UI2I, equation 1)."""
     from anchor_cli.evaluate_printing import print_result
     from anchor_cli.output import step_progress
+    from anchor_hub.domains.loading import load_domain
     from anchor_hub.errors import UsageError
     from anchor_hub.evaluation.distance import model_distance
     from anchor_hub.evaluation.plan import Networks
-    from anchor_hub.hub import load_domain, load_hub
-    from anchor_hub.outputs import check_new
+    from anchor_hub.hubs.loading import load_hub
+    from anchor_hub.system.outputs import check_new
 
     if len(domain) > 2:
         raise UsageError("--domain: give one domain (against the hub's own images) or two")

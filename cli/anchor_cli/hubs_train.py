@@ -106,9 +106,9 @@ def train(
     ),
 ) -> None:
     """Train a StyleGAN2 or BigGAN hub on a folder of images; needs an end: --images or --max-minutes."""
-    from anchor_hub.home import home
     from anchor_hub.specs import check_name
-    from anchor_hub.training.hub_training import HubTraining, parse_channels, parse_resolutions, train_hub
+    from anchor_hub.system.home import home
+    from anchor_hub.training.generators.training import HubTraining, parse_channels, parse_resolutions, train_hub
 
     check_name(name, "hub name")
     result, bundle = train_hub(

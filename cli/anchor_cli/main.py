@@ -40,7 +40,7 @@ COMMANDS: dict[str, Entry] = {
 def all_commands() -> Mapping[str, Entry]:
     """The built-in commands and those of plugins; built-in names cannot be taken."""
     commands = dict(COMMANDS)
-    from anchor_hub.registry import registry
+    from anchor_hub.plugins.registry import registry
 
     try:
         registered = registry().commands

@@ -11,7 +11,7 @@ def plugins(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -
     ANCHOR_LOAD_PLUGINS=a,b loads only these of others' plugins, ANCHOR_LOAD_PLUGINS= none.
     """
     from anchor_cli.output import print_json, print_table
-    from anchor_hub.registry import registry
+    from anchor_hub.plugins.registry import registry
 
     found = registry()
     # Names are resolved when first looked at; looking now lets shadowed ones appear among the notes.

@@ -72,10 +72,10 @@ def serve(
 ) -> None:
     """Serve a study's page until Ctrl-C. Needs the extra `[web]`. Every vote is on the disk at once."""
     from anchor_cli.output import note
-    from anchor_hub.inputs import shown
     from anchor_hub.study.plan import incomplete, open_study
     from anchor_hub.study.results import results as count
     from anchor_hub.study.serving import serve_study
+    from anchor_hub.system.inputs import shown
 
     study = open_study(folder)
     missing = incomplete(folder, study)
@@ -109,9 +109,9 @@ def results(
 ) -> None:
     """Print each run's share of the votes with Wilson's confidence interval."""
     from anchor_cli.output import note, print_json, print_table
-    from anchor_hub.outputs import check_file, write_output
     from anchor_hub.study.results import check_csv, votes_csv
     from anchor_hub.study.results import results as count
+    from anchor_hub.system.outputs import check_file, write_output
 
     if csv is not None:
         check_file(csv, "--csv")

@@ -28,8 +28,8 @@ def synthesize(
 ) -> None:
     """Make an aligned multi-domain data set: every domain's picture of the same random latents."""
     from anchor_cli.output import note, print_json, step_progress
-    from anchor_hub.config import load_yaml
-    from anchor_hub.synthesis import synthesize_set
+    from anchor_hub.system.config import load_yaml
+    from anchor_hub.translation.synthesis import synthesize_set
 
     names = [name.strip() for name in domains.split(",") if name.strip()]
     with step_progress("latents", quiet=quiet or as_json) as progress:

@@ -54,8 +54,8 @@ def translate(
 ) -> None:
     """Translate images of one domain into another of the same hub; all is written at the end, or nothing."""
     from anchor_cli.output import note, print_json, step_progress
-    from anchor_hub.inference import translate_files
-    from anchor_hub.jobs import prepare
+    from anchor_hub.translation.request import prepare
+    from anchor_hub.translation.running import translate_files
 
     job = prepare(
         source,

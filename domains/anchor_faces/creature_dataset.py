@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from anchor_hub.errors import UsageError
-from anchor_hub.home import Home
+from anchor_hub.system.home import Home
 
 from .dataset import chunk_length, encode
 from .growing import Progress, begin, check_numbers, fill, fill_cache, numbered, present, write_factors, write_rendered

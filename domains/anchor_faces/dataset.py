@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from anchor_hub.home import Home
+from anchor_hub.system.home import Home
 
 from .growing import Progress, begin, check_numbers, fill, fill_cache, numbered, present, write_factors, write_rendered
 from .rendering import CLASS_COLOURS, MODALITIES, RENDERER_VERSION, render, sample_factors

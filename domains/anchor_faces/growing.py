@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from anchor_hub.config import dump_yaml, load_yaml
 from anchor_hub.errors import ConfigError, DataError, UsageError
-from anchor_hub.files import write_file
-from anchor_hub.home import Home
+from anchor_hub.system.config import dump_yaml, load_yaml
+from anchor_hub.system.files import write_file
+from anchor_hub.system.home import Home
 
 from .jobs import run_jobs
 from .rendering import FACTOR_NAMES

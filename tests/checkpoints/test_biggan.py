@@ -13,8 +13,7 @@ from torch import Tensor
 
 from anchor_hub.checkpoints.importing import import_hub, read_hub
 from anchor_hub.errors import CheckpointError
-from anchor_hub.hub import Hub
-from anchor_hub.hub_loading import load_discriminator
+from anchor_hub.hubs.base import Hub
 from tests.checkpoints.full_size import biggan_deep
 from tests.cli.running import anchor
 from tests.parity import assert_parity, load_case
@@ -94,7 +93,7 @@ def test_generator_and_discriminator_files(name: str, prefix: str, tmp_path: Pat
     for row, label in enumerate(y.tolist()):
         image = hub.of_class(label).image(z[row : row + 1])
         assert_parity(image, generator.expected["image"][row : row + 1], f"class {label}")
-    found = load_discriminator(hub).eval()
+    found = hub.discriminator().eval()
     logits = found(critic.inputs["x"], critic.inputs["y"])
     assert_parity(logits[:, None], critic.expected["logits"], "logits")
     fake = found(critic.inputs["x_fake"], critic.inputs["y_fake"])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from anchor_hub.hub import Hub
+from anchor_hub.hubs.base import Hub
 from tests.checkpoints import full_size
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ IMPORT = """
 import importlib, json, resource, sys, time
 import torch
 from anchor_hub.checkpoints import families, importing
-import anchor_hub.hub_biggan, anchor_hub.hub_stylegan2
+import anchor_hub.hubs.biggan, anchor_hub.hubs.stylegan2
 torch.set_num_threads(1)
 families.families()
 torch.nn.functional.conv2d(torch.randn(1, 3, 8, 8), torch.randn(3, 3, 3, 3)) + torch.linalg.eigh(torch.eye(3))[0].sum()

@@ -11,7 +11,7 @@ import torch
 from anchor_hub.checkpoints.importing import import_hub
 from anchor_hub.checkpoints.raw import load_raw
 from anchor_hub.checkpoints.stylegan2_ada import module_state
-from anchor_hub.hub import Hub
+from anchor_hub.hubs.base import Hub
 from tests.checkpoints.makers import network, nvidia_pickle, parts, rosinality_file
 from tests.parity import GOLDEN, assert_parity, load_case
 

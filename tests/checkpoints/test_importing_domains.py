@@ -11,11 +11,13 @@ from torch.nn import functional as F
 from anchor_hub.checkpoints.importing import import_hub
 from anchor_hub.checkpoints.importing_domains import import_domain
 from anchor_hub.checkpoints.stylegan2_rosinality import to_theirs
+from anchor_hub.domains.base import Needs
+from anchor_hub.domains.decoding import decode_all
+from anchor_hub.domains.loading import load_domain
+from anchor_hub.domains.published import PublishedDomain
 from anchor_hub.errors import AnchorError, CheckpointError, HubMismatchError, MissingPartError, UsageError
-from anchor_hub.hub import Hub, load_domain
+from anchor_hub.hubs.base import Hub
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
-from anchor_hub.published_domain import PublishedDomain
-from anchor_hub.synthesis import decode_all
 from tests.checkpoints.makers import parts
 from tests.parity import assert_parity, load_case
 
@@ -101,7 +103,7 @@ def made() -> dict[str, torch.Tensor]:
 def test_a_small_release(made, tmp_path):
     hub, domain = imported(tmp_path, release(tmp_path / "a.pt", made), "seg", license="MIT")
     assert domain.modality.name == "segmentation" and domain.modality.output_channels == 5
-    assert domain.can_decode and not domain.can_encode and domain.feature_resolutions == ()
+    assert domain.can_decode and not domain.can_encode and domain.needs == Needs()
     w = hub.sample(2, seed=0)
     output = domain.decode(w)
     assert output.shape == (2, 5, 256, 256)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from anchor_cli import main as cli
-from anchor_hub.registry import registry
+from anchor_hub.plugins.registry import registry
 
 
 @pytest.fixture(autouse=True)

@@ -18,9 +18,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from anchor_hub.bundle import open_bundle
-from anchor_hub.training.anchor_recipe import AnchorRecipe
-from anchor_hub.training.trainer import Trainer
+from anchor_hub.bundles.base import open_bundle
+from anchor_hub.training.anchoring.recipe import AnchorRecipe
+from anchor_hub.training.engine.trainer import Trainer
 from tests.cli.running import anchor
 from tests.tiny import SIZE, tiny_home, write_sample
 
@@ -283,7 +283,7 @@ def test_a_registered_domain_is_trained_from_its_data_set(home, monkeypatch):
             progress(index + 1, count)
         return folder
 
-    from anchor_hub.registry import Registry
+    from anchor_hub.plugins.registry import Registry
 
     monkeypatch.setattr(Registry, "load", lambda self, target, what="", load=Registry.load: render
                         if target == "anchor_faces.dataset:training_folder" else load(self, target, what))  # fmt: skip
@@ -354,7 +354,7 @@ def test_sigterm_saves_and_exits_143(home, grays):
 
 
 def test_a_hundred_domains_make_neither_listing_nor_adding_dearer(home, grays, monkeypatch):
-    from anchor_hub.bundle import Bundle
+    from anchor_hub.bundles.base import Bundle
 
     for index in range(100):
         shutil.copytree(home / "domains" / "seg", home / "domains" / f"seg-{index}")

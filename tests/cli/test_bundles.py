@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from anchor_hub.registry import registry
+from anchor_hub.plugins.registry import registry
 from tests.bundle_makers import FINGERPRINT, tiny_domain, tiny_hub
 from tests.cli.running import anchor
 from tests.cli.test_main import cpu_seconds

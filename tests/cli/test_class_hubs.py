@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from anchor_hub.domain import AnchoredDomain
-from anchor_hub.hub import clear_cache, load_domain, load_hub
+from anchor_hub.domains.anchored import AnchoredDomain
+from anchor_hub.domains.loading import clear_cache, load_domain
+from anchor_hub.hubs.loading import load_hub
 from anchor_hub.modality import build_modality
 from tests.cli.running import anchor
 from tests.tiny import CLASSES, COMPACT, SIZE, tiny_biggan, write_sample

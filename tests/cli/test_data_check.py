@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.cli.running import anchor
 from tests.data import trees
-from tests.data.bad_images import BAD, encoded, picture
+from tests.images.bad_images import BAD, encoded, picture
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from anchor_hub import tensorfile
+from anchor_hub.bundles import tensorfile
 from anchor_hub.evaluation.result import DataRecord, Metric, PairResult, RunResult, read_run
-from anchor_hub.inference import Run
 from anchor_hub.metrics.mobilenet import MobileNetV2
+from anchor_hub.translation.running import Run
 from tests.cli.running import anchor
 from tests.tiny import tiny_home, write_sample
 

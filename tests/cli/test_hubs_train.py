@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from anchor_hub.bundle import open_bundle
+from anchor_hub.bundles.base import open_bundle
 from tests.cli.running import anchor, anchor_process
 
 TINY = [

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from anchor_hub.config import load_yaml
-from anchor_hub.hub import load_hub
-from anchor_hub.inference import Run
-from anchor_hub.synthesis import decode_all, load_domains
+from anchor_hub.domains.decoding import decode_all, load_domains
+from anchor_hub.hubs.loading import load_hub
+from anchor_hub.system.config import load_yaml
+from anchor_hub.translation.running import Run
 from tests.cli.test_translate import anchor, files
-from tests.test_hub import counted_layers
+from tests.hubs.test_base import counted_layers
 from tests.tiny import SIZE, tiny_home
 
 
@@ -104,7 +104,7 @@ def test_a_folder_in_use_is_not_replaced(home, tmp_path):
 
 
 def test_a_run_reads_what_synthesis_wrote(home, tmp_path):
-    from anchor_hub.translation import translator
+    from anchor_hub.translation.anchor import translator
 
     synthesize("-n", 1, "-o", "set")
     run = Run(translator("seg", "face", device="cpu"))

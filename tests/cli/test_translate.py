@@ -237,7 +237,7 @@ def test_out_of_memory_names_the_knob(home, masks, monkeypatch):
 
 
 def test_a_hundred_domains_cost_nothing(home, masks, tmp_path, monkeypatch):
-    from anchor_hub.bundle import Bundle
+    from anchor_hub.bundles.base import Bundle
 
     for index in range(100):
         shutil.copytree(home / "domains" / "sketch", home / "domains" / f"sketch-{index}")

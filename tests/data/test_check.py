@@ -10,7 +10,7 @@ from PIL import Image
 from anchor_hub.data.check import check_folder, folder_modality
 from anchor_hub.errors import ConfigError, DataError, DomainNotFoundError, UsageError
 from tests.data import trees
-from tests.data.bad_images import BAD, encoded, picture
+from tests.images.bad_images import BAD, encoded, picture
 
 
 def fill(folder: Path, count: int = 120, size: int = 16) -> Path:

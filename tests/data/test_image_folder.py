@@ -10,7 +10,7 @@ import torch
 from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.errors import DataError, ImageError, UsageError
 from anchor_hub.modality import build_modality
-from tests.data.bad_images import BAD, encoded, picture
+from tests.images.bad_images import BAD, encoded, picture
 
 RGB = build_modality({"name": "rgb"})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.data.bad_images import encoded, picture
+from tests.images.bad_images import encoded, picture
 
 POINTS = [[4 + index % 8, 4 + index // 8] for index in range(68)]
 

@@ -18,8 +18,8 @@ from anchor_hub.evaluation.commands import PairsRequest, evaluate_pairs
 from anchor_hub.evaluation.plan import Networks
 from anchor_hub.evaluation.result import RunResult, read_run, read_samples
 from anchor_hub.evaluation.running import Options
-from anchor_hub.inference import Run
 from anchor_hub.metrics import trained_classifier
+from anchor_hub.translation.running import Run
 from tests.tiny import CLASSES, tiny_home, write_sample
 
 COUNT = 7

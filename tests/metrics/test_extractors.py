@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from anchor_hub import tensorfile
+from anchor_hub.bundles import tensorfile
 from anchor_hub.errors import BundleError, DataError
 from anchor_hub.metrics.extractors import MobileNetExtractor, load_extractor
 from anchor_hub.metrics.mobilenet import MobileNetV2, SameConv

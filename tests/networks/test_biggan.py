@@ -14,7 +14,7 @@ from anchor_hub.checkpoints import biggan_brock
 from anchor_hub.networks.biggan import BigGAN, BigGANConfig
 from anchor_hub.networks.biggan_deep import BigGANDeep, BigGANDeepConfig
 from anchor_hub.networks.biggan_layers import standing_statistics
-from anchor_hub.training.gan_losses import add_orthogonal_gradient
+from anchor_hub.training.generators.gan_losses import add_orthogonal_gradient
 from tests.parity import ParityCase, assert_parity, load_case
 
 FLAT, DEEP = "biggan_brock_g", "biggan_deep_brock_g"

@@ -19,7 +19,7 @@ from anchor_hub.networks.biggan_discriminators import (
     published_blocks,
     published_deep_blocks,
 )
-from anchor_hub.training.gan_losses import d_hinge, g_hinge
+from anchor_hub.training.generators.gan_losses import d_hinge, g_hinge
 from tests.parity import ParityCase, assert_parity, load_case
 
 FLAT, DEEP = "biggan_brock_d", "biggan_deep_brock_d"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from anchor_hub.classes import find_class
 from anchor_hub.errors import NotFoundError
+from anchor_hub.hubs.classes import find_class
 from anchor_hub.networks.imagenet_names import class_names, folded, imagenet_aliases, imagenet_names
 
 

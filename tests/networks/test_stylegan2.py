@@ -10,7 +10,7 @@ import torch
 
 from anchor_hub.checkpoints.stylegan2_rosinality import config_from, to_ours, to_theirs
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, mix_styles, truncate
-from anchor_hub.training.gan_losses import path_length_penalty, path_lengths
+from anchor_hub.training.generators.gan_losses import path_length_penalty, path_lengths
 from tests.parity import ParityCase, assert_parity, load_case
 
 DTYPES = [torch.float32, torch.float64]

@@ -10,7 +10,7 @@ import torch
 from anchor_hub.checkpoints.stylegan2_rosinality import config_from, to_ours, to_theirs
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig, minibatch_stddev
-from anchor_hub.training.gan_losses import r1_penalty
+from anchor_hub.training.generators.gan_losses import r1_penalty
 from tests.parity import ParityCase, assert_parity, load_case
 
 SMALL = DiscriminatorConfig(size=16, channels={4: 12, 8: 10, 16: 8})

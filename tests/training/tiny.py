@@ -16,8 +16,8 @@ from torch import Tensor
 
 from anchor_hub.errors import AnchorError
 from anchor_hub.networks.stylegan2 import StyleGAN2Config
-from anchor_hub.training.hub_recipe import HubOptions, HubRecipe
-from anchor_hub.training.trainer import RunResult, Trainer
+from anchor_hub.training.engine.trainer import RunResult, Trainer
+from anchor_hub.training.generators.stylegan2_recipe import HubOptions, HubRecipe
 
 CONFIG = StyleGAN2Config(16, latent_dim=8, mapping_layers=2, channels={4: 8, 8: 8, 16: 8})
 

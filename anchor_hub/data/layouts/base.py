@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Protocol
 
-from anchor_hub.data.reading import IMAGE_EXTENSIONS
-from anchor_hub.data.sources import Source
 from anchor_hub.data.trees import Tree
 from anchor_hub.errors import DataError
-from anchor_hub.inputs import shown
+from anchor_hub.images.reading import IMAGE_EXTENSIONS
+from anchor_hub.images.sources import Source
+from anchor_hub.system.inputs import shown
 
 POINT_SUFFIXES = (".json", ".pts", ".csv")
 SPLITS = ("train", "training", "trn", "val", "valid", "validation", "test", "testing", "eval")

@@ -21,12 +21,12 @@ import numpy as np
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, missing, natural
 from anchor_hub.data.layouts.tables import attribute_table
-from anchor_hub.data.reading import open_image
-from anchor_hub.data.sources import ComposedFile, Source
 from anchor_hub.data.trees import Tree
 from anchor_hub.errors import ImageError
-from anchor_hub.inputs import shown
+from anchor_hub.images.reading import open_image
+from anchor_hub.images.sources import ComposedFile, Source
 from anchor_hub.modality.palettes import CELEBAMASK_HQ
+from anchor_hub.system.inputs import shown
 
 NAME = "CelebAMask-HQ"
 SUMMARY = "CelebA-HQ-img/, CelebAMask-HQ-mask-anno/ (00000_hair.png ...) and CelebAMask-HQ-attribute-anno.txt"

@@ -19,8 +19,8 @@ from anchor_hub.data.layouts import (
 from anchor_hub.data.layouts.base import TRAINING_SPLITS, Found, Request, Sample
 from anchor_hub.data.trees import FolderTree, Tree, ZipTree
 from anchor_hub.data.where import mentions
-from anchor_hub.data.zips import is_zip
 from anchor_hub.errors import DataError
+from anchor_hub.images.zips import is_zip
 
 # The first that recognises a tree has it: those with names of their own come before those that fit much.
 LAYOUTS: tuple[ModuleType, ...] = (celebamask_hq, ffhq, afhq, cufsf, manifest, labelled_json, paired, class_folders)

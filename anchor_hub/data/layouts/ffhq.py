@@ -17,10 +17,10 @@ from typing import Any
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, missing
 from anchor_hub.data.layouts.tables import load_json
-from anchor_hub.data.sources import ComposedFile, Source
 from anchor_hub.data.trees import Tree
 from anchor_hub.errors import DataError, ImageError
-from anchor_hub.inputs import shown
+from anchor_hub.images.sources import ComposedFile, Source
+from anchor_hub.system.inputs import shown
 
 NAME = "FFHQ"
 SUMMARY = "images1024x1024/ or thumbnails128x128/ (00000/00000.png ...) and ffhq-dataset-v2.json with 68 landmarks"

@@ -8,7 +8,7 @@ from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, stem
 from anchor_hub.data.layouts.tables import load_json
 from anchor_hub.data.trees import Tree
 from anchor_hub.errors import DataError
-from anchor_hub.inputs import shown
+from anchor_hub.system.inputs import shown
 
 NAME = "dataset.json"
 SUMMARY = "pictures and a dataset.json: {\"labels\": [[\"00000/img00000000.png\", 3], ...]}"

@@ -6,7 +6,7 @@ from anchor_hub.data.layouts.base import Found, Request, Sample, readable, stem
 from anchor_hub.data.layouts.class_folders import class_samples, split_samples
 from anchor_hub.data.trees import Tree, Without
 from anchor_hub.errors import DataError
-from anchor_hub.inputs import shown
+from anchor_hub.system.inputs import shown
 
 NAME = "paired folders"
 SUMMARY = "images/, masks/, sketches/ and landmarks/ side by side, each with the same names; class folders inside count"

@@ -9,7 +9,7 @@ from typing import Any
 
 from anchor_hub.data.trees import Tree
 from anchor_hub.errors import DataError
-from anchor_hub.inputs import shown
+from anchor_hub.system.inputs import shown
 
 
 def attribute_table(tree: Tree, name: str) -> tuple[list[str], dict[str, dict[str, str]]]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anchor_hub.config import read_text
 from anchor_hub.errors import DataError
 from anchor_hub.evaluation.result import PairResult, RunResult, SampleResult, read_run, read_samples
+from anchor_hub.system.config import read_text
 
 MAX_LOG_BYTES = 200_000_000
 # A training run's log, and the folder of copies of such in a report folder.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from anchor_hub.data.reading import open_image, to_rgb
 from anchor_hub.errors import AnchorError
+from anchor_hub.images.reading import open_image, to_rgb
 
 if TYPE_CHECKING:
     from anchor_hub.modality import Modality
@@ -35,9 +35,9 @@ class Embedded:
 
 def modality_of(domain: str) -> Modality | None:
     """The modality of an installed domain (or bundle folder); None for a domain that is not on this machine."""
-    from anchor_hub.bundle import open_bundle
+    from anchor_hub.bundles.base import open_bundle
     from anchor_hub.modality import build_modality
-    from anchor_hub.registry import registry
+    from anchor_hub.plugins.registry import registry
 
     try:
         if "/" in domain or "\\" in domain:

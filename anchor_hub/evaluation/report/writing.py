@@ -10,8 +10,8 @@ from anchor_hub.errors import AnchorError, DataError, UsageError
 from anchor_hub.evaluation.report.contents import LOG, LOGS, read_contents, read_log
 from anchor_hub.evaluation.report.page import render
 from anchor_hub.evaluation.result import RunResult
-from anchor_hub.files import write_file
-from anchor_hub.inputs import shown
+from anchor_hub.system.files import write_file
+from anchor_hub.system.inputs import shown
 
 #: Name of the page in a report folder.
 REPORT_NAME = "report.html"
@@ -63,8 +63,8 @@ def named_runs(given: Sequence[str]) -> dict[str, Path]:
 
 def own_runs(run: RunResult) -> dict[str, Path]:
     """The training runs in the home of the domains (and the hub) that were measured, where those are of the home."""
-    from anchor_hub.home import home
-    from anchor_hub.registry import registry
+    from anchor_hub.plugins.registry import registry
+    from anchor_hub.system.home import home
 
     found: dict[str, Path] = {}
     asked: list[tuple[str, str, Any]] = [

@@ -21,7 +21,7 @@ from anchor_faces.benchmark.judge_network import SIZE, JudgeNetwork
 from anchor_faces.benchmark.judges import save_judges
 from anchor_faces.benchmark.renders import Renders
 from anchor_faces.rendering import CLASS_COLOURS
-from anchor_hub.training.recipe import Recipe, TrainingContext
+from anchor_hub.training.engine.recipe import Recipe, TrainingContext
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from anchor_faces.benchmark.judge_recipe import JudgeOptions, JudgeRecipe
 from anchor_faces.benchmark.judges import LARGEST_WIDTH, Judges, save_judges
 from anchor_faces.benchmark.readers import fit_readers
 from anchor_faces.benchmark.renders import load_renders, rendered
-from anchor_hub.devices import resolve_device
 from anchor_hub.errors import DataError, UsageError
-from anchor_hub.home import home
-from anchor_hub.training.processes import one_thread
-from anchor_hub.training.provenance import licenses, provenance, rendered_data_set
-from anchor_hub.training.recipe import resolve_precision
-from anchor_hub.training.targets import check_target_is_free
-from anchor_hub.training.trainer import RunResult, Trainer
+from anchor_hub.system.devices import resolve_device
+from anchor_hub.system.home import home
+from anchor_hub.training.engine.processes import one_thread
+from anchor_hub.training.engine.provenance import licenses, provenance, rendered_data_set
+from anchor_hub.training.engine.recipe import resolve_precision
+from anchor_hub.training.engine.targets import check_target_is_free
+from anchor_hub.training.engine.trainer import RunResult, Trainer
 
 TRAINING_SEED = 0
 COUNT = 24_000

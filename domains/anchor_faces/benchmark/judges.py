@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from anchor_faces.benchmark.factor_groups import FLAG, JUDGED, STYLE
 from anchor_faces.benchmark.judge_network import SIZE, JudgeNetwork
 from anchor_faces.benchmark.readers import Reader, reader_tensors
-from anchor_hub.bundle import open_bundle, write_bundle
+from anchor_hub.bundles.base import open_bundle, write_bundle
 from anchor_hub.errors import BundleError, DataError
 
 NAME = "rendered-faces-r1"

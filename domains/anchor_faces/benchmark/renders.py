@@ -13,11 +13,11 @@ from torch import Tensor
 from anchor_faces.benchmark.factor_groups import factor_matrix
 from anchor_faces.dataset import render_dataset
 from anchor_faces.rendering import RENDERER_VERSION, sample_factors
-from anchor_hub.config import load_yaml
 from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.errors import ConfigError, DataError
-from anchor_hub.home import Home
 from anchor_hub.modality import build_modality
+from anchor_hub.system.config import load_yaml
+from anchor_hub.system.home import Home
 
 Progress = Callable[[int, int], None]
 SIZE = 64

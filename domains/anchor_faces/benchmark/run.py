@@ -26,10 +26,10 @@ from anchor_hub.evaluation.result import (
     SampleResult,
     write_samples,
 )
-from anchor_hub.home import Home, home
+from anchor_hub.system.home import Home, home
 
 if TYPE_CHECKING:
-    from anchor_hub.domain import Domain
+    from anchor_hub.domains.base import Domain
 
 STYLES, STYLED = 5, 100  # random styles, and inputs that they are tried on
 BATCH = 50
@@ -79,25 +79,20 @@ class Benchmark:
 
         :raises HubMismatchError, MissingPartError: the domains cannot be translated.
         """
-        from anchor_hub.domain import AnchoredDomain
-        from anchor_hub.translation import AnchorTranslator
+        from anchor_hub.domains.decoding import decode_each
+        from anchor_hub.translation.anchor import AnchorTranslator
 
         translators = [AnchorTranslator(source, target) for target in targets]
-        members = [item for item in targets if isinstance(item, AnchoredDomain) and not item.decodes_alone]
-        resolutions = sorted({resolution for item in members for resolution in item.feature_resolutions})
-        image = any(item.reads_image for item in members)
         found: dict[str, list[Tensor]] = {target.name: [] for target in targets}
+
+        def keep(_: int, target: Domain, raw: Tensor) -> None:
+            found[target.name].append(target.modality.from_network(raw).cpu())
+            self._count(len(raw))
+
         for part in self.samples.of(source).split(self.batch):
             with torch.no_grad():
                 latents = translators[0].encode(source.modality.to_network(part))
-                output = source.hub.synthesize(latents, features=resolutions, image=image, noise="const")
-                for target in targets:
-                    if isinstance(target, AnchoredDomain) and not target.decodes_alone:
-                        raw = target.decode_from(output)
-                    else:
-                        raw = target.decode(latents)
-                    found[target.name].append(target.modality.from_network(raw).cpu())
-                    self._count(len(part))
+                decode_each(targets, latents, keep)
         return {name: torch.cat(parts) for name, parts in found.items()}
 
     def pair(self, source: Domain, target: Domain, outputs: Tensor | None = None) -> PairResult:
@@ -106,7 +101,7 @@ class Benchmark:
         :param outputs: what :meth:`translations` found, if it was asked already.
         :raises HubMismatchError, MissingPartError: the domains cannot be translated.
         """
-        from anchor_hub.translation import AnchorTranslator
+        from anchor_hub.translation.anchor import AnchorTranslator
 
         translator = AnchorTranslator(source, target)
         inputs = self.samples.of(source)
@@ -168,7 +163,7 @@ class Benchmark:
         return torch.cat(parts)
 
     def _styles(self, translator: Any) -> list[Tensor]:
-        from anchor_hub.styles import random_styles
+        from anchor_hub.translation.styles import random_styles
 
         return list(random_styles(translator.hub, STYLES, seed=self.seed).split(1))
 
@@ -265,8 +260,8 @@ def run(
     :param said: called with one line per pair when it is measured.
     :raises DomainNotFoundError, HubMismatchError, UsageError, DataError.
     """
-    from anchor_hub.devices import resolve_device
-    from anchor_hub.hub import load_domain
+    from anchor_hub.domains.loading import load_domain
+    from anchor_hub.system.devices import resolve_device
 
     if pairs is None:
         if len(domains) < 2 or len(set(domains)) != len(domains):
@@ -345,7 +340,7 @@ def trained_domains() -> list[str]:
     :raises UsageError: fewer than two.
     """
     from anchor_faces.rendering import MODALITIES
-    from anchor_hub.registry import registry
+    from anchor_hub.plugins.registry import registry
 
     known = registry().domains
     names = [name for name in MODALITIES if name in known and known[name].bundle is not None]

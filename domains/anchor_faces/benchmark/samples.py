@@ -15,10 +15,10 @@ from anchor_faces.benchmark.renders import NEEDED, Renders, load_renders, render
 from anchor_faces.rendering import MODALITIES, RENDERER_VERSION, sample_factors
 from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.errors import DataError, UsageError
-from anchor_hub.home import Home
+from anchor_hub.system.home import Home
 
 if TYPE_CHECKING:
-    from anchor_hub.domain import Domain
+    from anchor_hub.domains.base import Domain
 
 NAME = "rendered-faces"
 #: Grows with whatever changes a number: samples, renderer, judges, definitions of scores.
@@ -45,7 +45,7 @@ def render_modality(domain: str) -> str:
 
     :raises UsageError: the domain is not one of rendered faces.
     """
-    from anchor_hub.registry import registry
+    from anchor_hub.plugins.registry import registry
 
     if domain in MODALITIES:
         return domain

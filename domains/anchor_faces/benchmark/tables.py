@@ -8,7 +8,7 @@ from pathlib import Path
 from anchor_faces.benchmark.factor_groups import GROUPS, JUDGED
 from anchor_hub.errors import DataError
 from anchor_hub.evaluation.result import Metric, PairResult, RunResult
-from anchor_hub.files import write_file
+from anchor_hub.system.files import write_file
 
 # One table per kind of target: (metric, heading, format); a pair belongs to the first kind whose metric it has.
 _FACE = (

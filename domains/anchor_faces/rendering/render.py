@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anchor_hub.devices import one_thread
 from anchor_hub.errors import UsageError, did_you_mean
+from anchor_hub.system.devices import one_thread
 
 from .background import background
 from .camera import DISTANCE

@@ -16,7 +16,7 @@ from anchor_hub.data.layouts import supported_layouts
 from anchor_hub.errors import AnchorError, DataError, ImageError
 from anchor_hub.modality import build_modality
 from tests.data import trees
-from tests.data.bad_images import encoded, picture
+from tests.images.bad_images import encoded, picture
 
 RGB: dict[str, Any] = {"name": "rgb"}
 LANDMARKS: dict[str, Any] = {"name": "landmarks"}

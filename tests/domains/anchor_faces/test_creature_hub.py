@@ -9,9 +9,9 @@ import pytest
 from anchor_faces import plugin
 from anchor_faces.plugin import CREATURE_HUB, CREATURES, MASKED
 from anchor_faces.rendering.creatures import CREATURE_NAMES
-from anchor_hub.bundle import open_bundle
-from anchor_hub.classes import read_classes
-from anchor_hub.registry import registry
+from anchor_hub.bundles.base import open_bundle
+from anchor_hub.hubs.classes import read_classes
+from anchor_hub.plugins.registry import registry
 from anchor_hub.specs import DomainSpec
 
 

@@ -24,11 +24,11 @@ from anchor_faces.rendering.creatures import (
     render_creatures,
 )
 from anchor_faces.rendering.factors import Uniform, sample_factors
-from anchor_hub.config import load_yaml
 from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.errors import DataError, UsageError
-from anchor_hub.home import Home
 from anchor_hub.modality import build_modality
+from anchor_hub.system.config import load_yaml
+from anchor_hub.system.home import Home
 
 SMALL: dict[str, Any] = {"size": 16, "workers": 1}
 

@@ -15,9 +15,9 @@ from PIL import Image
 import anchor_faces.dataset as dataset
 from anchor_faces.dataset import render_dataset, training_folder
 from anchor_faces.rendering import CLASS_COLOURS, FACTOR_NAMES, MODALITIES, render
-from anchor_hub.config import load_yaml
 from anchor_hub.errors import AnchorError, DataError, UsageError
-from anchor_hub.home import Home
+from anchor_hub.system.config import load_yaml
+from anchor_hub.system.home import Home
 
 SMALL = {"size": 16, "workers": 1}
 

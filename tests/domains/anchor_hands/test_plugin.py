@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from anchor_hands.plugin import HUB, SIGNS
-from anchor_hub.bundle import open_bundle
-from anchor_hub.classes import read_classes
-from anchor_hub.registry import registry
+from anchor_hub.bundles.base import open_bundle
+from anchor_hub.hubs.classes import read_classes
+from anchor_hub.plugins.registry import registry
 
 
 def test_a_photograph_and_a_mask_for_every_sign() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from anchor_faces.benchmark.renders import Renders
 from anchor_faces.benchmark.samples import Samples, benchmark_samples
-from anchor_hub.home import Home
+from anchor_hub.system.home import Home
 
 COUNT = 24
 DOMAINS = ("face", "seg", "sketch", "landmark")

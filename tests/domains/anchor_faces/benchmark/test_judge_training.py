@@ -12,12 +12,12 @@ from anchor_faces.benchmark.judge_training import JudgeTraining, train_judges
 from anchor_faces.benchmark.judges import load_judges
 from anchor_faces.benchmark.renders import Renders, load_renders
 from anchor_faces.benchmark.samples import Samples
-from anchor_hub.archive import install_bundle
-from anchor_hub.bundle import open_bundle
+from anchor_hub.bundles.archive import install_bundle
+from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import DataError, UsageError
-from anchor_hub.home import Home
-from anchor_hub.registry import registry
-from anchor_hub.training.recipe import TrainingContext
+from anchor_hub.plugins.registry import registry
+from anchor_hub.system.home import Home
+from anchor_hub.training.engine.recipe import TrainingContext
 
 OPTIONS = JudgeOptions(images=48, learning_rate=0.01)
 

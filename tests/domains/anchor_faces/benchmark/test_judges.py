@@ -14,11 +14,11 @@ from anchor_faces.benchmark.judges import BUNDLE, Judges, load_judges, save_judg
 from anchor_faces.benchmark.readers import coded, fit_reader
 from anchor_faces.benchmark.renders import Renders
 from anchor_faces.benchmark.samples import Samples
-from anchor_hub.bundle import open_bundle
+from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import BundleError, DataError
 from anchor_hub.metrics.frechet import FeatureStatistics, frechet_distance
 from anchor_hub.modality import build_modality
-from anchor_hub.registry import registry
+from anchor_hub.plugins.registry import registry
 
 
 def test_the_bundle_is_small_and_says_where_it_comes_from() -> None:

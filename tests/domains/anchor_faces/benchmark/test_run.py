@@ -21,12 +21,12 @@ from anchor_faces.benchmark.samples import (
     render_modality,
 )
 from anchor_faces.benchmark.tables import markdown
-from anchor_hub.domain import AnchoredDomain
+from anchor_hub.domains.anchored import AnchoredDomain
+from anchor_hub.domains.loading import load_domain
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.evaluation.result import Metric, PairResult, read_run, read_samples
-from anchor_hub.home import Home
-from anchor_hub.hub import load_domain
-from anchor_hub.registry import registry
+from anchor_hub.plugins.registry import registry
+from anchor_hub.system.home import Home
 
 from .conftest import COUNT as FEW
 

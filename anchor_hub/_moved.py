@@ -1,0 +1,60 @@
+"""Modules whose documented names changed: the old name imports what is now under the new one, with a warning."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+import warnings
+from collections.abc import Sequence
+from types import ModuleType
+
+#: old name -> new name, both below ``anchor_hub``
+MOVED = {
+    "archive": "bundles.archive",
+    "builtin": "plugins.builtin",
+    "bundle": "bundles.base",
+    "data.grid": "images.grid",
+    "data.reading": "images.reading",
+    "data.writing": "images.writing",
+    "domain": "domains.base",
+    "home": "system.home",
+    "hub": "hubs.base",
+    "inference": "translation.running",
+    "inversion": "translation.inversion",
+    "registry": "plugins.registry",
+    "synthesis": "translation.synthesis",
+    "training.add_domain": "training.anchoring.add_domain",
+    "training.anchor_presets": "training.anchoring.presets",
+    "training.hub_recipe": "training.generators.stylegan2_recipe",
+    "training.recipe": "training.engine.recipe",
+    "training.trainer": "training.engine.trainer",
+}
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname.removeprefix("anchor_hub.") in MOVED and fullname.startswith("anchor_hub."):
+            return importlib.machinery.ModuleSpec(fullname, self)
+        return None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        new = f"anchor_hub.{MOVED[module.__name__.removeprefix('anchor_hub.')]}"
+        warnings.warn(f"{module.__name__} is now {new}: import it from there", DeprecationWarning, stacklevel=2)
+        found = importlib.import_module(new)
+        module.__dict__.update({key: value for key, value in vars(found).items() if not key.startswith("__")})
+        # What the new module itself makes on first use.
+        if hasattr(found, "__getattr__"):
+            module.__dict__["__getattr__"] = found.__getattr__
+
+
+def install() -> None:
+    """Let the old names be imported; later calls do nothing."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())

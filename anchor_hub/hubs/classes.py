@@ -1,0 +1,84 @@
+"""Names of a class-conditional hub's classes: finding one, and the file of the bundle that keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from anchor_hub.errors import BundleError, NotFoundError, UsageError, did_you_mean
+from anchor_hub.networks.imagenet_names import IMAGENET_CLASSES, class_names, folded, imagenet_aliases
+
+if TYPE_CHECKING:
+    from anchor_hub.bundles.base import Bundle
+
+#: The file of a hub's bundle: a JSON list of names in the order of the labels.
+CLASSES_FILE = "classes.json"
+
+
+def find_class(classes: Sequence[str], which: str | int, hub: str) -> int:
+    """Index of a class by name or index.
+
+    Upper and lower case are alike; of a name with commas ("tabby, tabby cat") each part is a name. A string of digits
+    is a name first and an index where no class is called so. ImageNet's classes have further everyday names.
+
+    :raises UsageError: no classes at all. :raises NotFoundError: no such class; the nearest names are told.
+    """
+    if not classes:
+        raise UsageError(f"hub {hub!r} has no classes: leave the class out")
+    names: dict[str, int] = {}
+    for index, name in enumerate(classes):
+        names.setdefault(name.lower(), index)
+    for index, name in enumerate(classes):
+        for part in name.split(","):
+            names.setdefault(part.strip().lower(), index)
+    other_names = _imagenet_aliases(classes)
+    for name, index in other_names.items():
+        names.setdefault(name, index)
+    if isinstance(which, bool) or not isinstance(which, (int, str)):
+        raise UsageError(f"a class is a name or an index, not {which!r}")
+    if isinstance(which, int):
+        if 0 <= which < len(classes):
+            return which
+    else:
+        text = which.strip().lower()
+        if text in names:
+            return names[text]
+        if other_names and folded(text) in other_names:
+            return other_names[folded(text)]
+        if text.isdecimal() and int(text) < len(classes):
+            return int(text)
+    near = did_you_mean(str(which).strip().lower(), names) if len(classes) <= 50 else _near(str(which), names)
+    raise NotFoundError(f"hub {hub!r} has no class {which!r}; it has {len(classes)}, by name or index.{near}")
+
+
+def _imagenet_aliases(classes: Sequence[str]) -> dict[str, int]:
+    """Everyday names of ImageNet's classes ("great white shark", "cat"), for a hub that has those classes."""
+    return imagenet_aliases() if tuple(classes) == class_names(IMAGENET_CLASSES) else {}
+
+
+def _near(name: str, names: dict[str, int]) -> str:
+    """Of very many classes only the near ones are told."""
+    near = did_you_mean(name.strip().lower(), names)
+    return near if near.startswith(" Did") else ""
+
+
+def classes_file(classes: Sequence[str]) -> dict[str, bytes]:
+    """The bundle's extra file; nothing for a hub without classes."""
+    if not classes:
+        return {}
+    return {CLASSES_FILE: (json.dumps(list(classes), ensure_ascii=False, indent=0) + "\n").encode("utf-8")}
+
+
+def read_classes(bundle: Bundle) -> tuple[str, ...]:
+    """The names of a hub bundle's classes; empty where it has none. :raises BundleError: a damaged file."""
+    if CLASSES_FILE not in bundle.manifest.files:
+        return ()
+    where = bundle.path / CLASSES_FILE
+    try:
+        names = json.loads(bundle.read(CLASSES_FILE).decode("utf-8"))
+    except ValueError as error:
+        raise BundleError(f"{where}: cannot be read as JSON ({error}); install the bundle again") from None
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise BundleError(f"{where}: must be a list of class names; install the bundle again")
+    return tuple(names)

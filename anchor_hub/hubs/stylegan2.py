@@ -1,0 +1,86 @@
+"""Hubs of the StyleGAN2 family: latents are W+ codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anchor_hub.bundles.base import Bundle
+from anchor_hub.errors import BundleError
+from anchor_hub.hubs.base import Hub
+from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, SynthesisOutput
+
+ARCHITECTURE = "stylegan2"
+
+
+class StyleGAN2Hub(Hub):
+    """A frozen StyleGAN2 generator; latents are W+ ``[B, L, D]``, feature maps those right before each ToRGB."""
+
+    config: StyleGAN2Config
+
+    @property
+    def feature_channels(self) -> dict[int, int]:
+        return dict(sorted(self.config.channels_of.items()))
+
+    def architecture(self) -> dict[str, Any]:
+        return {"name": ARCHITECTURE, "config": self.config.to_dict()}
+
+    def map(self, z: Tensor) -> Tensor:
+        """``z [n, D]`` to ``w [n, D]`` through the mapping network, of the fixed class where there are classes."""
+        z = z.to(self.mean_latent)
+        return self.generator.mapping(z, self.labels(len(z))) if self.classes else self.generator.mapping(z)
+
+    def _synthesize(
+        self, latents: Tensor, features: tuple[int, ...], image: bool, noise: str | Sequence[Tensor]
+    ) -> SynthesisOutput:
+        return self.generator.synthesis(latents, noise=noise, features=features, image=image)
+
+    @classmethod
+    def generator_types(cls) -> tuple[type[nn.Module], ...]:
+        return (Generator,)
+
+    @classmethod
+    def _around(
+        cls, generator: nn.Module, name: str, *, seed: int, samples: int, classes: Sequence[str]
+    ) -> StyleGAN2Hub:
+        assert isinstance(generator, Generator)
+        mean, covariance = latent_statistics(generator, seed=seed, samples=samples)
+        classes = classes or tuple(map(str, range(getattr(generator.config, "classes", 0))))
+        return cls(generator, mean, covariance, name=name, classes=classes)
+
+    @classmethod
+    def _read(cls, bundle: Bundle, classes: Sequence[str]) -> StyleGAN2Hub:
+        try:
+            config = StyleGAN2Config.from_dict(bundle.manifest.architecture["config"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BundleError(f"{bundle.path}: bad hub architecture: {error}") from None
+        generator = Generator(config)
+        generator.load_state_dict(bundle.tensors("generator", generator.state_dict()))
+        size = config.latent_dim
+        statistics = bundle.tensors("statistics", {"mean_latent": (size,), "covariance": (size, size)})
+        mean, covariance = statistics["mean_latent"], statistics["covariance"]
+        return cls(generator, mean, covariance, name=bundle.manifest.name, classes=classes)
+
+
+@torch.no_grad()
+def latent_statistics(
+    generator: Generator, *, seed: int = 0, samples: int = 10_000, chunk: int = 1000
+) -> tuple[Tensor, Tensor]:
+    """Mean ``[D]`` and covariance ``[D, D]`` of ``samples`` mapped codes, accumulated in float64.
+
+    The codes of a class-conditional generator are of all its classes, drawn uniformly.
+    """
+    classes = getattr(generator.config, "classes", 0)
+    stream = torch.Generator().manual_seed(seed)
+    weight = next(generator.parameters())
+    mapped = []
+    for begin in range(0, samples, chunk):
+        z = torch.randn(min(chunk, samples - begin), generator.config.latent_dim, generator=stream)
+        labels = (torch.randint(classes, (len(z),), generator=stream).to(weight.device),) if classes else ()
+        mapped.append(generator.mapping(z.to(weight), *labels).double().cpu())
+    w = torch.cat(mapped)
+    centred = w - w.mean(dim=0)
+    return w.mean(dim=0).float(), (centred.T @ centred / max(len(w) - 1, 1)).float()

@@ -1,0 +1,73 @@
+"""What every feature extractor is, and how its weight file is read."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anchor_hub.errors import DataError
+from anchor_hub.metrics.frechet import FeatureStatistics
+from anchor_hub.system.inputs import shown
+
+
+class Extractor(ABC):
+    """Features of pictures.
+
+    ``short`` names the distance (``fd_<short>``), ``name`` the network; ``sha256`` is that of the weight file;
+    ``resize`` and ``preprocessing`` say how pictures reach the network, to be recorded beside every number;
+    ``dimensions`` is the length of a feature vector.
+    """
+
+    name: str
+    sha256: str
+    resize: str
+    preprocessing: str
+    dimensions: int
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+
+    @property
+    def short(self) -> str:
+        return self.name
+
+    @abstractmethod
+    def features(self, pictures: Tensor) -> Tensor:
+        """Feature vectors ``[B, D]`` of uint8 ``[B, 3, H, W]`` on the extractor's device."""
+
+    @torch.no_grad()
+    def __call__(self, pictures: Tensor) -> Tensor:
+        """float32 ``[B, D]`` on the CPU, of uint8 ``[B, 3, H, W]``. :raises DataError: other pictures."""
+        if pictures.dtype != torch.uint8 or pictures.ndim != 4 or pictures.shape[1] != 3:
+            raise DataError(f"features are taken of uint8 [B, 3, H, W], not {pictures.dtype} {list(pictures.shape)}")
+        return self.features(pictures.to(self.device)).float().cpu()
+
+    def statistics(self, pictures: Tensor | Iterable[Tensor], batch: int = 32) -> FeatureStatistics:
+        """Statistics of uint8 ``[N, 3, H, W]``, or of an iterable of such batches."""
+        found = FeatureStatistics()
+        for part in pictures.split(batch) if isinstance(pictures, Tensor) else pictures:
+            found.update(self(part))
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """What has to stand beside a distance measured with it."""
+        return {"metric": f"fd_{self.short}", "preprocessing": self.preprocessing, "sha256": self.sha256}
+
+
+def read_weights(path: Path, wanted: str) -> tuple[bytes, str]:
+    """A weight file's bytes and their SHA-256. :raises DataError: saying what is ``wanted`` and where it was
+    looked for."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{shown(path)}: the extractor's weights cannot be read ({error.strerror or error}); "
+            f"give --extractor the path of {wanted}"
+        ) from None
+    return data, hashlib.sha256(data).hexdigest()

@@ -1,0 +1,62 @@
+"""Where the bundle of a name is: in the home, in a plugin, or in a folder that was given as a path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from anchor_hub.bundles.base import MANIFEST
+from anchor_hub.errors import (
+    DomainNotFoundError,
+    HubNotFoundError,
+    NotFoundError,
+    PriorNotFoundError,
+    TranslatorNotFoundError,
+)
+from anchor_hub.plugins.registry import registry
+
+_NOT_HERE: dict[str, tuple[type[NotFoundError], str]] = {
+    "hub": (HubNotFoundError, "hubs train"),
+    "domain": (DomainNotFoundError, "add-domain"),
+    "translator": (TranslatorNotFoundError, "translators train"),
+    "prior": (PriorNotFoundError, "priors train"),
+}
+
+
+def registered(kind: str) -> Mapping[str, Any]:
+    """The registry's names of one kind of bundle: "hub", "domain", "translator" or "prior"."""
+    found: Mapping[str, Any] = getattr(registry(), f"{kind}s")
+    return found
+
+
+def bundle_folder(name_or_path: str | Path, kind: str) -> Path:
+    """The folder of a bundle, by registered name or by path; whether there is a bundle at a path is not checked.
+
+    :raises NotFoundError: (the kind's own) neither a name nor a path, or a name without a bundle on this machine.
+    """
+    text = str(name_or_path)
+    names = registered(kind)
+    # A registered name wins over a folder of that name in the current directory.
+    if isinstance(name_or_path, Path) or text not in names:
+        if isinstance(name_or_path, Path) or "/" in text or "\\" in text or (Path(text) / MANIFEST).is_file():
+            return Path(name_or_path)
+    record = names[text]
+    if record.bundle is not None:
+        folder: Path = record.bundle
+        return folder
+    error, command = _NOT_HERE[kind]
+    if record.spec.bundle:
+        raise error(
+            f"{kind} {text!r} is registered by {record.label}, but its bundle {record.spec.bundle} is not "
+            f"there; install it (anchor {kind}s install) or train it (anchor {command} {text})"
+        )
+    raise error(f"{kind} {text!r} is known, but not trained on this machine yet; train it: anchor {command} {text}")
+
+
+def identity(folder: Path) -> tuple[str, int]:
+    """A bundle folder's path and time of change, a key for caches: a bundle that was replaced is loaded again."""
+    try:
+        return str(folder.resolve()), (folder / MANIFEST).stat().st_mtime_ns
+    except OSError:
+        return str(folder), 0

@@ -1,0 +1,257 @@
+"""Loading plugins, each on its own: one that fails is quarantined with its reason and takes nobody down."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import io
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pluggy
+
+from anchor_hub import hookspecs
+from anchor_hub.errors import PluginError, UsageError, did_you_mean
+from anchor_hub.specs import (
+    ArchitectureSpec,
+    BackendSpec,
+    BenchmarkSpec,
+    CheckpointSpec,
+    CommandSpec,
+    DatasetSpec,
+    DomainSpec,
+    ExtractorSpec,
+    HubSpec,
+    InverterSpec,
+    ModalitySpec,
+    PriorSpec,
+    RecipeSpec,
+    Spec,
+    TranslatorSpec,
+    check_name,
+)
+
+DISTRIBUTION = "anchor-hub"
+# What each hook accepts, in the order the registry lists it.
+HOOKS: dict[str, tuple[str, type[Spec]]] = {
+    "anchor_register_hubs": ("hubs", HubSpec),
+    "anchor_register_domains": ("domains", DomainSpec),
+    "anchor_register_translators": ("translators", TranslatorSpec),
+    "anchor_register_priors": ("priors", PriorSpec),
+    "anchor_register_modalities": ("modalities", ModalitySpec),
+    "anchor_register_backends": ("backends", BackendSpec),
+    "anchor_register_architectures": ("architectures", ArchitectureSpec),
+    "anchor_register_checkpoints": ("checkpoints", CheckpointSpec),
+    "anchor_register_inverters": ("inverters", InverterSpec),
+    "anchor_register_datasets": ("datasets", DatasetSpec),
+    "anchor_register_recipes": ("recipes", RecipeSpec),
+    "anchor_register_extractors": ("extractors", ExtractorSpec),
+    "anchor_register_benchmarks": ("benchmarks", BenchmarkSpec),
+    "anchor_register_commands": ("commands", CommandSpec),
+}
+SLOW_SECONDS = 1.0
+
+
+@dataclass
+class Plugin:
+    """One entry point and what became of it. `reason`: why it is quarantined; `notes`: what else is odd."""
+
+    name: str
+    distribution: str
+    version: str
+    target: str
+    status: str = "ok"
+    reason: str = ""
+    hooks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    specs: dict[str, list[Spec]] = field(default_factory=dict, repr=False)
+
+    @property
+    def first_party(self) -> bool:
+        return self.distribution == DISTRIBUTION
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} ({self.distribution} {self.version})"
+
+    def quarantine(self, reason: str) -> None:
+        self.status, self.reason = "quarantined", " ".join(reason.split())[:500]
+        self.specs = {}
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `anchor plugins --json` prints."""
+        names = {kind: [spec.name for spec in specs] for kind, specs in self.specs.items()}
+        return {
+            "name": self.name,
+            "distribution": self.distribution,
+            "version": self.version,
+            "target": self.target,
+            "status": self.status,
+            "reason": self.reason,
+            "hooks": self.hooks,
+            "registers": names,
+            "notes": self.notes,
+        }
+
+
+def _entry_points() -> list[Any]:
+    found: dict[tuple[str, str, str], Any] = {}
+    for entry in importlib.metadata.entry_points(group=hookspecs.PROJECT):
+        # The same installation can be seen twice (two entries of sys.path): once is enough.
+        found.setdefault((_distribution(entry), entry.name, entry.value), entry)
+    return [found[key] for key in sorted(found, key=lambda key: (key[0] != DISTRIBUTION, *key))]
+
+
+def _distribution(entry: Any) -> str:
+    name = entry.dist.name if entry.dist is not None else "unknown"
+    return str(name).lower().replace("_", "-").replace(".", "-")
+
+
+def load_plugins() -> list[Plugin]:
+    """Load every entry point of the group `anchor_hub` that `ANCHOR_LOAD_PLUGINS` allows.
+
+    ANCHOR_LOAD_PLUGINS: not set: all; a comma-separated list of plugin or distribution names: only those;
+    empty: none. The project's own always load.
+    """
+    allowed = os.environ.get("ANCHOR_LOAD_PLUGINS")
+    wanted = (
+        None if allowed is None else {item.strip().lower() for item in allowed.split(",") if item.strip()}
+    )
+    plugins = []
+    entries = _entry_points()
+    for entry in entries:
+        distribution = _distribution(entry)
+        if wanted is None or distribution == DISTRIBUTION or {entry.name.lower(), distribution} & wanted:
+            version = entry.dist.version if entry.dist is not None else "unknown"
+            plugins.append((Plugin(entry.name, distribution, str(version), entry.value), entry))
+    for plugin, entry in plugins:
+        rivals = [other for other, _ in plugins if other.name == plugin.name and other is not plugin]
+        if rivals and not plugin.first_party:
+            plugin.quarantine(
+                f"the plugin name {plugin.name!r} is also taken by {rivals[0].label}: uninstall "
+                "one of the two "
+                f"distributions, {plugin.distribution} or {rivals[0].distribution}"
+            )
+            continue
+        try:
+            check_name(plugin.name, "the plugin name")
+        except UsageError as error:
+            plugin.quarantine(str(error))
+            continue
+        _load(plugin, entry.load)
+    return [plugin for plugin, _ in plugins]
+
+
+def _load(plugin: Plugin, load: Callable[[], Any]) -> None:
+    printed = io.StringIO()
+    began = time.perf_counter()
+    try:
+        with contextlib.redirect_stdout(printed):
+            module = load()
+            plugin.hooks, plugin.specs = collect(module, plugin.name)
+    except KeyboardInterrupt:
+        raise
+    except PluginError as error:
+        plugin.quarantine(str(error))
+    except SystemExit as error:
+        plugin.quarantine(f"it calls sys.exit({error.code!r}) when loaded")
+    except ModuleNotFoundError as error:
+        plugin.quarantine(
+            f"importing {plugin.target} fails: {error}; install what is missing or uninstall "
+            f"{plugin.distribution}"
+        )
+    except BaseException as error:
+        plugin.quarantine(f"loading {plugin.target} fails: {type(error).__name__}: {error}")
+    seconds = time.perf_counter() - began
+    if seconds > SLOW_SECONDS:
+        plugin.notes.append(f"took {seconds:.1f} s to load: it should import heavy packages when used")
+    if printed.getvalue().strip():
+        plugin.notes.append(f"printed while loading: {' '.join(printed.getvalue().split())[:200]}")
+
+
+def collect(module: Any, name: str = "plugin") -> tuple[list[str], dict[str, list[Spec]]]:
+    """Call all hooks of one plugin; returns the hooks it implements and the specs it registered, by kind.
+
+    Raises PluginError where the plugin breaks the contract: a misspelt hook, an unknown argument, a hook that
+    raises, a record of the wrong type, an invalid or repeated name.
+    """
+    version = getattr(module, "ANCHOR_API", hookspecs.API_VERSION)
+    if version != hookspecs.API_VERSION:
+        raise PluginError(
+            f"it is written for version {version!r} of the plugin contract, this Anchor Hub has "
+            f"{hookspecs.API_VERSION}: "
+            "install versions that fit each other"
+        )
+    # A manager of its own: no plugin's hook or wrapper can reach another's.
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(module, name=name)
+        manager.check_pending()
+    except (pluggy.PluginValidationError, ValueError) as error:
+        raise PluginError(_explain(error, module)) from error
+    hooks = sorted(caller.name for caller in manager.get_hookcallers(module) or ())
+    if not hooks:
+        unmarked = [item for item in HOOKS if callable(getattr(module, item, None))]
+        hint = f" ({unmarked[0]} lacks the @hookimpl decorator)" if unmarked else ""
+        raise PluginError(f"it is not a plugin: it implements no hook{hint}")
+    specs: dict[str, list[Spec]] = {}
+    for hook, (kind, wanted) in HOOKS.items():
+        if hook not in hooks:
+            continue
+        register, returned = _Register(hook, wanted), None
+        try:
+            returned = getattr(manager.hook, hook)(register=register)
+        except Exception as error:
+            if not register.problem:
+                raise PluginError(f"its hook {hook} raises {type(error).__name__}: {error}") from error
+        if register.problem:
+            raise PluginError(f"its hook {hook}: {register.problem}")
+        if returned:  # pluggy leaves None out
+            raise PluginError(
+                f"its hook {hook} returns a value, which nobody reads: let it call register({wanted.__name__}(...))"
+            )
+        if register.specs:
+            specs[kind] = register.specs
+    return hooks, specs
+
+
+def _explain(error: Exception, module: Any) -> str:
+    for name in dir(module):
+        if (
+            name.startswith("anchor_")
+            and name not in HOOKS
+            and hasattr(getattr(module, name), "anchor_hub_impl")
+        ):
+            return f"it implements {name}, which is no hook.{did_you_mean(name, HOOKS)}"
+    return f"it does not fit the contract: {error}"
+
+
+class _Register:
+    """The callback a hook gets. Remembers the first problem, even where the plugin swallows the exception."""
+
+    def __init__(self, hook: str, wanted: type[Spec]) -> None:
+        self.hook, self.wanted = hook, wanted
+        self.specs: list[Spec] = []
+        self.problem = ""
+
+    def __call__(self, spec: Spec) -> None:
+        try:
+            if not isinstance(spec, self.wanted):
+                raise UsageError(f"register() takes a {self.wanted.__name__}, got {type(spec).__name__}")
+            spec.check()
+            if any(other.name == spec.name for other in self.specs):
+                raise UsageError(f"registers {spec.name!r} twice")
+        except UsageError as error:
+            self.problem = self.problem or str(error)
+            raise
+        self.specs.append(spec)
+
+
+def reasons(plugins: Iterable[Plugin]) -> str:
+    """A sentence about quarantined plugins for messages about names not found, or ''."""
+    broken = [plugin.name for plugin in plugins if plugin.status != "ok"]
+    return f" (Not loaded: {', '.join(broken)}; `anchor plugins` says why.)" if broken else ""

@@ -1,0 +1,103 @@
+"""Records that plugins and the home register, found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from anchor_hub import errors
+from anchor_hub.errors import PluginError, did_you_mean
+from anchor_hub.specs import Spec
+
+SpecT = TypeVar("SpecT", bound=Spec)
+_NOT_FOUND: dict[str, type[errors.NotFoundError]] = {
+    "hub": errors.HubNotFoundError,
+    "domain": errors.DomainNotFoundError,
+    "translator": errors.TranslatorNotFoundError,
+    "prior": errors.PriorNotFoundError,
+    "architecture": errors.ArchitectureNotFoundError,
+    "checkpoint": errors.CheckpointReaderNotFoundError,
+    "inverter": errors.InverterNotFoundError,
+    "modality": errors.ModalityNotFoundError,
+    "backend": errors.BackendNotFoundError,
+    "dataset": errors.DatasetNotFoundError,
+    "recipe": errors.RecipeNotFoundError,
+    "extractor": errors.ExtractorNotFoundError,
+    "benchmark": errors.BenchmarkNotFoundError,
+    "command": errors.CommandNotFoundError,
+}
+
+
+@dataclass(frozen=True)
+class Registered(Generic[SpecT]):
+    """A record and where it comes from: `source` is "home", "first-party" or "third-party"."""
+
+    spec: SpecT
+    plugin: str
+    source: str
+    distribution: str = ""
+    note: str = field(default="", compare=False)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def bundle(self) -> Path | None:
+        """The folder of its bundle, where there is one on this machine."""
+        path = getattr(self.spec, "bundle", None)
+        return Path(path) if path and Path(path, "bundle.yaml").is_file() else None
+
+    @property
+    def label(self) -> str:
+        return f"{self.plugin} ({self.distribution})" if self.distribution else self.plugin
+
+
+class Names(Mapping[str, Registered[SpecT]]):
+    """Records of one kind by name. A missing name raises the kind's NotFoundError, suggesting the nearest."""
+
+    def __init__(self, kind: str, hint: str = "") -> None:
+        self._kind, self._hint = kind, hint
+        self._records: dict[str, list[Registered[SpecT]]] = {}
+        self._lazy: dict[str, Callable[[], Registered[SpecT]]] = {}
+
+    def first(self, name: str) -> Registered[SpecT] | None:
+        """What was added first under that name; None where nothing was."""
+        records = self._records.get(name)
+        return records[0] if records else None
+
+    def add(self, record: Registered[SpecT]) -> None:
+        """One more record; two of one name are an error when somebody asks for it."""
+        self._records.setdefault(record.name, []).append(record)
+
+    def defer(self, name: str, read: Callable[[], Registered[SpecT]]) -> None:
+        """``read`` gives the record of that name, in place of what was added, whenever somebody asks for it."""
+        self._lazy[name] = read
+
+    def __getitem__(self, name: str) -> Registered[SpecT]:
+        if name in self._lazy:
+            return self._lazy[name]()
+        records = self._records.get(name)
+        if not records:
+            raise _NOT_FOUND[self._kind](
+                f"no {self._kind} is named {str(name)[:80]!r}.{did_you_mean(name, self)}{self._hint}"
+            )
+        if len(records) > 1:
+            first, second = records[0], records[1]
+            raise PluginError(
+                f"the {self._kind} {name!r} is registered by two plugins, {first.label} and "
+                f"{second.label}: uninstall one, "
+                "or choose with ANCHOR_LOAD_PLUGINS"
+            )
+        return records[0]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._lazy or name in self._records
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({*self._records, *self._lazy}))
+
+    def __len__(self) -> int:
+        return len({*self._records, *self._lazy})

@@ -1,0 +1,67 @@
+"""Several files that appear together or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+from anchor_hub.errors import DataError
+from anchor_hub.system.files import write_file
+
+
+class Staging:
+    """A hidden temporary folder beside the outputs; :meth:`commit` moves every file into its place.
+
+    Use it as a context manager: without a commit (an error, Ctrl-C) nothing remains of it.
+    """
+
+    def __init__(self, beside: Path) -> None:
+        """``beside``: the folder that outputs go to; it need not exist yet."""
+        parent = Path(os.path.abspath(beside))
+        while not parent.is_dir():
+            parent = parent.parent
+        self._parent = parent
+        self._moves: list[tuple[Path, Path]] = []
+        self._folder: Path | None = None
+
+    def __enter__(self) -> Staging:
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix=".anchor-", dir=self._parent))
+        except OSError as error:
+            raise DataError(f"{self._parent}: cannot be written to ({error.strerror or error})") from None
+        return self
+
+    def path(self, final: Path) -> Path:
+        """Where to write what will be ``final``; it has the same suffix."""
+        assert self._folder is not None
+        staged = self._folder / f"{len(self._moves):08d}{final.suffix}"
+        self._moves.append((staged, final))
+        return staged
+
+    def commit(self) -> None:
+        """Move all files that were written into place, replacing what is there."""
+        for staged, final in self._moves:
+            if not staged.is_file():
+                continue
+            try:
+                final.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.replace(staged, final)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                    # Outputs on another disk than the staging folder: written beside, then renamed.
+                    write_file(final, staged.read_bytes())
+            except OSError as error:
+                raise DataError(f"{final}: cannot be written ({error.strerror or error})") from None
+        self._moves.clear()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)

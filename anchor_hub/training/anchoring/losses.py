@@ -1,0 +1,145 @@
+"""Losses of latent-space anchoring: the published terms, and the additions that keep latents inside the hub.
+
+Latents are ``[B, L, D]`` W+ codes with the mean latent already added (or ``[B, D]``); every loss is a scalar
+with weight 1. The published objective is ``sum of weight * term`` (equation 5); its weights per modality are in
+:mod:`anchor_hub.training.anchoring.presets`. Reductions follow the published code where the paper leaves them open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from anchor_hub.errors import ConfigError
+
+
+# --- reconstruction (equation 6) ---------------------------------------------------------------------------
+def reconstruction_l2(output: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error over all elements of two tensors of one shape: RGB, sketches, drawn landmarks."""
+    return F.mse_loss(output, target)
+
+
+def reconstruction_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of logits ``[B, K, H, W]``, mean over pixels. ``target``: one-hot ``[B, K, H, W]`` or
+    class ids ``[B, H, W]`` / ``[B, 1, H, W]`` of an integer type.
+    """
+    if target.is_floating_point():
+        target = target.argmax(dim=1)
+    elif target.dim() == logits.dim():
+        target = target.squeeze(1)
+    return F.cross_entropy(logits, target.long())
+
+
+def soft_dice(logits: Tensor, target: Tensor) -> Tensor:
+    """One minus the soft Dice coefficient of each class, mean over the classes that the batch holds.
+
+    ``logits`` [B, K, H, W], ``target`` one-hot of that shape. A class counts the same however few pixels it has, while
+    the cross-entropy hardly notices if eyebrows are read as skin. Ours; in [0, 1], 0 for a perfect and certain map.
+    """
+    shares, wanted = logits.float().softmax(dim=1).flatten(2), target.float().flatten(2)
+    both, sums = (shares * wanted).sum((0, 2)), (shares + wanted).sum((0, 2))
+    present = (wanted.sum((0, 2)) > 0).float()
+    dice = 2 * both / sums.clamp(min=1e-6)
+    return ((1 - dice) * present).sum() / present.sum().clamp(min=1)
+
+
+# --- latent terms ------------------------------------------------------------------------------------------
+def latent_norm(latents: Tensor, mean: Tensor | None = None) -> Tensor:
+    """Equation 3: mean over the batch of ``||latent - mean||_2``, not squared; for W+ the norm over all L x D entries.
+
+    ``mean``: ``[D]``, ``[L, D]`` or ``None`` (no centring, as for the z of BigGAN).
+    """
+    centred = latents if mean is None else latents - mean
+    return centred.flatten(1).norm(dim=1).mean()
+
+
+def latent_norm_over_layers(latents: Tensor) -> Tensor:
+    """The published code's latent norm for a network without a mean latent: ``sum(||latent||_2 over axis 1) / B``.
+
+    For z ``[B, D]`` it equals :func:`latent_norm`; for W+ the norm runs over the layers and is summed over channels.
+    """
+    return latents.norm(dim=1).sum() / latents.shape[0]
+
+
+def attention_norm(gates: Tensor) -> Tensor:
+    """Sparsity of the attention regressor's gates ``[B, C, 1, 1]``: mean over the batch of the sum of
+    absolute values."""
+    return gates.abs().sum() / gates.shape[0]
+
+
+# --- adversarial terms (equation 4): d_logistic and g_nonsaturating of gan_losses, on images or on rows of latents ---
+def latent_rows(latents: Tensor) -> Tensor:
+    """W+ codes ``[B, L, D]`` as rows ``[B * L, D]`` for the latent discriminator."""
+    return latents.reshape(-1, latents.shape[-1])
+
+
+# --- feature terms of the published options ----------------------------------------------------------------
+def content_loss(features: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of two feature maps ``[B, C, H, W]``."""
+    return F.mse_loss(features, target)
+
+
+def style_loss(features: Tensor, target: Tensor) -> Tensor:
+    """MSE of per-channel means plus MSE of per-channel standard deviations (unbiased, 1e-5 inside the root)."""
+    mean, deviation = _channel_statistics(features)
+    target_mean, target_deviation = _channel_statistics(target)
+    return F.mse_loss(mean, target_mean) + F.mse_loss(deviation, target_deviation)
+
+
+def normalised_content_loss(features: Tensor, target: Tensor) -> Tensor:
+    """MSE of two feature maps after each channel was brought to zero mean and unit deviation."""
+    mean, deviation = _channel_statistics(features)
+    target_mean, target_deviation = _channel_statistics(target)
+    return F.mse_loss((features - mean) / deviation, (target - target_mean) / target_deviation)
+
+
+def _channel_statistics(features: Tensor) -> tuple[Tensor, Tensor]:
+    mean = features.mean(dim=(2, 3), keepdim=True)
+    return mean, (features.var(dim=(2, 3), keepdim=True, unbiased=True) + 1e-5).sqrt()
+
+
+# --- staying inside the hub: ours --------------------------------------------------------------------------
+def whiten(latents: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
+    """``(latents - mean) @ whitening`` in float32, whatever the autocast; ``[..., D]`` in and out."""
+    with torch.autocast(latents.device.type, enabled=False):
+        return (latents.float() - mean.float()) @ whitening.float()
+
+
+def mahalanobis(latents: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
+    """Mean squared distance from the mean latent in the whitened space of mapped samples.
+
+    ``mean over B, L and D of ((latents - mean) @ whitening)^2``: 1 for samples of the hub's mapping network
+    (less where the eigenvalue floor holds), so the value reads as "how far outside the hub". Unlike the
+    published norm it charges little along directions in which the hub varies, and much along those in which
+    it never does.
+
+    ``latents`` ``[B, L, D]`` or ``[B, D]``; ``mean`` ``[D]`` and ``whitening`` ``[D, D]`` from
+    :meth:`~anchor_hub.hubs.base.Hub.whitening`.
+    """
+    return whiten(latents, mean, whitening).square().mean()
+
+
+def latent_consistency(encoded: Tensor, sampled: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
+    """``mean ||(E(R(G(w))) - w) W||^2``: what a sampled latent w becomes after decoding to the domain and encoding.
+
+    ``encoded`` ``[B, L, D]``; ``sampled`` ``[B, L, D]`` or ``[B, D]`` (one code for all layers). Mean over
+    all entries: about 2 for an encoder that returns unrelated samples, 0 for a perfect cycle.
+    """
+    if sampled.dim() == encoded.dim() - 1:
+        sampled = sampled.unsqueeze(1)
+    return whiten(encoded - sampled + mean, mean, whitening).square().mean()
+
+
+# --- the objective -----------------------------------------------------------------------------------------
+def weighted_total(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """Equation 5: ``sum of weights[name] * terms[name]``.
+
+    :raises ConfigError: a term has no weight, or there is no term.
+    """
+    unknown = [name for name in terms if name not in weights]
+    if unknown or not terms:
+        raise ConfigError(f"anchoring objective: no weight for {unknown or 'an empty set of terms'}")
+    return torch.stack([weights[name] * term for name, term in terms.items()]).sum()

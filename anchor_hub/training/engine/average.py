@@ -1,0 +1,37 @@
+"""Exponential moving average of weights."""
+
+from __future__ import annotations
+
+import copy
+from typing import Generic, TypeVar
+
+from torch import nn
+
+from anchor_hub.training.generators.gan_losses import ema_decay, ema_update
+
+ModuleType = TypeVar("ModuleType", bound=nn.Module)
+
+
+def average_decay(batch: int, images: int, half_life: float = 10_000.0, rampup: float | None = 0.05) -> float:
+    """The decay of one step: 0.5 ** (batch / h) with h = min(half_life, rampup * images seen).
+
+    `half_life` is in images; StyleGAN2 uses 10,000 (0.5 ** (32 / 10000) at a batch of 32). With `rampup`,
+    the average of a young run forgets faster: its half-life is never more than that part of the images seen
+    (here 5%), so that samples are worth looking at from the first minutes. None keeps the half-life fixed,
+    as first published.
+    """
+    return ema_decay(batch, half_life if rampup is None else min(half_life, rampup * images))
+
+
+class WeightAverage(Generic[ModuleType]):
+    """Keeps `.module`, a frozen copy of a module whose parameters follow the original's, slowly.
+
+    Buffers are copied. The copy is in evaluation mode and never needs gradients.
+    """
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+
+    def update(self, module: ModuleType, decay: float) -> None:
+        """average = decay * average + (1 - decay) * current."""
+        ema_update(self.module, module, decay)

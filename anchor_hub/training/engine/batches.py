@@ -1,0 +1,132 @@
+"""Which samples a step trains on, and how they reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anchor_hub.errors import TrainingError
+from anchor_hub.training.engine.randomness import mix_seed
+
+
+@dataclass(frozen=True)
+class LabelledBatch:
+    """Samples ``[B, ...]`` and the class of each, ``[B]`` int64."""
+
+    samples: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> LabelledBatch:
+        """Both on the device."""
+        return LabelledBatch(
+            self.samples.to(device, non_blocking=non_blocking), self.labels.to(device, non_blocking=non_blocking)
+        )
+
+
+class BatchPlan:
+    """The order of the samples: every epoch its own permutation, a pure function of (seed, step).
+
+    `batch` counts the samples of one step over all ranks; rank r takes the r-th of `world` equal parts.
+    Batches run across the border of two epochs, so that data sets smaller than a batch work as well.
+    """
+
+    def __init__(self, samples: int, batch: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        if samples < 1:
+            raise TrainingError("there is nothing to train on: the data set holds no samples")
+        if batch < 1 or batch % world:
+            raise TrainingError(
+                f"a batch of {batch} cannot be divided among {world} processes; "
+                f"choose --batch as a multiple of {world}"
+            )
+        self.samples, self.batch, self.seed = samples, batch, seed
+        self.share = batch // world
+        self.offset = rank * self.share
+        self._permutations: dict[int, list[int]] = {}
+
+    def indices(self, step: int) -> list[int]:
+        """The sample numbers of this rank's part of step `step` (counted from 0)."""
+        first = step * self.batch + self.offset
+        return [
+            self._permutation(place // self.samples)[place % self.samples]
+            for place in range(first, first + self.share)
+        ]
+
+    def _permutation(self, epoch: int) -> list[int]:
+        if epoch not in self._permutations:
+            # A batch can touch several epochs of a tiny data set; a large one never needs more than two at
+            # once.
+            while len(self._permutations) * self.samples > 4 * self.batch + 2 * self.samples:
+                del self._permutations[min(self._permutations)]
+            generator = torch.Generator().manual_seed(mix_seed(self.seed, "epoch", epoch))
+            self._permutations[epoch] = torch.randperm(self.samples, generator=generator).tolist()
+        return self._permutations[epoch]
+
+
+class BatchLoader:
+    """Delivers the batches of a plan, reading ahead in the background where samples come from files.
+
+    `data` is a tensor [N, ...] held in memory, or a sequence of samples that `modality.collate` joins
+    (without a
+    modality: torch.stack). With `mirror`, each sample is flipped left to right with probability 1/2 through
+    `modality.flip`, which exchanges left and right classes and points, too. With `labels` [N], batches are
+    :class:`LabelledBatch`.
+    """
+
+    def __init__(
+        self,
+        data: Tensor | Sequence[Any],
+        plan: BatchPlan,
+        *,
+        modality: Any = None,
+        mirror: bool = False,
+        workers: int = 2,
+        labels: Tensor | None = None,
+    ) -> None:
+        if labels is not None and len(labels) != len(data):
+            raise TrainingError(f"{len(labels)} labels do not fit {len(data)} samples")
+        self.data, self.plan, self.modality, self.mirror, self.labels = data, plan, modality, mirror, labels
+        in_memory = isinstance(data, Tensor)
+        self._pool = None if in_memory else ThreadPoolExecutor(max(1, workers), thread_name_prefix="samples")
+        self._ahead: dict[int, list[Future[Any]]] = {}
+
+    def batch(self, step: int) -> Tensor | LabelledBatch:
+        """The samples of step `step`, collated: [share of this rank, ...]; with their labels where there are labels."""
+        samples = self._samples(step)
+        if self.labels is None:
+            return samples
+        return LabelledBatch(samples, self.labels[torch.tensor(self.plan.indices(step))])
+
+    def _samples(self, step: int) -> Tensor:
+        if self._pool is None:
+            samples = self.data[torch.tensor(self.plan.indices(step))]  # type: ignore[call-overload]
+        else:
+            # Two steps ahead keep the readers busy while the networks compute.
+            for wanted in range(step, step + 3):
+                if wanted not in self._ahead:
+                    self._ahead[wanted] = [
+                        self._pool.submit(self.data.__getitem__, index) for index in self.plan.indices(wanted)
+                    ]
+            parts = [future.result() for future in self._ahead.pop(step)]
+            samples = self.modality.collate(parts) if self.modality is not None else torch.stack(parts)
+        return self._mirrored(samples, step) if self.mirror else samples
+
+    def _mirrored(self, samples: Tensor, step: int) -> Tensor:
+        generator = torch.Generator().manual_seed(mix_seed(self.plan.seed, "mirror", step, self.plan.offset))
+        chosen = torch.rand(len(samples), generator=generator) < 0.5
+        if not bool(chosen.any()):
+            return samples
+        part = samples[chosen]
+        flipped = self.modality.flip(part) if self.modality is not None else part.flip(-1)
+        samples = samples.clone()
+        samples[chosen] = flipped
+        return samples
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,243 @@
+"""Training a class-conditional hub: BigGAN, with every constant an option.
+
+Brock et al. (2019, arXiv:1809.11096). One step: one or several discriminator steps on the hinge loss, each with fresh
+images and fresh latents; a generator step on the hinge loss; the moving average of the generator. Spectral norm is part
+of the networks. Batch norms of the exported generator get *standing statistics*: means over many batches of samples.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from anchor_hub.modality.pictures import from_unit
+from anchor_hub.networks.biggan import BigGAN, BigGANConfig
+from anchor_hub.networks.biggan_discriminators import BigGANDiscriminator, BigGANDiscriminatorConfig
+from anchor_hub.networks.biggan_layers import standing_statistics
+from anchor_hub.training.engine.average import WeightAverage
+from anchor_hub.training.engine.batches import LabelledBatch
+from anchor_hub.training.engine.randomness import mix_seed
+from anchor_hub.training.engine.recipe import TrainingContext
+from anchor_hub.training.generators.augment import augment
+from anchor_hub.training.generators.gan_losses import d_hinge, difference, g_hinge, mode_seeking, pairs_of_one_class
+from anchor_hub.training.generators.gan_recipe import GANRecipe, discriminator_losses
+
+BETAS = (0.0, 0.999)
+EPSILON = 1e-6
+#: Latents of the sample sheet, a column each; a row per class, of which the sheet shows so many.
+SHOWN_LATENTS, SHOWN_CLASSES = 8, 24
+#: Batches behind the batch norms of a sample sheet; an export takes many more.
+SHOWN_BATCHES, STANDING_BATCHES, STANDING_BATCH = 8, 128, 32
+
+
+@dataclass(frozen=True)
+class BigGANOptions:
+    """Everything that can be chosen about a class-conditional hub's training.
+
+    Attributes:
+        learning_rate, discriminator_learning_rate: of Adam (betas 0 and 0.999, epsilon 1e-6).
+        discriminator_steps: discriminator steps per generator step; a step of the trainer holds images for all of them.
+        share_fakes: the generator's step takes the images of the last discriminator step instead of fresh ones, which
+            saves a forward pass (a fifth of the time).
+        augment: names of the differentiable augmentations that real and generated images pass before the discriminator.
+        class_deviation: standard deviation of the class embedding's first values; None: orthogonal, as published. Long
+            vectors give the class as much say as the latent from the first step, which short trainings need.
+        diversity: weight of :func:`~anchor_hub.training.generators.gan_losses.mode_seeking`, against a generator that
+            draws one picture for all latents; 0, as published, leaves it out. Small batches of few images need it.
+        mismatch: weight of the discriminator's term for real images with a wrong class, which it is to refuse (Reed et
+            al. 2016, arXiv:1605.05396); 0, as published, leaves it out. Classes that look alike come apart sooner.
+        average_half_life: half-life of the generator's moving average, in images.
+        average_rampup: while the run is young the half-life is at most this part of the images seen; None: as given.
+    """
+
+    learning_rate: float = 1e-4
+    discriminator_learning_rate: float = 4e-4
+    discriminator_steps: int = 1
+    share_fakes: bool = False
+    augment: tuple[str, ...] = ()
+    class_deviation: float | None = None
+    diversity: float = 0.0
+    mismatch: float = 0.0
+    average_half_life: float = 10_000.0
+    average_rampup: float | None = 0.05
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, without what is left out."""
+        return {name: value for name, value in asdict(self).items() if name != "mismatch" or value}
+
+
+class Fakes(NamedTuple):
+    """Generated images ``[B, 3, H, W]`` and the classes ``[B]`` they are of."""
+
+    images: Tensor
+    labels: Tensor
+
+
+class BigGANRecipe(GANRecipe):
+    """Trains a BigGAN against a projection discriminator on labelled images.
+
+    :param classes: names of the classes, in the order of the labels.
+    :param hub_name: names the hub that :meth:`export` writes; with ``keep_discriminator`` it holds the critic, too,
+        with ``half`` its weights are stored in half precision.
+    """
+
+    name = "biggan"
+
+    def __init__(
+        self,
+        config: BigGANConfig,
+        discriminator_config: BigGANDiscriminatorConfig,
+        classes: Sequence[str],
+        options: BigGANOptions | None = None,
+        *,
+        hub_name: str = "hub",
+        keep_discriminator: bool = False,
+        half: bool = False,
+    ) -> None:
+        if config.classes != len(classes):
+            raise ValueError(f"{len(classes)} class names do not fit a generator of {config.classes} classes")
+        self.config, self.discriminator_config, self.classes = config, discriminator_config, tuple(classes)
+        self.options, self.hub_name = options or BigGANOptions(), hub_name
+        self.keep_discriminator, self.half = keep_discriminator, half
+
+    def describe(self) -> dict[str, Any]:
+        """The settings that a resumed run must share, as plain JSON values."""
+        return {
+            "generator": self.config.to_dict(),
+            "discriminator": self.discriminator_config.to_dict(),
+            "classes": list(self.classes),
+            **self.options.to_dict(),
+        }
+
+    def setup(self, context: TrainingContext) -> None:
+        self.context = context
+        options = self.options
+        self.generator = context.place(BigGAN(self.config)).train()
+        if options.class_deviation is not None:
+            nn.init.normal_(self.generator.embedding.weight, std=options.class_deviation)
+        self.discriminator = context.place(BigGANDiscriminator(self.discriminator_config)).train()
+        self.average = WeightAverage(self.generator)
+        self.generator_optimizer = _adam(self.generator, options.learning_rate)
+        self.discriminator_optimizer = _adam(self.discriminator, options.discriminator_learning_rate)
+        self.shown = torch.randn(SHOWN_LATENTS, self.config.num_latents, self.config.latent_dim)
+
+    # -- one step ------------------------------------------------------------------------------------------------------
+
+    def step(self, batch: LabelledBatch, index: int) -> Mapping[str, float | Tensor]:
+        real = self.context.place(self.context.modality.to_network(batch.samples))
+        parts = self.options.discriminator_steps
+        losses: dict[str, float | Tensor] = {}
+        fakes: Fakes | None = None
+        for number, (images, labels) in enumerate(zip(real.chunk(parts), batch.labels.chunk(parts), strict=True)):
+            shared = self.options.share_fakes and number == parts - 1
+            with torch.set_grad_enabled(shared):
+                fakes = self._fakes(len(images))
+            losses = self._discriminator_step(images, labels, fakes)
+        if fakes is None or not self.options.share_fakes:
+            fakes = self._fakes(len(real) // parts)
+        losses.update(self._generator_step(fakes, real, batch.labels))
+        self._follow(index)
+        return losses
+
+    def _discriminator_step(self, real: Tensor, labels: Tensor, fakes: Fakes) -> dict[str, float | Tensor]:
+        fake = fakes.images.detach()
+        self.discriminator.requires_grad_(True)
+        changed = [augment(images.float(), self.options.augment) for images in (fake, real)]
+        classes = [fakes.labels, labels]
+        if self.options.mismatch:  # half of the images are enough
+            others = torch.randint(1, self.config.classes, (-(-len(real) // 2),)).to(labels)
+            changed.append(changed[1][: len(others)])
+            classes.append((labels[: len(others)] + others) % self.config.classes)
+        with self.context.autocast():
+            logits = self.discriminator(self.context.place(torch.cat(changed)), torch.cat(classes)).float()
+        fake_logits, real_logits, *wrong = logits.split([len(images) for images in changed])
+        total = loss = d_hinge(real_logits, fake_logits)
+        if wrong:
+            total = loss + self.options.mismatch * F.relu(1 + wrong[0]).mean()
+        self.context.descend(self.discriminator, self.discriminator_optimizer, total)
+        return discriminator_losses(loss, real_logits, fake_logits)
+
+    def _generator_step(self, fakes: Fakes, real: Tensor, labels: Tensor) -> dict[str, float | Tensor]:
+        self.discriminator.requires_grad_(False)
+        images = self.context.place(augment(fakes.images.float(), self.options.augment))
+        with self.context.autocast():
+            logits = self.discriminator(images, fakes.labels).float()
+        losses = {"generator": g_hinge(logits)}
+        total = losses["generator"]
+        if self.options.diversity:
+            enough = difference(real, pairs_of_one_class(labels.to(real.device)))
+            losses["diversity"] = mode_seeking(fakes.images.float(), enough)
+            total = total + self.options.diversity * losses["diversity"]
+        self.context.descend(self.generator, self.generator_optimizer, total)
+        return {name: value.detach() for name, value in losses.items()}
+
+    def _fakes(self, count: int) -> Fakes:
+        """Generated images of fresh latents and classes; for ``diversity``, the two halves are of the same classes."""
+        device = self.context.device
+        z = torch.randn(count, self.config.num_latents, self.config.latent_dim).to(device)
+        labels = torch.randint(self.config.classes, (count,))
+        if self.options.diversity and count > 1:
+            half = count // 2
+            labels[half : 2 * half] = labels[:half]
+        labels = labels.to(device)
+        with self.context.autocast():
+            image = self.generator(z, labels).image
+        assert image is not None
+        return Fakes(image, labels)
+
+    # -- what the trainer asks for -------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def samples(self, batch: Any) -> Mapping[str, Any]:
+        """A row per class: the same latents in each class, through the averaged generator."""
+        network = copy.deepcopy(self.average.module)
+        with self.context.autocast():
+            self._settle(network, SHOWN_BATCHES)
+            step = max(1, -(-len(self.classes) // SHOWN_CLASSES))
+            rows = {}
+            for index in range(0, len(self.classes), step):
+                labels = torch.full((SHOWN_LATENTS,), index, device=self.context.device)
+                rows[self.classes[index]] = list(
+                    from_unit(network(self.shown.to(self.context.device), labels).image.float()).cpu()
+                )
+        return rows
+
+    def _settle(self, generator: BigGAN, batches: int) -> None:
+        """Give a copy of the averaged generator, whose weights no batch has passed through, statistics of its own."""
+        device = next(generator.parameters()).device
+        standing_statistics(generator, standing_batches(self.config, self.context.seed, batches, device))
+        generator.eval()
+
+    def averaged_generator(self) -> BigGAN:
+        """With standing statistics."""
+        generator = BigGAN(self.config)
+        generator.load_state_dict(self.average.module.state_dict())
+        self._settle(generator, STANDING_BATCHES)
+        return generator
+
+    def introduction(self) -> str:
+        return (
+            f"A class-conditional BigGAN generator of {self.config.size} px, trained by `anchor hubs train --arch "
+            f"biggan`: the hub that domains are anchored to.\n\nClasses: {', '.join(self.classes)}."
+        )
+
+
+def standing_batches(
+    config: BigGANConfig, seed: int, batches: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Latents and labels behind the batch norms' statistics; classes take turns, and ``seed`` fixes all."""
+    stream = torch.Generator().manual_seed(mix_seed(seed, "standing"))
+    for number in range(batches):
+        z = torch.randn(STANDING_BATCH, config.num_latents, config.latent_dim, generator=stream)
+        labels = (torch.arange(STANDING_BATCH) + number * STANDING_BATCH) % config.classes
+        yield z.to(device), labels.to(device)
+
+
+def _adam(module: nn.Module, learning_rate: float) -> torch.optim.Adam:
+    return torch.optim.Adam(module.parameters(), lr=learning_rate, betas=BETAS, eps=EPSILON, fused=True)

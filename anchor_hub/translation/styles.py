@@ -1,0 +1,77 @@
+"""Styles: codes for some layers of W+, random or taken from an exemplar image."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from anchor_hub.errors import UsageError
+from anchor_hub.system.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from anchor_hub.domains.base import Domain
+    from anchor_hub.hubs.base import Hub
+
+_RANGE = re.compile(r"(\d{1,3})(-(\d{1,3})?)?")
+
+
+def random_styles(hub: Hub, n: int, *, seed: int = 0, truncation: float = 1.0, start: int = 0) -> Tensor:
+    """Styles number ``start`` to ``start + n - 1`` of ``seed``: W+ ``[n, L, D]``, one mapped sample in all layers.
+
+    :param truncation: 1 leaves the samples alone, 0 makes each of them the mean latent.
+    """
+    samples = hub.sample(n, seed=derive_seed(seed, "style"), truncation=truncation, start=start)
+    return hub.expand(samples)
+
+
+def check_truncation(truncation: float) -> float:
+    """The value itself. :raises UsageError: not a number from 0 to 2."""
+    if not 0 <= truncation <= 2:
+        raise UsageError(f"truncation must lie between 0 and 2 (1 is none), got {truncation}")
+    return truncation
+
+
+def parse_layers(text: str, num_latents: int) -> tuple[int, ...]:
+    """``"6-9"``, ``"0,3-5"``, ``"6-"`` to ascending layer numbers; layers count from 0, ranges include both ends.
+
+    :raises UsageError: not of that form, or a layer the hub does not have.
+    """
+    layers: set[int] = set()
+    for part in text.replace(" ", "").split(","):
+        match = _RANGE.fullmatch(part)
+        if match is None:
+            raise UsageError(f"style layers {text!r}: write numbers and ranges such as 6-9, 0,3-5 or 6-")
+        first = int(match[1])
+        last = first if match[2] is None else num_latents - 1 if match[3] is None else int(match[3])
+        if not first <= last < num_latents:
+            raise UsageError(f"style layers {text!r}: this hub has layers 0 to {num_latents - 1}, not {part}")
+        layers.update(range(first, last + 1))
+    return tuple(sorted(layers))
+
+
+def default_style_layers(source: Domain) -> tuple[int, ...]:
+    """The layers that the source's encoder leaves alone.
+
+    :raises UsageError: it drives all of them, so that a style must be told which layers to take.
+    """
+    count = source.hub.num_latents
+    if source.structure_layers >= count:
+        middle = (count + 1) // 2
+        raise UsageError(
+            f"domain {source.name!r} encodes all {count} layers itself; say which ones the style takes, "
+            f"e.g. --style-layers {middle}-{count - 1}"
+        )
+    return tuple(range(source.structure_layers, count))
+
+
+def check_exemplar_layers(domain: Domain, layers: tuple[int, ...]) -> None:
+    """:raises UsageError: the exemplar's domain has nothing but the mean latent in some of the style layers."""
+    missing = [layer for layer in layers if layer >= domain.structure_layers]
+    if missing:
+        raise UsageError(
+            f"domain {domain.name!r} encodes layers 0 to {domain.structure_layers - 1} only and has no style "
+            f"for layers {missing[0]} to {missing[-1]}; take the exemplar's style from another domain "
+            f"(--style-domain)"
+        )

@@ -1,0 +1,101 @@
+"""The overlapped pipeline: order, batches, errors, skipping, and that reading really overlaps computing."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from anchor_hub.errors import ImageError
+from anchor_hub.system.pipeline import Pipeline
+
+
+def run(items, *, read=lambda item: item, write=None, batch=3, skip=None, **options):
+    batches, written = [], []
+
+    def compute(members, samples):
+        batches.append(list(members))
+        return [sample * 10 for sample in samples]
+
+    pipeline = Pipeline(
+        read,
+        compute,
+        write or (lambda item, result: written.append((item, result))),
+        batch=batch,
+        skip=skip,
+        **options,
+    )
+    return pipeline.run(items), batches, written
+
+
+def test_order_and_batches():
+    count, batches, written = run(range(8), readers=4)
+    assert count == 8
+    assert batches == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert written == [(item, item * 10) for item in range(8)]
+
+
+def test_slow_early_reads_do_not_change_the_order():
+    def read(item):
+        time.sleep(0.02 if item % 3 == 0 else 0)
+        return item
+
+    assert run(range(9), read=read, readers=3)[2] == [(item, item * 10) for item in range(9)]
+
+
+def test_bad_items_are_skipped_or_end_the_run():
+    def read(item):
+        if item == 4:
+            raise ImageError("4: is bad")
+        return item
+
+    skipped = []
+    count, batches, _ = run(range(6), read=read, skip=lambda item, error: skipped.append((item, str(error))))
+    assert count == 5 and skipped == [(4, "4: is bad")]
+    assert batches == [[0, 1, 2], [3, 5]], "a batch is filled up behind a bad item"
+    with pytest.raises(ImageError, match="4: is bad"):
+        run(range(6), read=read)
+
+
+@pytest.mark.parametrize("stage", ["read", "write"])
+def test_any_other_error_ends_the_run_and_its_threads(stage):
+    def broken(*_):
+        raise RuntimeError("broken")
+
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="broken"):
+        run(range(50), **{stage: broken}, skip=lambda *_: None)
+    assert threading.active_count() == before
+
+
+def test_reading_stays_within_bounds():
+    started = []
+
+    def read(item):
+        started.append(item)
+        return item
+
+    seen = []
+
+    def compute(members, samples):
+        seen.append(len(started))
+        return list(samples)
+
+    Pipeline(read, compute, lambda *_: None, batch=2, ahead=2).run(range(40))
+    assert max(ahead - 2 * (index + 1) for index, ahead in enumerate(seen)) <= 4
+
+
+def test_reading_overlaps_computing_and_writing():
+    def slow(*_):
+        time.sleep(0.06)
+        return 0
+
+    def compute(members, samples):
+        time.sleep(0.06 * len(members))
+        return samples
+
+    started = time.perf_counter()
+    Pipeline(slow, compute, slow, batch=2, readers=1).run(range(16))
+    elapsed = time.perf_counter() - started
+    assert elapsed < 0.75 * 3 * 16 * 0.06, "one after the other takes 2.88 s"

@@ -1,0 +1,30 @@
+"""What bundles record about data and licences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from anchor_hub.training.engine.provenance import licenses, rendered_data_set
+
+
+@pytest.mark.parametrize("data", ["set", "set/face", "set/face/*.png"])
+def test_a_rendered_data_set_is_found_in_the_folder_and_beside_it(tmp_path: Path, data: str) -> None:
+    (tmp_path / "set" / "face").mkdir(parents=True)
+    (tmp_path / "set" / "dataset.yaml").write_text("renderer: anchor_faces\nseed: 3\n")
+    assert rendered_data_set(tmp_path / data) == {"renderer": "anchor_faces", "seed": 3}
+    assert rendered_data_set(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["train: images\n", "renderer: somebody's\n", "[", "- a\n", ""])
+def test_another_tools_file_says_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "dataset.yaml").write_text(text)
+    assert rendered_data_set(tmp_path) is None
+
+
+def test_the_caller_has_the_last_word_on_licences() -> None:
+    rendered = {"renderer": "anchor_faces"}
+    assert licenses(None, None, None) == {"weights": "unknown", "data": "unknown"}
+    assert licenses("MIT", None, rendered) == {"weights": "MIT", "data": "Apache-2.0 (rendered, no photographs)"}
+    assert licenses(None, "mine", rendered)["data"] == "mine"
