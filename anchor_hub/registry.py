@@ -14,7 +14,6 @@ from typing import Any
 
 from anchor_hub import errors
 from anchor_hub.errors import PluginError, UsageError
-from anchor_hub.files import recover_folder
 from anchor_hub.home import home
 from anchor_hub.plugins import Plugin, load_plugins, reasons
 from anchor_hub.records import Names as Names
@@ -118,6 +117,8 @@ def home_bundles(kind: str) -> dict[str, Path]:
         folder = home().folder(kind)
         # A folder caught between the two renames of an overwrite is put back first.
         for item in folder.glob(".*.previous"):
+            from anchor_hub.files import recover_folder  # rare, and its hashing is slow to import
+
             recover_folder(item.with_name(item.name[1 : -len(".previous")]))
         entries = sorted(folder.iterdir())
     except (OSError, errors.HomeError):
