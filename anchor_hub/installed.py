@@ -40,7 +40,7 @@ def entry_points(group: str) -> list[EntryPoint]:
         return _by_importlib(group)
     found: list[EntryPoint] = []
     seen: set[str] = set()
-    for root in sys.path:
+    for root in (item for item in sys.path if isinstance(item, str)):
         if root.endswith(".egg") or os.path.isfile(root):
             return _by_importlib(group)
         try:

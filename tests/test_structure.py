@@ -15,8 +15,8 @@ SOURCES = sorted(
 HEAVY = {"torch", "torchvision", "numpy", "PIL", "scipy", "lpips"}
 # On the way to `anchor --help` and the listing commands.
 LIGHT = (
-    "hookspecs plugins registry home errors config specs bundle tensorfile archive inventory files builtin "
-    "doctor"
+    "hookspecs plugins installed registry records home errors config specs bundle tensorfile archive inventory files "
+    "builtin doctor"
 ).split()
 
 
