@@ -67,6 +67,11 @@ class Spec:
     name: str
     summary: str = field(default="", kw_only=True)
 
+    @property
+    def key(self) -> str:
+        """What the registry finds it under: its name."""
+        return self.name
+
     def check(self) -> None:
         """Raise UsageError where a field has the wrong type or form."""
         check_name(self.name, f"{type(self).__name__} name")
@@ -270,9 +275,21 @@ class BenchmarkSpec(Spec):
 
 @dataclass(frozen=True)
 class CommandSpec(Spec):
-    """A command `anchor NAME`; `target` is a Typer app or a plain function; `help` is its line in `anchor
-    --help`.
+    """A command `anchor NAME`; `target` is a Typer app or a plain function; `help` is its line in `anchor --help`.
+
+    group: a built-in group that gets the command: with "data" it is `anchor data NAME`.
     """
 
     target: str = ""
     help: str = ""
+    group: str = ""
+
+    @property
+    def key(self) -> str:
+        """The words behind `anchor`: two groups may have commands of one name."""
+        return f"{self.group} {self.name}".strip()
+
+    def check(self) -> None:
+        super().check()
+        if self.group:
+            check_name(self.group, f"CommandSpec {self.name!r}: group")
