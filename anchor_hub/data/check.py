@@ -227,31 +227,28 @@ def _look(path: Path, modality: Modality, size: int) -> _Seen:
     sample = modality.read(source, size)
     is_points = sample.dtype.is_floating_point
     counts = None
-    if modality.name == "segmentation":
-        counts = torch.bincount(sample.flatten().long(), minlength=modality.input_channels)
+    if modality.traits.classes:
+        counts = torch.bincount(sample.flatten().long(), minlength=len(modality.traits.classes))
     is_gray = sample.shape[0] == 3 and bool((sample[0] == sample[1]).all() and (sample[1] == sample[2]).all())
     extent = mode = None
     if path.suffix.lower() in IMAGE_EXTENSIONS:
         stream = io.BytesIO(source.read(MAX_FILE_BYTES)) if isinstance(source, VirtualFile) else path
         with Image.open(stream) as image:  # its head alone; that it is sound was found out by reading it
             extent, mode = image.size, image.mode
-    side = modality.size or 0
     return _Seen(
         hashlib.blake2b(sample.numpy().tobytes(), digest_size=16).digest(),
         extent,
         mode,
         not is_points and bool((sample == sample[:, :1, :1]).all()),
         not is_points and is_gray,
-        is_points and bool(((sample < 0) | (sample > side)).any()),
+        is_points and bool(((sample < 0) | (sample > size)).any()),
         counts,
     )
 
 
 def _describe_classes(report: FolderReport, counts: Tensor, modality: Modality) -> None:
-    palette = getattr(modality, "palette", None)
-    names = list(getattr(palette, "names", ())) or [str(index) for index in range(len(counts))]
     shares = (counts.double() / counts.sum()).tolist()
-    report.classes = dict(zip(names, shares, strict=True))
+    report.classes = dict(zip(modality.traits.classes, shares, strict=True))
     missing = [name for name, share in report.classes.items() if share == 0]
     if missing:
         report.warnings.append(f"no pixel is of class {', '.join(missing)}")

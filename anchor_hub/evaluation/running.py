@@ -112,9 +112,8 @@ class _Evaluation:
     ) -> None:  # fmt: skip
         translator = job.translator
         self.translator, self.data, self.metrics, self.options = translator, data, metrics, options
-        self.source, self.target = translator.source_modality, translator.target_modality
         self.side = translator.size
-        self.source.size = self.target.size = self.side
+        self.source, self.target = (m.at(self.side) for m in (translator.source_modality, translator.target_modality))
         self._check_sets()
         self.run_ = Run(translator, job.choice, invert=options.invert)
         self.choice: StyleChoice = self.run_.choice
@@ -129,7 +128,7 @@ class _Evaluation:
         self.folder = ReportFolder(report, described)
         self.setting = Setting(
             side=self.side, pairs=len(data.items), styles=self.choice.outputs, seed=options.seed,
-            class_names=tuple(getattr(getattr(self.target, "palette", None), "names", ())),
+            class_names=self.target.traits.classes,
         )  # fmt: skip
 
     def run(self, progress: Progress | None) -> RunResult:

@@ -154,7 +154,7 @@ class PublishedObjective:
         return report
 
     def _reconstruction(self, output: Tensor, inputs: Tensor) -> Tensor:
-        if self.modality.name == "segmentation":
+        if self.modality.traits.classes:
             return losses.reconstruction_cross_entropy(output, inputs)
         return losses.reconstruction_l2(output, inputs)
 
