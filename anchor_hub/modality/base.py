@@ -8,7 +8,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from anchor_hub.images.reading import IMAGE_EXTENSIONS
 from anchor_hub.modality.traits import Traits
 
 FITS = ("stretch", "crop")
+ModalityT = TypeVar("ModalityT", bound="Modality")
 
 
 class _Immutable(ABCMeta):
@@ -28,6 +29,12 @@ class _Immutable(ABCMeta):
         made = super().__call__(*args, **options)
         made.__dict__["_sealed"] = True
         return made
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """The constructor's: what calls and :func:`known_options` are told, instead of the method above's."""
+        whole = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
 class Modality(metaclass=_Immutable):
@@ -77,7 +84,7 @@ class Modality(metaclass=_Immutable):
             raise AttributeError(f"modality {self.name}: {name} cannot be deleted, modalities do not change")
         super().__delattr__(name)
 
-    def at(self, side: int) -> Self:
+    def at(self: ModalityT, side: int) -> ModalityT:
         """This modality for images of ``side`` pixels: a copy whose :attr:`size` it is, or itself where it is already.
 
         A class that derives more than :attr:`size` from the side overrides it.
