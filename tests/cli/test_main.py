@@ -27,7 +27,9 @@ def test_no_heavy_imports(arguments: list[str]) -> None:
     assert done.stdout and not set(done.stderr.split()) & set(HEAVY_MODULES)
 
 
-@pytest.mark.parametrize("command", [*cli.COMMANDS, "hubs train", "domains show", "data render", "benchmark", "benchmark run"])
+@pytest.mark.parametrize(
+    "command", [*cli.COMMANDS, "hubs train", "domains show", "data render", "benchmark", "benchmark run"]
+)
 def test_help_of_every_command_is_light(command: str) -> None:
     done = anchor_process(*command.split(), "--help", code=HEAVY)
     assert done.returncode == 0, done.stderr
