@@ -98,7 +98,9 @@ def test_a_folder_in_use_is_not_replaced(home, tmp_path):
     assert "is not empty" in synthesize("-n", 1, "-o", "set", code=2)
     assert "no data set of this command" in synthesize("-n", 1, "-o", "set", "--overwrite", code=2)
     assert files(tmp_path / "set") == {"mine.txt": b"precious"}
+    (tmp_path / "new").mkdir()
     synthesize("-n", 2, "-o", "new")
+    assert "pass --overwrite" in synthesize("-n", 1, "-o", "new", code=2)
     synthesize("-n", 1, "-o", "new", "--overwrite")
     assert len(list((tmp_path / "new" / "face").iterdir())) == 1
 
