@@ -29,6 +29,7 @@ from anchor_hub.networks.imagenet_names import class_names
 
 NAME = "biggan"
 LAYOUT = "G_ema.pth or G.pth (shared.weight, blocks.0.0.conv1.weight ...), and D.pth as --discriminator"
+KIND = "hub"
 State = dict[str, Tensor]
 GeneratorConfig = BigGANConfig | BigGANDeepConfig
 DiscriminatorConfig = BigGANDiscriminatorConfig | BigGANDeepDiscriminatorConfig

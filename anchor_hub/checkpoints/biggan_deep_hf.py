@@ -23,6 +23,7 @@ from anchor_hub.networks.imagenet_names import class_names
 
 NAME = "biggan-deep-hf"
 LAYOUT = "a folder with config.json and pytorch_model.bin (generator.gen_z.weight_orig, generator.layers...)"
+KIND = "hub"
 State = dict[str, Tensor]
 
 #: What the authors' release and latent-space anchoring sample with.

@@ -25,6 +25,7 @@ from anchor_hub.networks.stylegan2_discriminator import Discriminator, Discrimin
 
 NAME = "stylegan2-ada"
 LAYOUT = "a .pkl of NVIDIA's with G_ema (and D), or a state dict with synthesis.b4.const"
+KIND = "hub"
 State = dict[str, Tensor]
 
 
