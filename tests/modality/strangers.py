@@ -110,3 +110,13 @@ class Corners(_Plain):
     def preview(self, sample: Tensor, size: int | None = None) -> Tensor:
         picture = ((self.to_network(sample[None])[0] + 1) * 127.5).byte()
         return resized(picture.expand(3, -1, -1).contiguous(), size)
+
+
+class Bare(_Plain):
+    """As they were written before there were traits and :meth:`at`: it says nothing, and reads ``self.size``."""
+
+    name, mode = "bare", "RGB"
+
+    def from_network(self, output: Tensor) -> Tensor:
+        assert self.size == output.shape[-1], "hubs declare the side"
+        return super().from_network(output)

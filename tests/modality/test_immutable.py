@@ -13,12 +13,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anchor_hub.data.image_folder import ImageFolder
+from anchor_hub.domains.anchored import AnchoredDomain
 from anchor_hub.domains.base import modality_options
 from anchor_hub.errors import UsageError
-from anchor_hub.modality import Modality, build_modality
+from anchor_hub.evaluation.plan import parse_metrics
+from anchor_hub.modality import Modality, Traits, build_modality
 from anchor_hub.modality.landmarks import Landmarks
-from tests.modality.strangers import Corners
-from tests.tiny import tiny_domain, tiny_hub
+from anchor_hub.training.anchoring.options import settings_row
+from tests.modality.strangers import Bare, Corners
+from tests.tiny import COMPACT, tiny_domain, tiny_hub
 
 TABLES: list[dict[str, Any]] = [
     {"name": "rgb"},
@@ -64,6 +68,19 @@ def test_manifests_say_the_side_of_landmarks_alone() -> None:
     domain = tiny_domain("points", hub)
     assert modality_options(domain.modality) == {"name": "landmarks", "points": 68, "size": hub.size}
     assert given.size is None
+
+
+def test_a_modality_without_traits_goes_on_working(tmp_path: Path) -> None:
+    hub, modality = tiny_hub(), Bare()
+    regressor = {"name": "shallow", "options": {"resolutions": [16]}}
+    domain = AnchoredDomain.build("bare", modality, hub, encoder=COMPACT, regressor=regressor)
+    decoded = domain.modality.from_network(domain.decode(hub.expand(hub.sample(1, seed=0))))
+    domain.modality.write(decoded[0], tmp_path / "a.png")
+    files = ImageFolder(tmp_path, modality, hub.size)
+    assert torch.equal(files[0], decoded[0]) and files.modality.size == hub.size
+    assert modality.traits == Traits() and modality.size is None
+    assert parse_metrics(None, domain.modality, True) == ("psnr", "l1")
+    assert settings_row(domain.modality) == "bare"
 
 
 def test_private_names_are_the_classs_own() -> None:
