@@ -15,5 +15,7 @@ def benchmark() -> None:
     """The benchmark of rendered faces: samples, judges, scores."""
 
 
-for _name, _command in {"run": run, "table": table, "samples": samples, "train-judges": train_judges}.items():
-    app.command(_name)(_command)
+app.command("run")(run)
+app.command("table")(table)
+app.command("samples")(samples)
+app.command("train-judges")(train_judges)
