@@ -267,7 +267,9 @@ class BenchmarkSpec(Spec):
 
     `target(source, to, *, report, count, seed, batch, workers, device, resume, progress)` measures the translation
     between two domains given by name (None: between all), may write pictures below the folder `report`, and returns an
-    `anchor_hub.evaluation.result.RunResult`.
+    `anchor_hub.evaluation.result.RunResult`. A benchmark that can measure every backend also takes `backend`,
+    `translator` and `options`, as `anchor_hub.translation.request.TranslationRequest` has them; they are passed where
+    the user gives them.
     """
 
     target: str = ""

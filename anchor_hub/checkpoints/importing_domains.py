@@ -221,8 +221,10 @@ def _modality(
         channels = regressor.out_channels
     if given is None:
         return dict(MODALITIES.get(channels, {"name": "segmentation", "classes": channels}))
+    from anchor_hub.modality import known_options
+
     table = dict(given)
-    if table.get("name") == "segmentation":
+    if "classes" in known_options(str(table.get("name"))):
         table.setdefault("classes", channels)
     return table
 

@@ -70,14 +70,15 @@ class ImageFolder(Sequence[Tensor]):
             raise UsageError(f"errors is {errors!r}, must be 'raise' or 'skip'")
         given = [source] if isinstance(source, (str, Path)) else list(source)
         refuse_empty_names(given)
-        self.modality, self.size, self.errors = modality, size, errors
-        modality.size = size
+        #: The modality, declared for ``size``: what depends on the side of the samples' images asks this one.
+        self.modality = modality.at(size)
+        self.size, self.errors = size, errors
         #: What was found, with its layout's name; None where files were named one by one, or by a glob.
         self.found: Found | None = None
         root = Path(given[0]) if len(given) == 1 else None
         if root is not None and is_data_set(root):
             _refuse_several_domains(root)
-            self.found = found = find_data_set(root, modality.name, tuple(modality.extensions))
+            self.found = found = find_data_set(root, modality)
             samples = found.samples if every_split else training_samples(found, where)
             if where is not None:
                 samples = select_samples(found, samples, where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from anchor_hub.modality.base import Modality, build_modality
+from anchor_hub.modality.base import Modality, build_modality, known_options
+from anchor_hub.modality.traits import Traits
 
-__all__ = ["Modality", "build_modality"]
+__all__ = ["Modality", "Traits", "build_modality", "known_options"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +12,8 @@ from anchor_hub.system.terminal import step_progress as step_progress
 
 def print_json(value: Any) -> None:
     """`value` as indented JSON; keys in their order, paths as text."""
+    import json
+
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 

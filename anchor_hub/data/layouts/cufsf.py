@@ -27,9 +27,9 @@ def find(tree: Tree, request: Request) -> Found | None:
     by_name = {folder.lower(): folder for folder in tree.folders}
     if not any(name in by_name for name in SKETCHES):
         return None
-    if request.modality in ("segmentation", "landmarks"):
+    if request.label_maps or request.points:
         raise missing(tree, NAME, f"{request.modality}, which is not published with it,", ("a folder by itself",))
-    order = (*PHOTOS, *SKETCHES) if request.modality == "rgb" else SKETCHES
+    order = (*PHOTOS, *SKETCHES) if request.traits.picture else SKETCHES
     there = {name: _images(tree, by_name[name]) for name in (*PHOTOS, *SKETCHES) if name in by_name}
     chosen = next((name for name in order if there.get(name)), None)
     if chosen is None:

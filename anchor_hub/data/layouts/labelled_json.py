@@ -17,7 +17,7 @@ TABLE = "dataset.json"
 
 def find(tree: Tree, request: Request) -> Found | None:
     """The pictures, with their class numbers. :raises DataError: labels for pictures that are not there."""
-    if TABLE not in tree.names or request.modality == "landmarks":
+    if TABLE not in tree.names or request.points:
         return None
     table = load_json(tree, TABLE)
     labels = table.get("labels") if isinstance(table, dict) else None

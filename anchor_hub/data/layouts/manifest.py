@@ -127,10 +127,10 @@ def _reader(tree: Tree, request: Request, columns: list[str], names: _Names) -> 
     def of_column(column: str, row: dict[str, Any], name: str, number: int) -> Source | None:
         return tree.source(names.resolve(row.get(column), number)) if _cell(row.get(column)) else None
 
-    if request.modality == "segmentation":
+    if request.label_maps:
         column = _first(columns, MASK_COLUMNS)
         return of_file if column is None else partial(of_column, column)
-    if request.modality != "landmarks":
+    if not request.points:
         return of_file
     pairs = _coordinates(columns)
     column = _first(columns, POINT_COLUMNS)
