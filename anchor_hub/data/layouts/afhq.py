@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anchor_hub.data.layouts.base import Found, Request, is_image, missing
 from anchor_hub.data.layouts.class_folders import split_samples
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 
 NAME = "AFHQ"
 SUMMARY = "train|val|test/cat|dog|wild; --where \"class == cat\" chooses a class, \"split == val\" a split"

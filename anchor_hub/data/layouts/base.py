@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import DataError
 from anchor_hub.images.reading import IMAGE_EXTENSIONS
 from anchor_hub.images.sources import Source

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, missing
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 
 NAME = "CUFSF"
 SUMMARY = "cropped_sketch/ or original_sketch/ (00001.jpg ...), perhaps with photo/ beside them"

@@ -18,8 +18,8 @@ from anchor_hub.data.layouts import (
     plain,
 )
 from anchor_hub.data.layouts.base import TRAINING_SPLITS, Found, Request, Sample
-from anchor_hub.data.trees import FolderTree, Tree, ZipTree
-from anchor_hub.data.where import mentions
+from anchor_hub.data.layouts.trees import FolderTree, Tree, ZipTree
+from anchor_hub.data.layouts.where import mentions
 from anchor_hub.errors import DataError
 from anchor_hub.images.zips import is_zip
 

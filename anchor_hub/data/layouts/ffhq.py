@@ -17,7 +17,7 @@ from typing import Any
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, missing
 from anchor_hub.data.layouts.tables import load_json
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import DataError, ImageError
 from anchor_hub.images.sources import ComposedFile, Source
 from anchor_hub.system.inputs import shown

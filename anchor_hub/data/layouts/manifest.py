@@ -20,7 +20,7 @@ from typing import Any
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, readable, stem
 from anchor_hub.data.layouts.tables import csv_rows, json_rows
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import DataError, ImageError
 from anchor_hub.images.reading import open_image
 from anchor_hub.images.sources import ComposedFile, Source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, readable, stem
 from anchor_hub.data.layouts.class_folders import class_samples, split_samples
-from anchor_hub.data.trees import Tree, Without
+from anchor_hub.data.layouts.trees import Tree, Without
 from anchor_hub.errors import DataError
 from anchor_hub.system.inputs import shown
 
