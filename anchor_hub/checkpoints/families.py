@@ -1,7 +1,8 @@
 """The published layouts that become hubs, and what a reader of one gives back.
 
 A family is a module with ``NAME`` (what users see), ``LAYOUT`` (one line: what such a file holds),
-``matches(raw)`` and ``read(raw, discriminator)``. To add a family, write such a module and name it in
+``matches(raw)`` and ``read(raw, discriminator)``. A module whose ``SETTINGS`` name settings that users may give
+(``norm_epsilon``) takes them as keyword arguments of ``read``. To add a family, write such a module and name it in
 :data:`MODULES`.
 """
 
@@ -57,8 +58,10 @@ class Family(Protocol):
         """Whether this is a file of the family, judged by its entries' names; never raises."""
         ...
 
-    def read(self, raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> ImportedHub:
-        """Build the networks. ``discriminator`` is a second file that holds it.
+    def read(
+        self, raw: RawCheckpoint, discriminator: RawCheckpoint | None = None, **settings: Any
+    ) -> ImportedHub:
+        """Build the networks. ``discriminator`` is a second file that holds it; ``settings`` are of its SETTINGS.
 
         :raises CheckpointError: entries missing, unknown or of wrong shapes. Need not name the file.
         """

@@ -27,7 +27,7 @@ FLAT, DEEP = "biggan_brock_d", "biggan_deep_brock_d"
 
 def _published(name: str, dtype: torch.dtype) -> tuple[ProjectionDiscriminator, dict[str, str], ParityCase]:
     case = load_case(name, dtype)
-    config = biggan_brock.discriminator_config(case.state, 64)
+    config = biggan_brock.discriminator_config(case.state)
     names = biggan_brock.discriminator_names(config)
     build: Any = BigGANDeepDiscriminator if name == DEEP else BigGANDiscriminator
     network: ProjectionDiscriminator = build(config).to(dtype)
