@@ -90,6 +90,17 @@ def stated(manifest: Mapping[str, Any], output: str, before: str) -> float:
     raise LookupError(f"no call of the manifest computes {output}")
 
 
+def numbered(case: ParityCase, prefix: str) -> list[tuple[str, float]]:
+    """The stored outputs named ``prefix`` and a number, and that number, ascending: at least one.
+
+    ``numbered(case, "image_t")`` of image_t0.4 and image_t0.28 is ``[("image_t0.28", 0.28), ("image_t0.4", 0.4)]``.
+    """
+    number = re.compile(re.escape(prefix) + r"(\d+(?:\.\d+)?)")
+    found = [(key, float(match[1])) for key in case.expected if (match := number.fullmatch(key))]
+    assert found, f"no output is named {prefix}NUMBER"
+    return sorted(found, key=lambda item: item[1])
+
+
 def stored_part(actual: Tensor, expected: Tensor, *, first_channels: bool = False) -> Tensor:
     """What of a tensor is stored: the first samples, and every n-th entry along the other axes.
 
@@ -206,9 +217,10 @@ def assert_gradients(
     :param compute: all gradients that are stored, by their names.
     """
     assert expected, "no gradients are stored"
-    double = copy.deepcopy(network).double()
+    single = next(network.parameters()).dtype == torch.float32
+    double = copy.deepcopy(network).double() if single else network
     found = compute(network, inputs)
-    if next(network.parameters()).dtype == torch.float32:
+    if single:
         doubtful = [key for key, value in expected.items() if relative_error(found[key], value) > FLOAT32_TOLERANCE]
         if doubtful:
             precise = {key: value.double() if value.is_floating_point() else value for key, value in inputs.items()}
