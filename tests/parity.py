@@ -90,6 +90,15 @@ def stated(manifest: Mapping[str, Any], output: str, before: str) -> float:
     raise LookupError(f"no call of the manifest computes {output}")
 
 
+def mixed_layers(manifest: Mapping[str, Any], output: str) -> list[int]:
+    """The layers (``latent_mask=[...]``) whose codes an output of latent-space anchoring was mixed in."""
+    (what,) = (call["what"] for call in manifest["calls"] if output in call["outputs"])
+    found = re.search(r"latent_mask=(\[[\d, ]+\])", what)
+    assert found, what
+    layers: list[int] = json.loads(found[1])
+    return layers
+
+
 def numbered(case: ParityCase, prefix: str) -> list[tuple[str, float]]:
     """The stored outputs named ``prefix`` and a number, and that number, ascending: at least one.
 

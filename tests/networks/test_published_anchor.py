@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-
 import pytest
 import torch
 from torch.nn import functional as F
@@ -13,7 +10,7 @@ from anchor_hub.checkpoints.latent_space_anchoring import anchor_from_published,
 from anchor_hub.errors import ConfigError, MissingPartError
 from anchor_hub.networks.published_anchor import PublishedAnchor, aggregate, layer_activations, mix_layers
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
-from tests.parity import ParityCase, assert_parity, case_names, load_case, numbered, stated, stored_part
+from tests.parity import ParityCase, assert_parity, case_names, load_case, mixed_layers, numbered, stated, stored_part
 
 
 @pytest.fixture(scope="module", params=case_names("lsa_translator"))
@@ -29,12 +26,6 @@ def translator(request) -> tuple[ParityCase, PublishedAnchor, PublishedAnchor, t
     one_hot = F.one_hot(case.inputs["labels"].long(), case.manifest["config"]["A"]["input_nc"])
     with torch.no_grad():
         return case, source, target, source.encode(one_hot.permute(0, 3, 1, 2).float())
-
-
-def mask_of(case: ParityCase, output: str) -> list[int]:
-    """The layers whose codes a stored output was mixed in."""
-    (what,) = (call["what"] for call in case.manifest["calls"] if output in call["outputs"])
-    return json.loads(re.search(r"latent_mask=(\[[\d, ]+\])", what)[1])
 
 
 def check(case: ParityCase, group: str, output: torch.Tensor, image: torch.Tensor) -> None:
@@ -63,7 +54,7 @@ def test_reconstruction(translator):
 def test_style_mixing(translator, name):
     case, source, _, codes = translator
     alpha = 1.0 if name == "mix" else stated(case.manifest, "mixa/latent", "with alpha=")
-    mixed = mix_layers(codes, case.inputs["inject_latent"], mask_of(case, f"{name}/latent"), alpha)
+    mixed = mix_layers(codes, case.inputs["inject_latent"], mixed_layers(case.manifest, f"{name}/latent"), alpha)
     assert_parity(mixed, case.expected[f"{name}/latent"], "latent")
     image, output, _ = source.decode(mixed)
     check(case, f"{name}/", output, image)
@@ -74,7 +65,7 @@ def test_multimodal_mixing(translator):
     case, source, _, codes = translator
     styles = source.generator.map(case.inputs["z_mix"])[None]
     assert_parity(styles, case.expected["mixz/w"], "styles")
-    image, output, _ = source.decode(mix_layers(codes, styles, mask_of(case, "mixz/w")))
+    image, output, _ = source.decode(mix_layers(codes, styles, mixed_layers(case.manifest, "mixz/w")))
     check(case, "mixz/", output, image)
 
 
