@@ -180,9 +180,10 @@ def test_the_published_encoder_anchors_a_mask_to_a_class(name: str) -> None:
     """The encoder of latent-space anchoring, as published, behind a domain of a hub with latents of its size."""
     case = load_case(name)
     encoder, table = encoder_from_published(case.state), case.manifest["config"]
+    side = case.inputs["x"].shape[-1]
     config = BigGANDeepConfig(
-        16, latent_dim=table["dim_z"], classes=table["dim_label"], embedding_dim=4,
-        blocks=((True, 16, 16), (True, 16, 8)), attention=(),
+        side, latent_dim=table["dim_z"], classes=table["dim_label"], embedding_dim=4,
+        blocks=((True, 8, 8),) * ((side // 4).bit_length() - 1), attention=(),
     )  # fmt: skip
     hub = Hub.from_generator(BigGANDeep(config), "deep")
     mask = build_modality({"name": "segmentation", "classes": table["input_nc"]})
