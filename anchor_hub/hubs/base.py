@@ -184,7 +184,7 @@ class Hub(ABC):
     def sample_z(
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None, start: int = 0
     ) -> Tensor:
-        """``n`` standard normal codes (``[n, D]``; chunks of z: ``[n, L, D]``) on the hub's device.
+        """``n`` standard normal codes (z ``[n, z_dim]``; chunks of z: ``[n, L, D]``) on the hub's device.
 
         With ``seed``, sample ``start + i`` is the same whatever ``n``, ``start`` and the device; with
         ``generator`` (or neither: torch's global one) the next ones of that stream.
