@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import importlib.abc
-import importlib.machinery
 import sys
-import warnings
 from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 #: old name -> new name, both below ``anchor_hub``
@@ -33,18 +31,22 @@ MOVED = {
 }
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class _Finder:
+    """A finder and a loader, without their base classes, whose import would cost more than all the rest."""
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    ) -> ModuleSpec | None:
         if fullname.removeprefix("anchor_hub.") in MOVED and fullname.startswith("anchor_hub."):
-            return importlib.machinery.ModuleSpec(fullname, self)
+            return ModuleSpec(fullname, self)  # type: ignore[arg-type]
         return None
 
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+    def create_module(self, spec: ModuleSpec) -> None:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
+        import warnings
+
         new = f"anchor_hub.{MOVED[module.__name__.removeprefix('anchor_hub.')]}"
         warnings.warn(f"{module.__name__} is now {new}: import it from there", DeprecationWarning, stacklevel=2)
         found = importlib.import_module(new)
@@ -57,4 +59,4 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def install() -> None:
     """Let the old names be imported; later calls do nothing."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())
+        sys.meta_path.append(_Finder())  # type: ignore[arg-type]

@@ -30,3 +30,21 @@ def tiny_domain(folder: Path, name: str = "spot", **overrides: Any) -> Path:
     return tiny_hub(
         folder, name, **{"kind": "domain", "modality": {"name": "rgb"}, "hub": "tiny", **overrides}
     )
+
+
+def tiny_prior(folder: Path, name: str = "content", **overrides: Any) -> Path:
+    options: dict[str, Any] = {
+        "kind": "prior", "name": name, "tensors": {"network": {"weight": torch.ones(2, 3)}},
+        "architecture": {"name": "toy-content", "size": 8}, "card": f"# {name}\n",
+    }  # fmt: skip
+    return write_bundle(folder, **{**options, **overrides})
+
+
+def tiny_translator(folder: Path, name: str = "dog-cat", **overrides: Any) -> Path:
+    options: dict[str, Any] = {
+        "kind": "translator", "name": name, "tensors": {"networks": {"weight": torch.ones(2)}},
+        "architecture": {"name": "toy-pair"}, "card": f"# {name}\n",
+        "source": {"name": "dog", "modality": {"name": "rgb"}},
+        "targets": [{"name": "cat", "modality": {"name": "rgb"}}],
+    }  # fmt: skip
+    return write_bundle(folder, **{**options, **overrides})

@@ -15,8 +15,9 @@ SOURCES = sorted(
 HEAVY = {"torch", "torchvision", "numpy", "PIL", "scipy", "lpips"}
 # On the way to `anchor --help` and the listing commands.
 LIGHT = (
-    "hookspecs plugins registry home errors config specs bundle tensorfile archive inventory files builtin "
-    "doctor"
+    "hookspecs errors specs inventory doctor plugins/loading plugins/installed plugins/registry plugins/names "
+    "plugins/builtin plugins/finding system/home system/config system/files bundles/base bundles/tensorfile "
+    "bundles/archive"
 ).split()
 
 

@@ -103,7 +103,7 @@ def install_bundle(
     if name is not None and name != manifest.name:
         check_name(name)
         renamed = manifest.model_copy(update={"name": name})
-        contents[MANIFEST] = dump_yaml(renamed.model_dump(exclude_none=True)).encode("utf-8")
+        contents[MANIFEST] = dump_yaml(renamed.as_table()).encode("utf-8")
     final = name or manifest.name
     folder = target.folder(manifest.kind) / final
     if folder.exists() and not overwrite:

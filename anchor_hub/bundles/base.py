@@ -1,103 +1,35 @@
-"""Hubs, domains and translators on disk: `bundle.yaml` + `<part>.safetensors` + a `README.md` card. Data only, no code.
+"""Bundles on disk: `bundle.yaml` + `<part>.safetensors` + a `README.md` card. Data only, no code.
 
-`bundle.yaml` holds the SHA-256 of every other file; a file is hashed when it is read, so one flipped byte is
-found. Opening a bundle reads only the manifest; weights are read part by part.
+`bundle.yaml` (`anchor_hub.bundles.manifest`) holds the SHA-256 of every other file; a file is hashed when it is read,
+so one flipped byte is found. Opening a bundle reads only the manifest; weights are read part by part.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import TYPE_CHECKING, Any
 
 from anchor_hub.bundles import tensorfile
-from anchor_hub.errors import AnchorError, BundleError, ConfigError, UsageError
-from anchor_hub.specs import check_name
-from anchor_hub.system.config import dump_yaml, load_yaml
+from anchor_hub.bundles.manifest import CARD as CARD
+from anchor_hub.bundles.manifest import INSTALLED_KINDS as INSTALLED_KINDS
+from anchor_hub.bundles.manifest import KINDS as KINDS
+from anchor_hub.bundles.manifest import MANIFEST as MANIFEST
+from anchor_hub.bundles.manifest import MAX_FILES as MAX_FILES
+from anchor_hub.bundles.manifest import BundleManifest as BundleManifest
+from anchor_hub.bundles.manifest import Kind as Kind
+from anchor_hub.bundles.manifest import Requirement as Requirement
+from anchor_hub.bundles.manifest import check_file_name as check_file_name
+from anchor_hub.bundles.manifest import manifest_text, version_for
+from anchor_hub.bundles.manifest import parse_manifest as parse_manifest
+from anchor_hub.errors import AnchorError, BundleError, UsageError
 from anchor_hub.system.files import new_folder, recover_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-FORMAT_VERSION = 1
-MANIFEST = "bundle.yaml"
-CARD = "README.md"
-Kind = Literal["hub", "domain", "translator", "judges"]
-KINDS: tuple[Kind, ...] = ("hub", "domain", "translator", "judges")
-# What a bundle may hold. Nothing in it is ever executed, so nothing executable is let in.
-SUFFIXES = (".safetensors", ".md", ".txt", ".yaml", ".json", ".jsonl", ".csv", ".png")
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\.[A-Za-z0-9_-]{1,20})+")
-_SHA256 = r"^[0-9a-f]{64}$"
-MAX_FILES = 200
-
-
-class BundleManifest(BaseModel):
-    """What `bundle.yaml` says. `files` maps each file's name to its SHA-256; `hub` is the hub's name, for messages.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    format_version: int = Field(default=FORMAT_VERSION, ge=1)
-    kind: Kind
-    name: str
-    hub: str | None = None
-    hub_fingerprint: str | None = Field(default=None, pattern=_SHA256)
-    architecture: dict[str, Any]
-    modality: dict[str, Any] | None = None
-    provenance: dict[str, Any] = Field(default_factory=dict)
-    license: dict[str, Any] = Field(default_factory=dict)
-    metrics: dict[str, Any] = Field(default_factory=dict)
-    files: dict[str, str]
-
-
-def check_file_name(name: str, where: object) -> str:
-    """`name`, if a bundle may hold a file of that name; BundleError naming `where` otherwise."""
-    shown = ascii(name)[:100]
-    if not isinstance(name, str) or not _FILE_NAME.fullmatch(name):
-        raise BundleError(
-            f"{where}: the file name {shown} is not allowed in a bundle (plain names only, no folders)"
-        )
-    if not name.endswith(SUFFIXES):
-        raise BundleError(f"{where}: {shown} is not data: a bundle holds only {', '.join(SUFFIXES)}")
-    return name
-
-
-def parse_manifest(text: str, where: str) -> BundleManifest:
-    """The manifest in `text`; BundleError naming `where` and the fix."""
-    try:
-        data = load_yaml(text, where=where)
-        version = data.get("format_version", FORMAT_VERSION)
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            raise BundleError(
-                f"{where}: has format version {version}, this Anchor Hub reads up to {FORMAT_VERSION}: "
-                "upgrade Anchor Hub"
-            )
-        manifest = load_yaml(text, BundleManifest, where=where)
-        check_name(manifest.name, "the bundle's name")
-    except (ConfigError, UsageError) as error:
-        message = str(error) if str(error).startswith(where) else f"{where}: {error}"
-        raise BundleError(f"{message.rstrip('.')}. Install the bundle again from where it came") from error
-    if len(manifest.files) > MAX_FILES:
-        raise BundleError(f"{where}: lists {len(manifest.files)} files, the limit is {MAX_FILES}")
-    seen: dict[str, str] = {}
-    for name, digest in manifest.files.items():
-        check_file_name(name, where)
-        if name.lower() in (MANIFEST, *seen):
-            raise BundleError(
-                f"{where}: lists {name} twice (upper and lower case are the same on some systems)"
-            )
-        seen[name.lower()] = name
-        if not re.fullmatch(_SHA256, digest):
-            raise BundleError(f"{where}: the SHA-256 of {name} is not 64 hexadecimal digits")
-    if manifest.kind == "domain" and not manifest.hub_fingerprint:
-        raise BundleError(f"{where}: is a domain but names no hub_fingerprint")
-    return manifest
 
 
 @dataclass(frozen=True)
@@ -157,6 +89,10 @@ class Bundle:
                     tensorfile.read(data, self.path / name)
             except AnchorError as error:
                 problems.append(str(error))
+        if self.manifest.kind == "prior" and not problems:
+            held = {part: self.tensors(part) for part in self.parts}
+            if prior_fingerprint(held, self.manifest.architecture) != self.manifest.fingerprint:
+                problems.append(f"{self.path}: its fingerprint is not that of its weights; install the prior again")
         try:
             present = sorted(item.name for item in self.path.iterdir())
         except OSError as error:
@@ -208,7 +144,11 @@ def write_bundle(
     card: str,
     hub: str | None = None,
     hub_fingerprint: str | None = None,
+    requires: Iterable[Requirement] = (),
     modality: Mapping[str, Any] | None = None,
+    source: Mapping[str, Any] | None = None,
+    targets: Iterable[Mapping[str, Any]] = (),
+    plugins: Mapping[str, str] | None = None,
     provenance: Mapping[str, Any] | None = None,
     license: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
@@ -219,8 +159,11 @@ def write_bundle(
 
     tensors: part -> name -> tensor; each part becomes `<part>.safetensors` (empty parts are left out). card:
     the text of README.md, to which the licences are added, and with them the credit that they ask for. hub: the
-    name of the hub `hub_fingerprint` belongs to. extras: further data files, e.g. a preview PNG. The same arguments
-    write the same bytes. Raises BundleError (what cannot be loaded is not written, NaN included), UsageError where
+    name of the hub `hub_fingerprint` belongs to. requires: the other bundles it cannot do without (`requirement_of`
+    makes one). source, targets: a translator's ends, each `{"name": ..., "modality": {...}}`. plugins: `{distribution:
+    version}` of what brought the architecture, modalities or backend (`anchor_hub.plugins.usable.plugins_behind`).
+    extras: further data files, e.g. a preview PNG. A prior's fingerprint is computed here. The same arguments write
+    the same bytes. Raises BundleError (what cannot be loaded is not written, NaN included), UsageError where
     `folder` exists and `overwrite` is false.
     """
     folder = Path(folder)
@@ -232,20 +175,29 @@ def write_bundle(
             contents[part_name] = tensorfile.pieces(values, f"{folder.name}/{part_name}")
     for file_name in contents:
         check_file_name(file_name, folder)
-    data: dict[str, Any] = {"format_version": FORMAT_VERSION, "kind": kind, "name": name}
-    optional = {"hub": hub, "hub_fingerprint": hub_fingerprint}
+    data: dict[str, Any] = {"format_version": 1, "kind": kind, "name": name}
+    own = prior_fingerprint(tensors, architecture) if kind == "prior" else None
+    optional = {"hub": hub, "hub_fingerprint": hub_fingerprint, "fingerprint": own}
     data.update({key: value for key, value in optional.items() if value is not None})
+    if needed := [item.model_dump() for item in requires]:
+        data["requires"] = needed
     data["architecture"] = dict(architecture)
-    if modality is not None:
-        data["modality"] = dict(modality)
+    ends = {"modality": modality, "source": source}
+    data.update({key: dict(value) for key, value in ends.items() if value is not None})
+    if ways := [dict(target) for target in targets]:
+        data["targets"] = ways
+    if plugins:
+        data["plugins"] = dict(sorted(plugins.items()))
+    data["format_version"] = version_for(data)
     for key, table in (("provenance", provenance), ("license", license), ("metrics", metrics)):
         data[key] = dict(table or {})
     # Whatever is wrong with the manifest shows before anything is written; the hashes come when the files are there.
-    _manifest_text(data | {"files": {item: "0" * 64 for item in sorted(contents)}}, folder)
+    where = str(folder / MANIFEST)
+    manifest_text(data | {"files": {item: "0" * 64 for item in sorted(contents)}}, where)
     try:
         with new_folder(folder, overwrite=overwrite) as temporary:
             hashes = {item: _write_pieces(temporary / item, contents[item]) for item in contents}
-            text = _manifest_text(data | {"files": dict(sorted(hashes.items()))}, folder)
+            text = manifest_text(data | {"files": dict(sorted(hashes.items()))}, where)
             (temporary / MANIFEST).write_bytes(text.encode("utf-8"))
     except FileExistsError as error:
         raise UsageError(f"{folder}: exists already; choose another name or allow overwriting") from error
@@ -254,15 +206,6 @@ def write_bundle(
             raise
         raise BundleError(f"{folder}: cannot be written ({error.strerror or error})") from error
     return folder
-
-
-def _manifest_text(data: Mapping[str, Any], folder: Path) -> str:
-    try:
-        text = dump_yaml(dict(data))
-    except ConfigError as error:
-        raise BundleError(f"{folder}: the manifest cannot be written: {error}") from error
-    parse_manifest(text, str(folder / MANIFEST))
-    return text
 
 
 def _write_pieces(path: Path, pieces: Iterable[bytes]) -> str:
@@ -288,3 +231,18 @@ def fingerprint(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> str
         digest.update(f"\0{name}\0{dtype}\0{','.join(map(str, tensor.shape))}\0".encode())
         digest.update(tensorfile.raw_bytes(tensor))
     return digest.hexdigest()
+
+
+def prior_fingerprint(parts: Mapping[str, Mapping[str, Tensor]], architecture: Mapping[str, Any]) -> str:
+    """A prior's identity: the `fingerprint` of all parts' tensors, named `part/tensor`, as reading returns them."""
+    tensors = {f"{part}/{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
+    read = {name: tensor.float() if tensor.dtype.is_floating_point else tensor for name, tensor in tensors.items()}
+    return fingerprint(read, architecture)
+
+
+def requirement_of(bundle: Bundle) -> Requirement:
+    """What another bundle's `requires` says of this hub or prior; BundleError where nothing can require it."""
+    kind, own = bundle.manifest.kind, bundle.manifest.identity
+    if own is None or (kind != "hub" and kind != "prior"):
+        raise BundleError(f"{bundle.path}: is a {kind} without a fingerprint: only hubs and priors can be required")
+    return Requirement(kind=kind, name=bundle.manifest.name, fingerprint=own)

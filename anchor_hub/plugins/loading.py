@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import io
 import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import pluggy
 
 from anchor_hub import hookspecs
 from anchor_hub.errors import PluginError, UsageError, did_you_mean
+from anchor_hub.plugins.installed import EntryPoint, entry_points
 from anchor_hub.specs import (
     ArchitectureSpec,
     BackendSpec,
@@ -53,6 +54,9 @@ HOOKS: dict[str, tuple[str, type[Spec]]] = {
     "anchor_register_commands": ("commands", CommandSpec),
 }
 SLOW_SECONDS = 1.0
+# pluggy looks at every name of what it takes hooks from, once per plugin: here are no others.
+_HOOKSPECS = ModuleType("hookspecs")
+vars(_HOOKSPECS).update({name: getattr(hookspecs, name) for name in HOOKS})
 
 
 @dataclass
@@ -97,17 +101,16 @@ class Plugin:
         }
 
 
-def _entry_points() -> list[Any]:
-    found: dict[tuple[str, str, str], Any] = {}
-    for entry in importlib.metadata.entry_points(group=hookspecs.PROJECT):
+def _entry_points() -> list[EntryPoint]:
+    found: dict[tuple[str, str, str], EntryPoint] = {}
+    for entry in entry_points(hookspecs.PROJECT):
         # The same installation can be seen twice (two entries of sys.path): once is enough.
         found.setdefault((_distribution(entry), entry.name, entry.value), entry)
     return [found[key] for key in sorted(found, key=lambda key: (key[0] != DISTRIBUTION, *key))]
 
 
-def _distribution(entry: Any) -> str:
-    name = entry.dist.name if entry.dist is not None else "unknown"
-    return str(name).lower().replace("_", "-").replace(".", "-")
+def _distribution(entry: EntryPoint) -> str:
+    return entry.distribution.lower().replace("_", "-").replace(".", "-")
 
 
 def load_plugins() -> list[Plugin]:
@@ -125,8 +128,7 @@ def load_plugins() -> list[Plugin]:
     for entry in entries:
         distribution = _distribution(entry)
         if wanted is None or distribution == DISTRIBUTION or {entry.name.lower(), distribution} & wanted:
-            version = entry.dist.version if entry.dist is not None else "unknown"
-            plugins.append((Plugin(entry.name, distribution, str(version), entry.value), entry))
+            plugins.append((Plugin(entry.name, distribution, entry.version, entry.value), entry))
     for plugin, entry in plugins:
         rivals = [other for other, _ in plugins if other.name == plugin.name and other is not plugin]
         if rivals and not plugin.first_party:
@@ -187,7 +189,7 @@ def collect(module: Any, name: str = "plugin") -> tuple[list[str], dict[str, lis
         )
     # A manager of its own: no plugin's hook or wrapper can reach another's.
     manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
+    manager.add_hookspecs(_HOOKSPECS)
     try:
         manager.register(module, name=name)
         manager.check_pending()

@@ -35,7 +35,6 @@ from anchor_hub.specs import (
     check_name,
     import_target,
 )
-from anchor_hub.system.files import recover_folder
 from anchor_hub.system.home import home
 
 if TYPE_CHECKING:
@@ -148,6 +147,8 @@ def home_bundles(kind: str) -> dict[str, Path]:
         folder = home().folder(kind)
         # A folder caught between the two renames of an overwrite is put back first.
         for item in folder.glob(".*.previous"):
+            from anchor_hub.system.files import recover_folder  # rare, and its hashing is slow to import
+
             recover_folder(item.with_name(item.name[1 : -len(".previous")]))
         entries = sorted(folder.iterdir())
     except (OSError, errors.HomeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -16,6 +15,8 @@ def printable(text: object) -> str:
 
 def print_json(value: Any) -> None:
     """`value` as indented JSON; keys in their order, paths as text."""
+    import json
+
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 

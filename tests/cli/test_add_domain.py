@@ -23,6 +23,7 @@ from anchor_hub.training.anchoring.recipe import AnchorRecipe
 from anchor_hub.training.engine.trainer import Trainer
 from tests.cli.running import anchor
 from tests.tiny import SIZE, tiny_home, write_sample
+from tests.watching import watched_anchor
 
 FAST = ("--images", "16", "--batch", "8", "--device", "cpu", "--precision", "fp32", "--processes", "1", "--quiet")
 
@@ -353,15 +354,15 @@ def test_sigterm_saves_and_exits_143(home, grays):
     assert list((home / "runs" / "domain-mine" / "checkpoints").glob("step-*.pt"))
 
 
-def test_a_hundred_domains_make_neither_listing_nor_adding_dearer(home, grays, monkeypatch):
+def test_a_hundred_domains_make_neither_listing_nor_adding_dearer(home, grays, monkeypatch, tmp_path):
     from anchor_hub.bundles.base import Bundle
 
     for index in range(100):
         shutil.copytree(home / "domains" / "seg", home / "domains" / f"seg-{index}")
-    anchor("domains", "list")
-    begin = time.process_time()
-    listed = anchor("domains", "list")
-    assert time.process_time() - begin < 0.5 and "seg-99" in listed.output
+    listed = watched_anchor(tmp_path / "listed", "domains", "list")
+    assert listed.code == 0 and "seg-99" in listed.stdout
+    manifests = sorted((home / "domains").glob("*/bundle.yaml"))
+    assert len(manifests) > 100 and listed.below(home) == manifests, "each manifest once, and nothing else"
     opened = []
     tensors = Bundle.tensors
     monkeypatch.setattr(

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from anchor_hub.plugins.registry import registry
+from anchor_hub.testing import HEAVY_MODULES
 from tests.bundle_makers import FINGERPRINT, tiny_domain, tiny_hub
 from tests.cli.running import anchor
-from tests.cli.test_main import cpu_seconds
+from tests.watching import watched_anchor
 
 
 def test_list(fresh_home: Path) -> None:
@@ -37,14 +39,21 @@ def test_a_damaged_bundle_is_listed_as_such(fresh_home: Path) -> None:
     assert anchor("domains", "verify").exit_code == 1
 
 
-def test_listing_a_hundred_domains_is_fast(fresh_home: Path) -> None:
-    made = tiny_domain(fresh_home / "domains" / "d0")
-    for index in range(1, 100):
-        folder = fresh_home / "domains" / f"d{index}"
+def test_listing_a_hundred_domains_opens_each_manifest_once(fresh_home: Path, tmp_path: Path) -> None:
+    folders = [fresh_home / "domains" / f"d{index}" for index in range(100)]
+    made = tiny_domain(folders[0])
+    few = watched_anchor(tmp_path / "few", "domains", "list")
+    for folder in folders[1:]:
         folder.mkdir()
         for item in made.iterdir():
             (folder / item.name).write_bytes(item.read_bytes())
-    assert cpu_seconds("domains", "list") < 0.5
+    many = watched_anchor(tmp_path / "many", "domains", "list")
+    assert many.code == 0 and sum(" ready " in line for line in many.stdout.splitlines() if line[:1] == "d") >= 100
+    assert many.below(fresh_home) == sorted(folder / "bundle.yaml" for folder in folders)
+    # Ninety-nine domains more: no folder is listed more often, nothing else is opened, imported or started.
+    assert Counter(many.opened) - Counter(few.opened) == Counter(folder / "bundle.yaml" for folder in folders[1:])
+    assert Counter(many.listed) == Counter(few.listed)
+    assert many.modules == few.modules and not many.modules & set(HEAVY_MODULES) and many.started == []
 
 
 def test_show(fresh_home: Path) -> None:

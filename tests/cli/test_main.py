@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from anchor_cli import main as cli
 from anchor_cli.lazy import Entry
 from anchor_hub import errors
 from anchor_hub.testing import HEAVY_MODULES
+from tests.bundle_makers import tiny_domain
 from tests.cli.running import anchor, anchor_process
 from tests.plugin_makers import install_plugin
+from tests.watching import watched, watched_anchor
 
 HEAVY = f"print(*[name for name in {HEAVY_MODULES!r} if name in sys.modules], file=sys.stderr)"
 
@@ -34,40 +37,63 @@ def test_help_of_every_command_is_light(command: str) -> None:
     assert done.stdout.startswith(f"Usage: anchor {command}") and done.stderr.strip() == ""
 
 
-def cpu_seconds(*arguments: str, **environment: str) -> float:
-    """Processor seconds of the command, the best of three: neighbours slow the clock, not these."""
-    resource = pytest.importorskip("resource")
-    best = float("inf")
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        program = [sys.executable, "-c", "from anchor_cli.main import main; main()", *arguments]
-        subprocess.run(program, check=True, capture_output=True, env={**os.environ, **environment})
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return best
+# Each of these takes a good part of the time that everything else in `anchor --help` takes.
+SLOW_STANDARD_MODULES = {
+    "asyncio", "concurrent.futures", "email", "hashlib", "http", "importlib.metadata", "json", "multiprocessing",
+    "sqlite3", "tempfile", "unittest", "urllib.request", "uuid", "xml", "zipfile",
+}  # fmt: skip
+EXTRA_PLUGIN = """
+    from anchor_hub.hookspecs import hookimpl
+    from anchor_hub.specs import CommandSpec
+
+    @hookimpl
+    def anchor_register_commands(register):
+        register(CommandSpec("extra-{index}", target="torch:nothing", help="Extra {index}."))
+"""
 
 
-def test_help_is_fast() -> None:
-    assert cpu_seconds("--help") < 0.3
+def test_help_imports_little_more_than_typer_and_pluggy(tmp_path: Path) -> None:
+    helped = watched_anchor(tmp_path / "helped", "--help")
+    assert helped.code == 0 and helped.stdout.startswith("Usage: anchor")
+    more = helped.modules - watched(tmp_path / "bare", "import typer, rich, pluggy").modules
+    assert not more & SLOW_STANDARD_MODULES
+    packages = {name.partition(".")[0] for name in more} - set(sys.stdlib_module_names)
+    assert packages <= {"anchor_cli", "anchor_hub", "anchor_faces", "anchor_hands", "typer", "pluggy"}
+    # A plugin names what it brings: nothing of the packages of plugins but the modules that do.
+    ours = {name for name in more if name.startswith(("anchor_faces.", "anchor_hands."))}
+    assert ours == {"anchor_faces.plugin", "anchor_hands.plugin"}
 
 
-def test_help_is_fast_with_twenty_plugins(tmp_path: Path) -> None:
-    source = """
-        from anchor_hub.hookspecs import hookimpl
-        from anchor_hub.specs import CommandSpec
+def test_help_opens_no_bundle_and_starts_nothing(tmp_path: Path, fresh_home: Path) -> None:
+    tiny_domain(fresh_home / "domains" / "spot")
+    helped = watched_anchor(tmp_path / "helped", "--help")
+    assert helped.started == [] and helped.below(fresh_home) == []
+    data = {path for path in helped.opened if path.suffix not in (".py", ".pyc")}
+    assert {path.name for path in data} <= {"entry_points.txt", "METADATA", "PKG-INFO"}
+    # Names and versions are read of those distributions alone that bring a plugin.
+    for path in data:
+        assert path.name == "entry_points.txt" or "[anchor_hub]" in (path.parent / "entry_points.txt").read_text()
+    assert not [path for path, times in Counter(helped.opened).items() if times > 1]
 
-        @hookimpl
-        def anchor_register_commands(register):
-            register(CommandSpec("extra-{index}", target="torch:nothing", help="Extra {index}."))
-    """
+
+def test_twenty_plugins_cost_help_their_own_files_once_each(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    path = {"PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    before = watched_anchor(tmp_path / "before", "--help", **path)
     for index in range(20):
-        install_plugin(
-            tmp_path / "site", source.format(index=index), name=f"p{index}", distribution=f"dist-{index}"
-        )
-    path = {"PYTHONPATH": str(tmp_path / "site")}
-    done = anchor_process("--help", code=HEAVY, **path)
-    assert "extra-19" in done.stdout and "torch" not in done.stderr
-    assert cpu_seconds("--help", **path) < 0.3
+        source = EXTRA_PLUGIN.format(index=index)
+        install_plugin(site, source, name=f"p{index}", distribution=f"dist-{index}")
+    after = watched_anchor(tmp_path / "after", "--help", **path)
+    assert after.code == 0 and all(f"extra-{index} " in after.stdout for index in range(20))
+    assert not after.modules & set(HEAVY_MODULES)
+    # Of each plugin its entry points, its name and version, its module (looked for as bytecode, too); else nothing.
+    assert Counter(after.opened) - Counter(before.opened) == Counter(after.below(site))
+    assert {path.name for path in after.below(site) if path.suffix == ".txt"} == {"entry_points.txt"}
+    assert len(after.below(site)) == len(set(after.below(site))) <= 20 * 4
+    assert Counter(after.listed) == Counter(before.listed) and after.started == []
+    modules = {name for name in after.modules - before.modules if not name.startswith("stranger_plugin_")}
+    assert modules == set()
 
 
 def test_help_lists_every_command() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import time
+import re
 from pathlib import Path
 
 import pytest
@@ -139,7 +139,8 @@ def test_printing_is_kept_off_stdout(
 def test_slow_plugins_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = "import time; time.sleep(1.1)\n" + HOOK + "def anchor_register_hubs(register): pass"
     found = loaded(install_plugin(tmp_path / "site", source), monkeypatch)
-    assert "took 1." in stranger(found).notes[0]
+    # At least what it sleeps; how much longer it takes is the machine's affair.
+    assert re.match(r"took [1-9][0-9]*\.[0-9] s to load", stranger(found).notes[0])
 
 
 def test_first_party_names_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +238,7 @@ def test_one_broken_bundle_harms_no_other(tmp_path: Path) -> None:
     assert found.domains["seg"].plugin == "faces"
 
 
-def test_a_hundred_domains_cost_one_listing(tmp_path: Path) -> None:
+def test_a_hundred_domains_cost_one_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = tiny_domain(tmp_path / "home" / "domains" / "d0")
     for index in range(1, 100):
         folder = tmp_path / "home" / "domains" / f"d{index}"
@@ -247,7 +248,14 @@ def test_a_hundred_domains_cost_one_listing(tmp_path: Path) -> None:
     # Manifests that nobody asks for are not read: damage in one is only found by asking.
     (tmp_path / "home" / "domains" / "d50" / "bundle.yaml").write_text("x")
     found = registry()
-    began = time.perf_counter()
-    assert sum(name.startswith("d") and name[1:].isdigit() for name in found.domains) == 100
-    assert found.domains["d7"].spec.hub == "tiny"
-    assert time.perf_counter() - began < 0.2
+    opened: list[Path] = []
+    listed: list[Path] = []
+    read_bytes, iterdir = Path.read_bytes, Path.iterdir
+    monkeypatch.setattr(Path, "read_bytes", lambda self: (opened.append(self), read_bytes(self))[1])
+    monkeypatch.setattr(Path, "iterdir", lambda self: (listed.append(self), iterdir(self))[1])
+    names = found.domains
+    assert sum(name.startswith("d") and name[1:].isdigit() for name in names) == 100
+    assert listed == [tmp_path / "home" / "domains"] and opened == []
+    assert names["d7"].spec.hub == "tiny"
+    assert listed == [tmp_path / "home" / "domains"]
+    assert opened == [tmp_path / "home" / "domains" / "d7" / "bundle.yaml"]

@@ -87,15 +87,22 @@ def test_reading_stays_within_bounds():
 
 
 def test_reading_overlaps_computing_and_writing():
-    def slow(*_):
-        time.sleep(0.06)
-        return 0
+    # Nobody passes before a read, a computation and a write are under way at once; one after the other, they never are.
+    together = threading.Barrier(3)
+
+    def read(item):
+        if item == 6:
+            together.wait(timeout=60)
+        return item
 
     def compute(members, samples):
-        time.sleep(0.06 * len(members))
+        if 4 in members:
+            together.wait(timeout=60)
         return samples
 
-    started = time.perf_counter()
-    Pipeline(slow, compute, slow, batch=2, readers=1).run(range(16))
-    elapsed = time.perf_counter() - started
-    assert elapsed < 0.75 * 3 * 16 * 0.06, "one after the other takes 2.88 s"
+    def write(item, result):
+        if item == 2:
+            together.wait(timeout=60)
+
+    assert Pipeline(read, compute, write, batch=2, readers=1).run(range(16)) == 16
+    assert not together.broken
