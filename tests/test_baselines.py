@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from anchor_faces.dataset import render_dataset
-from anchor_hub.training.engine.recipe import TrainingContext
+from anchor_hub.training.base import TrainingContext
 
 ROOT = Path(__file__).parents[1]
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
-from anchor_hub.errors import UsageError
+from anchor_hub.errors import AnchorError, UsageError
 from anchor_hub.system.config import validate
 from anchor_hub.training.engine.distributed import ProcessGroup
 
@@ -41,19 +41,35 @@ BATCH = 16
 class RecipeOptions(BaseModel):
     """What a recipe may be told: ``--set KEY=VALUE`` on the command line, ``options`` of a plan, a record in the bundle.
 
-    A recipe's own options are fields of a subclass. Unknown keys and wrong values are refused.
+    A recipe's own options are fields of a subclass. Unknown keys and wrong values are refused; validators may raise any
+    of :mod:`anchor_hub.errors`, which arrives as it is.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _own_error(error) or error from None
+
     @classmethod
     def read(cls: type[Options], values: Mapping[str, Any], where: str) -> Options:
         """The options of a table. :raises ConfigError: naming ``where``, the key, and the nearest known key."""
-        return validate(dict(values), cls, where)
+        try:
+            return cls(**values)
+        except ValidationError:
+            return validate(dict(values), cls, where)  # says it in the house's words
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able copy, for the run's options and the bundle's provenance."""
         return self.model_dump(mode="json")
+
+
+def _own_error(error: ValidationError) -> AnchorError | None:
+    """The first error that a validator raised in the house's own words."""
+    raised = (item.get("ctx", {}).get("error") for item in error.errors())
+    return next((item for item in raised if isinstance(item, AnchorError)), None)
 
 
 @dataclass(frozen=True)
@@ -334,7 +350,7 @@ class Recipe(ABC):
         """The samples of a data set; default ``None``: its files, as the modality reads them."""
         return None
 
-    def labels(self, data: str, files: ImageFolder) -> tuple[tuple[str, ...], Tensor] | None:
+    def labels(self, data: str, folder: str | Path, files: ImageFolder) -> tuple[tuple[str, ...], Tensor] | None:
         """Names of the classes and the class of each file, int64 ``[N]``, told before files are read; default: none.
 
         :raises DataError, UsageError: files without classes, where the recipe needs them.
@@ -350,8 +366,16 @@ class Recipe(ABC):
         return None
 
     def record(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What the bundle's provenance says, of the ``facts`` that the run knows; default: all of them."""
+        """What the bundle's provenance says, of the ``facts`` that the run knows; default: all of them.
+
+        Asked after :meth:`contents`.
+        """
         return facts
+
+    @staticmethod
+    def chosen(facts: Mapping[str, Any], names: str, **own: Any) -> dict[str, Any]:
+        """For :meth:`record`: the ``names`` (with blanks between) among the facts, facts of one's own, and the plugins."""
+        return {**{name: facts[name] for name in names.split()}, **own, "plugins": facts["plugins"]}
 
     def export(
         self, folder: Path, provenance: Mapping[str, Any], license: Mapping[str, Any] | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anchor_hub.bundles.base import write_bundle
+from anchor_hub.bundles.base import Requirement, write_bundle
 from anchor_hub.training.base import Contents
 
 
@@ -17,22 +17,17 @@ def write_contents(
     name: str,
     provenance: Mapping[str, Any],
     license: Mapping[str, Any] | None = None,
-    requires: Sequence[Mapping[str, str]] = (),
+    requires: Sequence[Requirement] = (),
 ) -> Path:
     """Write the bundle into ``folder``, in place of the one that may be there; returns its folder.
 
     :param name: of the bundle, unless the contents have one.
-    :param requires: the bundles it cannot do without, ``{"kind", "name", "fingerprint"}`` each.
+    :param requires: the bundles it cannot do without, a domain's hub apart.
     :raises BundleError: what cannot be loaded is not written.
     """
     name = contents.name or name
     card = contents.card(provenance) if callable(contents.card) else contents.card
     hub, fingerprint = contents.hub or (None, None)
-    linked: dict[str, Any] = {
-        "source": contents.source and dict(contents.source),
-        "targets": tuple(dict(target) for target in contents.targets),
-        "requires": tuple(dict(requirement) for requirement in requires),
-    }
     return write_bundle(
         folder,
         kind=kind,  # type: ignore[arg-type]  # checked there
@@ -41,12 +36,14 @@ def write_contents(
         architecture=contents.architecture,
         hub=hub,
         hub_fingerprint=fingerprint,
+        requires=requires,
         modality=contents.modality,
+        source=contents.source,
+        targets=contents.targets,
         provenance=provenance,
         license=license,
         metrics=contents.metrics,
         extras=contents.extras,
         card=card or f"# {name}\n",
         overwrite=True,
-        **{key: value for key, value in linked.items() if value},
     )

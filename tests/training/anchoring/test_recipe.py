@@ -28,8 +28,8 @@ from anchor_hub.training.anchoring.options import AlignedWeights, AnchorOptions
 from anchor_hub.training.anchoring.presets import published_preset
 from anchor_hub.training.anchoring.ranger import Ranger
 from anchor_hub.training.anchoring.recipe import AnchorRecipe, pyramid_loss
+from anchor_hub.training.base import TrainingContext
 from anchor_hub.training.engine.randomness import seed_everything
-from anchor_hub.training.engine.recipe import TrainingContext
 from tests.tiny import SIZE, tiny_home, tiny_hub, write_sample
 from tests.training.tiny import same
 

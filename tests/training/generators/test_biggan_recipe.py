@@ -13,8 +13,8 @@ from anchor_hub.errors import ConfigError, DataError, TrainingError, UsageError
 from anchor_hub.hubs.base import Hub
 from anchor_hub.networks.biggan import BigGANConfig
 from anchor_hub.networks.biggan_discriminators import BigGANDiscriminatorConfig
+from anchor_hub.training.base import TrainingContext
 from anchor_hub.training.engine.batches import BatchLoader, BatchPlan, LabelledBatch
-from anchor_hub.training.engine.recipe import TrainingContext
 from anchor_hub.training.engine.trainer import Trainer
 from anchor_hub.training.generators.biggan_recipe import BigGANOptions, BigGANRecipe
 from anchor_hub.training.generators.gan_losses import d_hinge, difference, g_hinge, mode_seeking, pairs_of_one_class

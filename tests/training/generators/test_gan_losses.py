@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from anchor_hub.training.engine.average import ema_decay, ema_update
 from anchor_hub.training.generators.gan_losses import (
     d_logistic,
-    ema_decay,
-    ema_update,
     g_nonsaturating,
     lazy_adam_settings,
     lerp_parameters,

@@ -13,8 +13,9 @@ from PIL import Image
 from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import ConfigError, MissingPartError, UsageError
 from anchor_hub.hubs.base import Hub
+from anchor_hub.training.base import TrainingContext
 from anchor_hub.training.engine.average import average_decay
-from anchor_hub.training.engine.recipe import TrainingContext, resolve_precision
+from anchor_hub.training.engine.precision import resolve_precision
 from anchor_hub.training.generators.gan_losses import lazy_adam_settings
 from anchor_hub.training.generators.stylegan2_recipe import HubOptions, HubRecipe
 from anchor_hub.training.generators.training import HubTraining, parse_channels, train_hub

@@ -17,7 +17,7 @@ from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.plugins.registry import registry
 from anchor_hub.system.home import Home
-from anchor_hub.training.engine.recipe import TrainingContext
+from anchor_hub.training.base import TrainingContext
 
 OPTIONS = JudgeOptions(images=48, learning_rate=0.01)
 
