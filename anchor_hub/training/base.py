@@ -39,7 +39,7 @@ BATCH = 16
 
 
 class RecipeOptions(BaseModel):
-    """What a recipe may be told: ``--set KEY=VALUE`` on the command line, ``options`` of a plan, a record in the bundle.
+    """What a recipe may be told: ``--set KEY=VALUE`` on the command line, a plan's ``options``, the bundle's record.
 
     A recipe's own options are fields of a subclass. Unknown keys and wrong values are refused; validators may raise any
     of :mod:`anchor_hub.errors`, which arrives as it is.
@@ -174,7 +174,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples ``[B, ...]`` as their modality collates them, and the class of each, int64 ``[B]``, where there are any."""
+    """Samples ``[B, ...]`` as their modality collates them, and where they have classes theirs, int64 ``[B]``."""
 
     images: Tensor
     labels: Tensor | None = None
@@ -279,8 +279,10 @@ class Recipe(ABC):
     #: Kinds of the bundles it needs; ``build`` receives a hub, a domain, a prior as its architecture loads it, or (of a
     #: translator) the opened bundle.
     requires: ClassVar[tuple[str, ...]] = ()
-    #: Whether the run keeps to one thread of the CPU, as small networks need.
+    #: Whether the run keeps to one process and one thread of the CPU, as small networks need.
     one_thread: ClassVar[bool] = False
+    #: Whether a translator's contents name its ends (classes of the data, say), which plans do otherwise.
+    own_ends: ClassVar[bool] = False
     #: Height and width in pixels that images are read at.
     size: int = 64
 
@@ -331,7 +333,7 @@ class Recipe(ABC):
     # -- what a recipe may say besides ---------------------------------------------------------------------------------
 
     def images_per_step(self, batch: int | None) -> int:
-        """Images of a step over all data sets and processes, where the plan asks for ``batch`` of them (or says none)."""
+        """Images of a step over all data sets and processes, where the plan asks for ``batch`` (``None``: for none)."""
         return batch or BATCH
 
     def shares(self, batch: int) -> Mapping[str, int]:
@@ -374,7 +376,7 @@ class Recipe(ABC):
 
     @staticmethod
     def chosen(facts: Mapping[str, Any], names: str, **own: Any) -> dict[str, Any]:
-        """For :meth:`record`: the ``names`` (with blanks between) among the facts, facts of one's own, and the plugins."""
+        """For :meth:`record`: the facts of these ``names`` (blanks between), facts of one's own, and the plugins."""
         return {**{name: facts[name] for name in names.split()}, **own, "plugins": facts["plugins"]}
 
     def export(

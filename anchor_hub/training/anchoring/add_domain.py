@@ -85,12 +85,12 @@ def add_domain(
             f"domain {plan.name!r} trains on data set {str(plan.dataset).partition(':')[0]!r}, which no plugin "
             "provides; give --data FOLDER"
         )
-    data = recipe.data[0]
+    data, hub = recipe.data[0], {"hub": plan.hub} if "hub" in recipe.requires else {}
     trained = train(
         TrainingPlan(
-            plan.name, plan.method, {data: str(plan.data or plan.dataset)}, {kind: plan.hub for kind in recipe.requires},
-            options, {data: plan.modality}, batch=plan.batch, images=plan.images, minutes=plan.max_minutes,
-            seed=plan.seed, mirror=plan.mirror, count=plan.count, where=plan.where, limit=plan.limit,
+            plan.name, plan.method, {data: str(plan.data or plan.dataset)}, {**hub, **plan.requires}, options,
+            {data: plan.modality}, batch=plan.batch, images=plan.images, minutes=plan.max_minutes, seed=plan.seed,
+            mirror=plan.mirror, count=plan.count, where=plan.where, limit=plan.limit,
         ),
         run,
         progress=None if progress is None else lambda name: progress(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class DomainPlan:
     :param images: images to train on in total (each is seen several times).
     :param start_from: a domain (name, or bundle's folder) of the same networks, whose weights the training begins with.
     :param half: store the weights in half precision.
-    :param method: the registered recipe that trains it.
+    :param method: the registered recipe that trains it. :param requires: bundles it builds on beside the hub.
     """
 
     name: str
@@ -53,6 +53,7 @@ class DomainPlan:
     start_from: str | Path | None = None
     half: bool = False
     method: str = METHOD
+    requires: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_domain(

@@ -24,7 +24,7 @@ from anchor_hub.training.engine.precision import resolve_precision
 from anchor_hub.training.engine.processes import default_processes
 from anchor_hub.training.engine.provenance import licenses, plugins_of, provenance, rendered_data_set
 from anchor_hub.training.engine.requirements import Required, load_required
-from anchor_hub.training.engine.targets import check_target_is_free
+from anchor_hub.training.engine.targets import check_target_is_free, holds_run
 from anchor_hub.training.engine.trainer import RunResult, Trainer
 from anchor_hub.training.writing import write_contents
 
@@ -101,8 +101,11 @@ def train(
     kind = recipe_class.kind
     check_name(plan.name, f"{kind} name")
     options = recipe_class.Options.read(plan.options, f"recipe {plan.recipe!r}")
+    _check_complete(plan, recipe_class)
     output, run_dir = target_of(kind, plan, run)
-    check_target_is_free(kind, plan.name, output, run_dir, resume=run.resume, overwrite=run.overwrite)
+    # A bundle where a run goes on is of that run; a domain may be anybody's.
+    own = kind != "domain" and run.resume and holds_run(run_dir)
+    check_target_is_free(kind, plan.name, output, run_dir, resume=run.resume, overwrite=run.overwrite or own)
     device = resolve_device(run.device)
     precision = resolve_precision(run.precision, device)
     given = sources(plan, recipe_class.data)
@@ -132,6 +135,15 @@ def train(
         raise UsageError(f"{kind} {plan.name!r}: the time was over before the first step; give a longer --max-minutes")
     finished = _Finished(record, plan, run, options, required, given, read, recipe, trainer, result)
     return TrainingResult(plan.name, finished.write(output), run_dir, result, read.skipped)
+
+
+def _check_complete(plan: TrainingPlan, recipe: type[Recipe]) -> None:
+    if plan.images is None and plan.minutes is None:
+        raise UsageError("a run needs an end: give --images or --max-minutes (or both)")
+    if plan.minutes is not None and not plan.minutes > 0:
+        raise UsageError(f"--max-minutes {plan.minutes:g} leaves no time to train: give more, or only --images")
+    if recipe.kind == "translator" and not recipe.own_ends and not (plan.source and plan.targets):
+        raise UsageError(f"say what translator {plan.name!r} translates: --from NAME --to NAME")
 
 
 def _processes(recipe: Recipe, device: torch.device, batch: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from anchor_hub.networks.stylegan2 import StyleGAN2Config
 from anchor_hub.plugins.registry import registry
 from anchor_hub.training.base import OWN, Recipe, RecipeOptions, RunSettings, TrainingPlan
 from anchor_hub.training.engine.orchestration import find_recipe, train
-from anchor_hub.training.engine.targets import holds_run
 from anchor_hub.training.engine.trainer import RunResult
 from anchor_hub.training.generators import stylegan2_training
 from anchor_hub.training.generators.choices import flag
@@ -98,10 +97,9 @@ class HubTraining:
 
     @property
     def run(self) -> RunSettings:
-        """How to run it; a resumed run may replace the bundle that it wrote before."""
+        """How to run it."""
         given = {key: self.settings[key] for key in RUN if self.settings.get(key) is not None}
-        run = RunSettings(run_dir=Path(self.run_dir), output=Path(self.output), **given)
-        return replace(run, overwrite=run.overwrite or (run.resume and holds_run(Path(self.run_dir))))
+        return RunSettings(run_dir=Path(self.run_dir), output=Path(self.output), **given)
 
     @property
     def choices(self) -> RecipeOptions:
