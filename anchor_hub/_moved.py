@@ -26,7 +26,7 @@ MOVED = {
     "training.add_domain": "training.anchoring.add_domain",
     "training.anchor_presets": "training.anchoring.presets",
     "training.hub_recipe": "training.generators.stylegan2_recipe",
-    "training.recipe": "training.engine.recipe",
+    "training.recipe": "training.base",
     "training.trainer": "training.engine.trainer",
 }
 

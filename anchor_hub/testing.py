@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from anchor_hub.domains.base import Domain
     from anchor_hub.hubs.base import Hub
     from anchor_hub.modality import Modality
+    from anchor_hub.training.base import Recipe, Samples
 
 # Too slow for a module that every command imports.
 HEAVY_MODULES = ("torch", "torchvision", "numpy", "scipy", "PIL")
@@ -336,6 +337,33 @@ def check_domain(domain: Domain, images: Tensor | None = None) -> None:
         if domain.can_decode:
             again = domain.decode(latents)
             require(torch.equal(output, again), f"domain {domain.name!r}: decode is not deterministic")
+
+
+def check_recipe(
+    recipe: type[Recipe],
+    data: Mapping[str, Samples],
+    *,
+    options: Mapping[str, Any] | None = None,
+    modalities: Mapping[str, Mapping[str, Any]] | None = None,
+    required: Mapping[str, Any] | None = None,
+    batch: int = 4,
+) -> None:
+    """A recipe trains, resumes and exports: two steps, saved and loaded, and two more are four steps, bit for bit.
+
+    Its options refuse unknown names; its bundle opens again; what it requires keeps its weights. data: a few samples of
+    each data set. options, modalities: as a plan has them. required: kind -> what `build` receives, e.g. a hub.
+    """
+    from anchor_hub.training.base import TrainingPlan
+    from anchor_hub.training.checking import recipe_faults
+
+    known = {name: held.modality for name, held in data.items() if held.modality is not None}
+    tables = {name: {"name": modality.name, **modality.options()} for name, modality in known.items()}
+    plan = TrainingPlan(
+        "checked", recipe.name, options=options or {}, modalities={**tables, **(modalities or {})}, batch=batch,
+        images=4 * batch,
+    )  # fmt: skip
+    for fault in recipe_faults(recipe, data, plan, required or {}, batch):
+        raise ContractError(f"recipe {recipe.name!r}: {fault}")
 
 
 def _check_tensor(value: Any, shape: tuple[int, ...], hub: Any, where: str) -> None:

@@ -22,13 +22,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anchor_hub.bundles.base import open_bundle, write_bundle
+from anchor_hub.bundles.base import open_bundle
 from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.modality import Modality, build_modality
 from anchor_hub.plugins.registry import registry
+from anchor_hub.training.base import Batch, Contents, Recipe, Samples, TrainingContext
+from anchor_hub.training.engine.precision import resolve_precision
 from anchor_hub.training.engine.processes import one_thread
 from anchor_hub.training.engine.provenance import licenses, provenance, rendered_data_set
-from anchor_hub.training.engine.recipe import Recipe, TrainingContext, resolve_precision
 from anchor_hub.training.engine.trainer import Trainer
 
 SIZE, BUFFER = 64, 50
@@ -98,8 +99,15 @@ class CycleRecipe(Recipe):
 
     def __init__(self, samples: tuple[Tensor, Tensor], modalities: tuple[Modality, Modality],
                  names: tuple[str, str], options: CycleOptions | None = None) -> None:  # fmt: skip
-        self.data, self.modalities, self.names = samples, modalities, names
+        self.held, self.modalities, self.names = samples, modalities, names
         self.options = options or CycleOptions()
+
+    @classmethod
+    def build(cls, plan: Any, options: Any, required: Any) -> CycleRecipe:
+        raise NotImplementedError("a script's recipe, of no plugin: see train()")
+
+    def modality(self, data: str) -> None:
+        return None  # its samples are places
 
     def describe(self) -> dict[str, Any]:
         return {"domains": list(self.names), **asdict(self.options)}
@@ -122,8 +130,9 @@ class CycleRecipe(Recipe):
         self.critic_optimizer = torch.optim.Adam(self.critics.parameters(), **settings)
         self.buffers: list[list[Tensor]] = [[], []]
 
-    def step(self, batch: Tensor, index: int) -> Mapping[str, float | Tensor]:
-        partners = torch.randint(len(self.data[1]), (len(batch),))
+    def step(self, batches: Mapping[str, Batch], index: int) -> Mapping[str, float | Tensor]:
+        batch = batches["own"].images
+        partners = torch.randint(len(self.held[1]), (len(batch),))
         real = [self._network_input(side, places) for side, places in ((0, batch.cpu()), (1, partners))]
         part = index * self.context.batch / self.options.images
         for optimizer in (self.optimizer, self.critic_optimizer):
@@ -155,7 +164,7 @@ class CycleRecipe(Recipe):
         return {"adversarial": adversarial.detach(), "cycle": cycle.detach(), "critics": critics.detach()}
 
     def _network_input(self, side: int, places: Tensor) -> Tensor:
-        samples = self.data[side][places].to(self.context.device)
+        samples = self.held[side][places].to(self.context.device)
         return self.context.place(self.modalities[side].to_network(samples))
 
     def _earlier(self, side: int, fakes: Tensor) -> Tensor:
@@ -174,11 +183,11 @@ class CycleRecipe(Recipe):
         return torch.stack(chosen)
 
     @torch.no_grad()
-    def samples(self, batch: Tensor) -> Mapping[str, Sequence[Tensor]]:
+    def samples(self, batches: Mapping[str, Batch]) -> Mapping[str, Sequence[Tensor]]:
         """Rows: inputs and outputs of both directions."""
         rows: dict[str, Sequence[Tensor]] = {}
         for side, network in ((0, self.forward_), (1, self.backward_)):
-            inputs = self.data[side][: len(batch)]
+            inputs = self.held[side][: len(batches["own"])]
             with self.context.autocast():
                 output = network(self._network_input(side, torch.arange(len(inputs))))
             found = self.modalities[1 - side].from_network(output.float()).cpu()
@@ -201,16 +210,11 @@ class CycleRecipe(Recipe):
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
         self.buffers = state["buffers"]
 
-    def export(
-        self, folder: Path, provenance: Mapping[str, Any], license: Mapping[str, Any] | None = None
-    ) -> Path:
-        """Both generators as a translator bundle."""
+    def contents(self) -> Contents:
+        """Both generators."""
         tensors = {"forward": self.forward_.state_dict(), "backward": self.backward_.state_dict()}
-        return write_bundle(
-            folder, kind="translator", name="cyclegan", tensors=tensors, architecture=self.describe(),
-            provenance=provenance, license=license, card="# cyclegan\n\nA baseline of the benchmark rendered-faces.\n",
-            overwrite=True,
-        )  # fmt: skip
+        card = "# cyclegan\n\nA baseline of the benchmark rendered-faces.\n"
+        return Contents(self.describe(), tensors, card=card, name="cyclegan")
 
 
 def generators(modalities: tuple[Modality, Modality], options: CycleOptions) -> list[CycleGenerator]:
@@ -237,7 +241,8 @@ def train(arguments: argparse.Namespace) -> None:
     options = CycleOptions(images=arguments.images)
     recipe = CycleRecipe((samples[0], samples[1]), modalities, names, options)
     trainer = Trainer(
-        recipe, torch.arange(len(samples[0])), None, arguments.run_dir or arguments.output.with_name("cyclegan-run"),
+        recipe, {"own": Samples(torch.arange(len(samples[0])))},
+        arguments.run_dir or arguments.output.with_name("cyclegan-run"),
         batch=arguments.batch, total_images=arguments.images, max_minutes=arguments.max_minutes, seed=arguments.seed,
         precision=resolve_precision("auto", torch.device("cpu")), options=recipe.describe(), sample_every=250,
     )  # fmt: skip

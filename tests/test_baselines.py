@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from anchor_faces.dataset import render_dataset
-from anchor_hub.training.engine.recipe import TrainingContext
+from anchor_hub.training.base import Batch, TrainingContext
 
 ROOT = Path(__file__).parents[1]
 
@@ -75,7 +75,7 @@ def test_cyclegan_learns_to_come_back() -> None:
     options = cyclegan.CycleOptions(width=4, blocks=1, learning_rate=2e-3, images=1000)
     recipe = cyclegan.CycleRecipe((labels, pictures), modalities, ("seg", "face"), options)
     recipe.setup(TrainingContext(torch.device("cpu"), "fp32", 0, 2, ROOT))
-    losses = [recipe.step(torch.tensor([0, 1]), index) for index in range(25)]
+    losses = [recipe.step({"own": Batch(torch.tensor([0, 1]))}, index) for index in range(25)]
     first, last = (sum(float(row["cycle"]) for row in part) for part in (losses[:3], losses[-3:]))
     assert last < 0.95 * first
     assert set(losses[0]) == {"adversarial", "cycle", "critics"}

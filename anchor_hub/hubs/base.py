@@ -354,6 +354,10 @@ class Hub(ABC):
     def _read(cls, bundle: Bundle, classes: Sequence[str]) -> Hub:
         """The hub of an opened bundle, fingerprint computed."""
 
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """The weights and statistics that the bundle keeps: part -> name -> tensor."""
+        return {"generator": self.generator.state_dict(), "statistics": self._statistics()}
+
     def _statistics(self) -> dict[str, Tensor]:
         """The bundle's part ``statistics``; empty where the statistics are known without measuring."""
         return {"mean_latent": self.mean_latent, "covariance": self.covariance}

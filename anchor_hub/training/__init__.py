@@ -1,0 +1,40 @@
+"""Training: one function for every recipe. The names below are imported on first use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_EXPORTS = {
+    "Batch": "anchor_hub.training.base",
+    "Contents": "anchor_hub.training.base",
+    "Recipe": "anchor_hub.training.base",
+    "RecipeOptions": "anchor_hub.training.base",
+    "RunSettings": "anchor_hub.training.base",
+    "Samples": "anchor_hub.training.base",
+    "train": "anchor_hub.training.engine.orchestration",
+    "TrainingContext": "anchor_hub.training.base",
+    "TrainingPlan": "anchor_hub.training.base",
+    "TrainingResult": "anchor_hub.training.engine.orchestration",
+}
+
+__all__ = list(_EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(importlib.import_module(_EXPORTS[name]), name)
+    raise AttributeError(f"module 'anchor_hub.training' has no attribute {name!r}")
+
+
+if TYPE_CHECKING:
+    from anchor_hub.training.base import Batch as Batch
+    from anchor_hub.training.base import Contents as Contents
+    from anchor_hub.training.base import Recipe as Recipe
+    from anchor_hub.training.base import RecipeOptions as RecipeOptions
+    from anchor_hub.training.base import RunSettings as RunSettings
+    from anchor_hub.training.base import Samples as Samples
+    from anchor_hub.training.base import TrainingContext as TrainingContext
+    from anchor_hub.training.base import TrainingPlan as TrainingPlan
+    from anchor_hub.training.engine.orchestration import TrainingResult as TrainingResult
+    from anchor_hub.training.engine.orchestration import train as train

@@ -6,13 +6,18 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli.training_options import Requires, Settings, named
+
 
 def add_domain(
     name: str = typer.Argument(..., help="A registered domain (anchor domains list), or the name of your own."),
     data: str | None = typer.Option(
         None, help="Folder, zip archive or glob of the domain's images [default: the registered data set]."
     ),
-    modality: str | None = typer.Option(None, help="rgb, gray, segmentation or landmarks."),
+    modality: str | None = typer.Option(
+        None, help="rgb, gray, segmentation, landmarks, or a modality of a plugin [default: the registered domain's]."
+    ),
+    modality_set: list[str] = typer.Option([], help="An option of the modality, KEY=VALUE; repeatable."),
     classes: int | None = typer.Option(None, min=2, help="Label maps: number of classes."),
     palette: str | None = typer.Option(None, help="Label maps: a palette's name, e.g. celebamask-hq."),
     merge_classes: Path | None = typer.Option(None, help="Label maps: YAML file that merges classes."),
@@ -20,6 +25,11 @@ def add_domain(
     hub_class: str | None = typer.Option(
         None, "--class", help="Class of a class-conditional hub, by name or index (anchor hubs show HUB)."
     ),
+    method: str | None = typer.Option(
+        None, help="The recipe that trains the domain (anchor plugins lists recipes) [default: anchor]."
+    ),
+    set_: Settings = [],  # noqa: B006  (Typer reads it and copies)
+    requires: Requires = [],  # noqa: B006
     objective: str | None = typer.Option(
         None, help="aligned (the default) or published (the paper's equation 5)."
     ),
@@ -83,6 +93,7 @@ def add_domain(
 ) -> None:
     """Train a domain on its own images alone and register it: from then on it translates to and from every other."""
     from anchor_cli.output import note, step_progress
+    from anchor_hub.system.settings import parse_settings
     from anchor_hub.training.anchoring.add_domain import add_domain as add
     from anchor_hub.training.anchoring.add_domain import modality_table, option_table, plan_domain
 
@@ -90,8 +101,14 @@ def add_domain(
         name,
         hub=hub,
         data=data,
-        modality=modality_table(name, modality, classes=classes, palette=palette, merge_classes=merge_classes),
-        options=option_table(
+        modality=modality_table(
+            name, modality, classes=classes, palette=palette, merge_classes=merge_classes,
+            settings=modality_set,
+        ),
+        method=method,
+        requires=named(requires, "--requires", "KIND=NAME, e.g. prior=content-64"),
+        options=parse_settings(set_)
+        | option_table(
             objective=objective,
             encoder=encoder,
             regressor=regressor,

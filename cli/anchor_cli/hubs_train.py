@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
+
+from anchor_cli.training_options import Settings
 
 
 def train(
@@ -14,8 +17,10 @@ def train(
         None, help="Height and width in pixels: a power of two; images are resized to it [default: 64, or the start's]."
     ),
     arch: str = typer.Option(
-        "stylegan2", help="stylegan2, or biggan: class-conditional, a folder of images per class below --data."
+        "stylegan2",
+        help="The recipe: stylegan2; biggan: class-conditional, a folder of images per class below --data; a plugin's.",
     ),
+    set_: Settings = [],  # noqa: B006  (Typer reads it and copies)
     preset: str = typer.Option(
         "small", help="small (64 px, 2 to 4 million parameters, two CPU cores) or published (for GPUs)."
     ),
@@ -105,61 +110,30 @@ def train(
         False, "--compile/--no-compile", help="Compile the networks with torch.compile."
     ),
 ) -> None:
-    """Train a StyleGAN2 or BigGAN hub on a folder of images; needs an end: --images or --max-minutes."""
+    """Train a hub (StyleGAN2, BigGAN, a plugin's) on a folder of images; needs an end: --images or --max-minutes."""
     from anchor_hub.specs import check_name
     from anchor_hub.system.home import home
+    from anchor_hub.system.settings import parse_settings
     from anchor_hub.training.generators.training import HubTraining, parse_channels, parse_resolutions, train_hub
 
     check_name(name, "hub name")
-    result, bundle = train_hub(
-        HubTraining(
-            name,
-            data,
-            run_dir or home().runs / name,
-            output or home().hubs / name,
-            arch=arch,
-            preset=preset,
-            size=size,
-            channels=parse_channels(channels) if channels else None,
-            latent_dim=latent_dim,
-            images=images,
-            max_minutes=max_minutes,
-            batch=batch,
-            seed=seed,
-            precision=precision,
-            device=device,
-            mirror=mirror,
-            resume=resume,
-            overwrite=overwrite,
-            new_data=new_data,
-            license=license,
-            data_license=data_license,
-            learning_rate=learning_rate,
-            r1_gamma=r1,
-            path_length=path_length,
-            style_mixing=style_mixing,
-            noise=noise,
-            augment=augment,
-            keep_discriminator=keep_discriminator,
-            half=half,
-            start_from=start_from,
-            discriminator_from=discriminator_from,
-            discriminator_warmup=discriminator_warmup,
-            class_column=class_column,
-            discriminator_learning_rate=discriminator_learning_rate,
-            discriminator_steps=discriminator_steps,
-            diversity=diversity,
-            mismatch=mismatch,
-            attention=parse_resolutions(attention) if attention is not None else None,
-            where=where,
-            limit=limit,
-            workers=workers,
-            processes=processes,
-            sample_every=sample_every,
-            checkpoint_minutes=checkpoint_minutes,
-            compile=compile,
-        )
+    given: dict[str, Any] = dict(
+        preset=preset, size=size, channels=parse_channels(channels) if channels else None, latent_dim=latent_dim,
+        images=images, max_minutes=max_minutes, batch=batch, seed=seed, precision=precision, device=device,
+        mirror=mirror, resume=resume, overwrite=overwrite, new_data=new_data, license=license,
+        data_license=data_license, learning_rate=learning_rate, r1_gamma=r1, path_length=path_length,
+        style_mixing=style_mixing, noise=noise, augment=augment, keep_discriminator=keep_discriminator, half=half,
+        start_from=start_from, discriminator_from=discriminator_from, discriminator_warmup=discriminator_warmup,
+        class_column=class_column, discriminator_learning_rate=discriminator_learning_rate,
+        discriminator_steps=discriminator_steps, diversity=diversity, mismatch=mismatch,
+        attention=parse_resolutions(attention) if attention is not None else None, where=where, limit=limit,
+        workers=workers, processes=processes, sample_every=sample_every, checkpoint_minutes=checkpoint_minutes,
+        compile=compile,
+    )  # fmt: skip
+    training = HubTraining(
+        name, data, run_dir or home().runs / name, output or home().hubs / name, arch, {**given, **parse_settings(set_)}
     )
+    result, bundle = train_hub(training)
     if bundle is not None:
         typer.echo(f"{result.images:,} images seen in {result.minutes:.0f} minutes; hub written to {bundle}")
     if result.exit_code:

@@ -15,6 +15,7 @@ RGB = {"name": "rgb"}
 GRAY = {"name": "gray"}
 LABELS = {"name": "segmentation", "classes": 19, "palette": "celebamask-hq"}
 LANDMARKS = {"name": "landmarks", "points": 68, "size": 64}
+RENDERED = {"data": "Apache-2.0 (rendered, no photographs)"}
 
 # What `anchor add-domain` trains with: about eight minutes on two CPU cores, rendering included.
 TRAINING: dict[str, Any] = {"count": 3000, "images": 10_000, "batch": 16}
@@ -101,6 +102,7 @@ def anchor_register_datasets(register: Callable[[DatasetSpec], None]) -> None:
         DatasetSpec(
             "rendered-faces",
             target="anchor_faces.dataset:training_folder",
+            license=RENDERED,
             summary="procedural faces, cartoons and cats, aligned across modalities by construction",
         )
     )
@@ -108,7 +110,16 @@ def anchor_register_datasets(register: Callable[[DatasetSpec], None]) -> None:
         DatasetSpec(
             "rendered-creatures",
             target="anchor_faces.creature_dataset:training_folder",
+            license=RENDERED,
             summary="sixteen classes of people, cartoons and cats that share pose, expression and light",
+        )
+    )
+    register(
+        DatasetSpec(
+            "face-renders",
+            target="anchor_faces.benchmark.renders:training_folder",
+            license=RENDERED,
+            summary="faces with everything the renderer knows of them, for the judges",
         )
     )
 

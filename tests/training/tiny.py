@@ -16,6 +16,7 @@ from torch import Tensor
 
 from anchor_hub.errors import AnchorError
 from anchor_hub.networks.stylegan2 import StyleGAN2Config
+from anchor_hub.training.base import Batch, Samples
 from anchor_hub.training.engine.trainer import RunResult, Trainer
 from anchor_hub.training.generators.stylegan2_recipe import HubOptions, HubRecipe
 
@@ -35,6 +36,11 @@ class PlainRGB:
         return samples.flip(-1)
 
 
+def own(images: Tensor, labels: Tensor | None = None) -> dict[str, Batch]:
+    """A step's batches of a recipe that reads one data set."""
+    return {"own": Batch(images, labels)}
+
+
 def pictures(count: int = 40) -> Tensor:
     """uint8 [count, 3, 16, 16], always the same."""
     return torch.randint(0, 256, (count, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
@@ -47,8 +53,8 @@ class WatchedRecipe(HubRecipe):
         super().__init__(CONFIG, HubOptions(r1_every=2, path_length_every=3, r1_gamma=1.0, **options))
         self.at, self.event, self.pause = at, event, pause
 
-    def step(self, batch: Tensor, index: int) -> Mapping[str, float | Tensor]:
-        losses = dict(super().step(batch, index))
+    def step(self, batches: Mapping[str, Batch], index: int) -> Mapping[str, float | Tensor]:
+        losses = dict(super().step(batches, index))
         time.sleep(self.pause)
         if index == self.at:
             if self.event == "nan":
@@ -65,8 +71,8 @@ def train(run_dir: Path, *, images: int | None = 80, resume: bool = False, at: i
     settings: dict[str, Any] = {"batch": 8, "mirror": True, "tick_every": 2, "sample_every": 5, "checkpoint_every": 3,
                                 "quiet": True, "options": recipe.describe()}
     data = trainer.pop("data", None)
-    run = Trainer(recipe, pictures() if data is None else data, PlainRGB(), run_dir, total_images=images,
-                  **{**settings, **trainer})
+    samples = Samples(pictures() if data is None else data, PlainRGB())
+    run = Trainer(recipe, {"own": samples}, run_dir, total_images=images, **{**settings, **trainer})
     return run.run(resume)
 
 

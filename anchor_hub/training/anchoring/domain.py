@@ -75,6 +75,27 @@ def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions
             raise ConfigError(f"domain {name!r}: {error}") from error
 
 
+def of_class(hub: Hub, domain: str, hub_class: str | int | None) -> Hub:
+    """The hub, its class fixed where it has classes. :raises UsageError, NotFoundError: no class, or a wrong one."""
+    if hub_class is not None:
+        return hub.of_class(str(hub_class))
+    if hub.classes:
+        some = ", ".join(hub.classes[:10]) + (f" ... {len(hub.classes)} in all" if len(hub.classes) > 10 else "")
+        raise UsageError(
+            f"hub {hub.name!r} makes pictures of several classes; say of which domain {domain!r} is: --class NAME "
+            f"({some})"
+        )
+    return hub
+
+
+def published_modality(modality: Mapping[str, Any], options: AnchorOptions) -> dict[str, Any]:
+    """The modality as the objective needs it: published landmarks are one drawn channel, not 68 heat maps."""
+    table = dict(modality)
+    if options.objective == "published" and table.get("name") == "landmarks":
+        table["drawn"] = True
+    return table
+
+
 def take_over(domain: AnchoredDomain, start: str | Path) -> dict[str, str]:
     """Give the domain's networks the weights of another bundle's, of any hub; what the new bundle says of it.
 

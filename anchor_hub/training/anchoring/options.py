@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import Field, model_validator
 
 from anchor_hub.errors import UsageError, did_you_mean
+from anchor_hub.training.base import RecipeOptions
+
+Chosen = TypeVar("Chosen", bound="AnchorOptions")
 
 if TYPE_CHECKING:
     from anchor_hub.modality import Modality
@@ -36,8 +43,7 @@ class AlignedWeights:
     dice: float = 0.0  # label maps: every class is read back as well as every other, however small it is
 
 
-@dataclass(frozen=True)
-class AnchorOptions:
+class AnchorOptions(RecipeOptions):
     """Options of the anchoring recipe.
 
     :param objective: ``aligned`` (default) or ``published`` (the paper's equation 5).
@@ -58,57 +64,83 @@ class AnchorOptions:
     """
 
     objective: str = "aligned"
-    encoder: Mapping[str, Any] = field(default_factory=lambda: {"name": "compact"})
-    regressor: Mapping[str, Any] = field(default_factory=lambda: {"name": "compact"})
+    encoder: Mapping[str, Any] = Field(default_factory=lambda: {"name": "compact"})
+    regressor: Mapping[str, Any] = Field(default_factory=lambda: {"name": "compact"})
     resolutions: tuple[int, ...] = ()
     structure_layers: int | None = None
-    appearance: float = 0.2
+    appearance: float | int = 0.2
     codes: int | None = None
     optimizer: str | None = None
-    learning_rate: float | None = None
-    weights: Mapping[str, float] = field(default_factory=dict)
+    learning_rate: float | int | None = None
+    weights: Mapping[str, Any] = Field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise UsageError(f"there is no objective {self.objective!r}.{did_you_mean(self.objective, OBJECTIVES)}")
-        for key in ("encoder", "regressor"):
-            table = getattr(self, key)
-            if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
-                raise UsageError(f"{key} must be a table with a name, e.g. {{'name': 'compact'}}, not {table!r}")
-        for key in ("codes", "structure_layers"):
-            count = getattr(self, key)
-            if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-                raise UsageError(f"{key} must be a whole number of at least 1, not {count!r}")
-        if self.optimizer is not None and self.optimizer not in OPTIMIZERS:
-            known = did_you_mean(self.optimizer, OPTIMIZERS)
-            raise UsageError(f"there is no optimizer {self.optimizer!r}.{known}")
-        if self.optimizer == "ranger" and self.objective != "published":
-            raise UsageError("the aligned objective is trained by Adam; Ranger is for --objective published")
-        share = self.appearance
-        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
-            raise UsageError(f"appearance must be a number from 0 to 1, not {share!r}")
-        rate = self.learning_rate
-        if rate is not None and not (isinstance(rate, (int, float)) and 0 < rate <= 1):
-            raise UsageError(f"learning_rate must lie above 0 and not above 1, not {rate!r}")
+    @model_validator(mode="before")
+    @classmethod
+    def _checked(cls, values: Any) -> Any:
+        """The values, in case they are sound: told in words, before types are converted."""
+        chosen = {name: item.get_default(call_default_factory=True) for name, item in cls.model_fields.items()}
+        chosen.update(values)
+        _check(chosen)
+        return values
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> AnchorOptions:
+    def from_dict(cls: type[Chosen], values: Mapping[str, Any]) -> Chosen:
         """Options from a mapping (a plugin's ``training`` table); unknown names raise :class:`UsageError`."""
-        names = [f.name for f in fields(cls)]
+        names = list(cls.model_fields)
         for name in values:
             if name not in names:
                 raise UsageError(f"anchoring has no option {name!r}.{did_you_mean(name, names)}")
-        prepared = dict(values)
-        if "resolutions" in prepared:
-            prepared["resolutions"] = tuple(prepared["resolutions"])
-        return cls(**prepared)
+        return cls(**values)
+
+    @classmethod
+    def read(cls: type[Chosen], values: Mapping[str, Any], where: str) -> Chosen:
+        return cls.from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able copy, for the bundle's provenance and the run's options."""
-        table = {**asdict(self), "resolutions": list(self.resolutions)}
+        table = {name: copy.deepcopy(getattr(self, name)) for name in AnchorOptions.model_fields}
+        table["resolutions"] = list(self.resolutions)
         if self.optimizer is None:  # runs from before there was a choice go on
             del table["optimizer"]
         return table
+
+
+class DomainOptions(AnchorOptions):
+    """What ``anchor add-domain`` may be told: how to anchor, and what is recorded in fields of its own.
+
+    :param hub_class: the class of a class-conditional hub, by name or index.
+    :param start_from: a domain (name, or bundle's folder) of the same networks, whose weights the training begins with.
+    :param half: store the weights in half precision.
+    """
+
+    hub_class: str | int | None = None
+    start_from: str | Path | None = None
+    half: bool = False
+
+
+def _check(chosen: Mapping[str, Any]) -> None:
+    """:raises UsageError: a value that cannot be."""
+    objective, optimizer = chosen["objective"], chosen["optimizer"]
+    if objective not in OBJECTIVES:
+        raise UsageError(f"there is no objective {objective!r}.{did_you_mean(objective, OBJECTIVES)}")
+    for key in ("encoder", "regressor"):
+        table = chosen[key]
+        if not isinstance(table, Mapping) or not isinstance(table.get("name"), str):
+            raise UsageError(f"{key} must be a table with a name, e.g. {{'name': 'compact'}}, not {table!r}")
+    for key in ("codes", "structure_layers"):
+        count = chosen[key]
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise UsageError(f"{key} must be a whole number of at least 1, not {count!r}")
+    if optimizer is not None and optimizer not in OPTIMIZERS:
+        raise UsageError(f"there is no optimizer {optimizer!r}.{did_you_mean(optimizer, OPTIMIZERS)}")
+    if optimizer == "ranger" and objective != "published":
+        raise UsageError("the aligned objective is trained by Adam; Ranger is for --objective published")
+    share = chosen["appearance"]
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+        raise UsageError(f"appearance must be a number from 0 to 1, not {share!r}")
+    rate = chosen["learning_rate"]
+    if rate is not None and not (isinstance(rate, (int, float)) and 0 < rate <= 1):
+        raise UsageError(f"learning_rate must lie above 0 and not above 1, not {rate!r}")
 
 
 # By modality: what the terms weigh unless told otherwise; docs/results.md says what they achieve.

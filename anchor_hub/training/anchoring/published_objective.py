@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from anchor_hub.hubs.base import Hub
     from anchor_hub.modality import Modality
     from anchor_hub.training.anchoring.options import AnchorOptions
-    from anchor_hub.training.engine.recipe import TrainingContext
+    from anchor_hub.training.base import TrainingContext
 
 
 STDDEV_GROUP = 4  # both discriminators compare the samples of a step in groups of four

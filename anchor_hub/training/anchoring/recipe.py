@@ -12,7 +12,6 @@ The paper's picture (equations 1-6): ``z = E(x)``, ``f = F(z)``, ``x' = R(f)``, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,11 +23,12 @@ from anchor_hub.networks.anchor_discriminators import PatchDiscriminator
 from anchor_hub.networks.regressors import Regressor
 from anchor_hub.networks.stylegan2 import mix_styles
 from anchor_hub.training.anchoring.consensus import LinearConsensus
+from anchor_hub.training.anchoring.domain_recipe import DomainRecipe
 from anchor_hub.training.anchoring.losses import latent_consistency, mahalanobis, soft_dice
 from anchor_hub.training.anchoring.options import AnchorOptions, aligned_weights, settings_row
 from anchor_hub.training.anchoring.published_objective import PublishedObjective, published_weights
 from anchor_hub.training.anchoring.structure import edge_agreement_loss, region_colour_loss
-from anchor_hub.training.engine.recipe import Recipe, TrainingContext
+from anchor_hub.training.base import OWN, Batch, TrainingContext
 from anchor_hub.training.generators.gan_losses import d_logistic, g_nonsaturating, r1_penalty
 
 WHITENING_FLOOR = 1e-3  # of the largest eigenvalue: what varies less than that cannot be seen in the picture
@@ -48,14 +48,10 @@ DECAY_FROM = 0.6  # share of the images after which the learning rate falls line
 STRUCTURE_TERMS = {"edges": edge_agreement_loss, "regions": region_colour_loss}
 
 
-class AnchorRecipe(Recipe):
+class AnchorRecipe(DomainRecipe):
     """Trains the encoder and the regressor of one domain on images of that domain alone.
 
-    :param domain: from :func:`~anchor_hub.training.anchoring.domain.build_domain`; its networks are trained in place.
-    :param options: see :class:`~anchor_hub.training.anchoring.options.AnchorOptions`.
-    :param total_images: length of the run in images, for the learning-rate schedule; ``None`` keeps it constant.
-    :param start: what is recorded of the domain whose weights the networks have already.
-    :param half: store the weights in half precision.
+    The parameters are :class:`DomainRecipe`'s.
     """
 
     name = "anchor"
@@ -69,10 +65,9 @@ class AnchorRecipe(Recipe):
         start: Mapping[str, str] | None = None,
         half: bool = False,
     ) -> None:
-        self.domain, self.options, self.total_images = domain, options, total_images
-        self.start, self.half = start, half
+        super().__init__(domain, options, total_images, start=start, half=half)
         self._progress = 1.0  # share of the images seen, where the run's length is known
-        self.hub, self.modality, self.row = domain.hub, domain.modality, settings_row(domain.modality)
+        self.row = settings_row(self._reads)
         self.weights = aligned_weights(self.row, options.weights if options.objective == "aligned" else {})
         if options.objective == "published":
             published_weights(self.row, options.weights)  # a wrong name is told before the data are read
@@ -103,7 +98,7 @@ class AnchorRecipe(Recipe):
             self.optimizers["networks"] = torch.optim.Adam(trained, lr=rate, betas=(0.9, 0.99))
             if self.regressor is not None and self.weights.adversarial:
                 detail = self.row in DETAILED
-                critic = PatchDiscriminator(self.modality.input_channels, num_layers=4, detail=detail)
+                critic = PatchDiscriminator(self._reads.input_channels, num_layers=4, detail=detail)
                 self.networks["discriminator"] = critic
                 self.optimizers["discriminator"] = torch.optim.Adam(critic.parameters(), lr=rate / 2, betas=(0.0, 0.99))
             if self.regressor is not None and self.weights.consensus:
@@ -114,12 +109,13 @@ class AnchorRecipe(Recipe):
 
     # ------------------------------------------------------------------ one step
 
-    def step(self, batch: Tensor, index: int) -> dict[str, float | Tensor]:
-        """One optimiser step on ``batch`` (samples of the domain, as the modality collates them)."""
+    def step(self, batches: Mapping[str, Batch], index: int) -> dict[str, float | Tensor]:
+        """One optimiser step on samples of the domain, as the modality collates them."""
+        batch = batches[OWN].images
         if self.published is not None:
             return self.published.step(batch)
         self._set_learning_rate(index)
-        inputs = self.context.place(self.modality.to_network(batch))
+        inputs = self.context.place(self._reads.to_network(batch))
         terms = self._own_domain_terms(inputs) if self.regressor is None else self._terms(inputs, batch)
         fakes = terms.pop("fakes", None)
         losses = {name: value for name, value in terms.items() if name in vars(self.weights)}
@@ -185,7 +181,7 @@ class AnchorRecipe(Recipe):
             drawn = hub.synthesize(latents, features=resolutions, image=shows_samples, noise="random")
         with self.context.autocast():
             read = self.regressor(drawn.features)  # type: ignore[misc]
-        fakes = self.modality.as_input(read.float())
+        fakes = self._reads.as_input(read.float())
         found: Tensor | None = None
         if weights.consistency:
             found = self._codes(fakes[: len(sampled)])[:, :structure]
@@ -203,7 +199,7 @@ class AnchorRecipe(Recipe):
         with self.context.autocast():
             encoded = hub.synthesize(latents, features=resolutions, image=shows, noise="random")
             output = self.regressor(encoded.features)  # type: ignore[misc]
-        terms["reconstruction"] = self.modality.reconstruction_loss(output.float(), batch)
+        terms["reconstruction"] = self._reads.reconstruction_loss(output.float(), batch)
         if weights.dice:
             terms["dice"] = soft_dice(output, inputs)
         if weights.consensus:
@@ -286,22 +282,22 @@ class AnchorRecipe(Recipe):
     # ------------------------------------------------------------------ what the trainer shows and keeps
 
     @torch.no_grad()
-    def samples(self, batch: Tensor) -> Mapping[str, list[Tensor]]:
+    def samples(self, batches: Mapping[str, Batch]) -> Mapping[str, list[Tensor]]:
         """Rows of a contact sheet: inputs, their pictures, read back; hub samples, read."""
-        domain, hub = self.domain, self.hub
+        domain, hub, batch = self.domain, self.hub, batches[OWN].images
         for module in self.networks.values():
             module.eval()
-        latents = domain.encode(self.context.place(self.modality.to_network(batch)))
+        latents = domain.encode(self.context.place(self._reads.to_network(batch)))
         sampled = hub.sample(len(batch), seed=self.context.seed)
 
         def pictures(images: Tensor) -> list[Tensor]:
             return list(from_unit(images).cpu())
 
         def read(codes: Tensor) -> list[Tensor]:
-            return [self.modality.preview(s) for s in self.modality.from_network(domain.decode(codes).float().cpu())]
+            return [self._reads.preview(s) for s in self._reads.from_network(domain.decode(codes).float().cpu())]
 
         rows = {
-            "input": [self.modality.preview(sample, hub.size) for sample in batch.cpu()],
+            "input": [self._reads.preview(sample, hub.size) for sample in batch.cpu()],
             "hub picture": pictures(hub.image(latents)),
             "read back": read(latents),
             "hub sample": pictures(hub.image(sampled)),
@@ -323,12 +319,6 @@ class AnchorRecipe(Recipe):
             module.load_state_dict(state["networks"][name])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-
-    def export(
-        self, folder: Path, provenance: Mapping[str, Any], license: Mapping[str, Any] | None = None
-    ) -> Path:
-        """Write the domain's bundle."""
-        return self.domain.save(folder, provenance=provenance, license=license, half=self.half, overwrite=True)
 
 
 def pyramid_loss(output: Tensor, target: Tensor, levels: int = 4) -> Tensor:

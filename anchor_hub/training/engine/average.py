@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from torch import nn
-
-from anchor_hub.training.generators.gan_losses import ema_decay, ema_update
+import torch
+from torch import Tensor, nn
 
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
@@ -35,3 +35,31 @@ class WeightAverage(Generic[ModuleType]):
     def update(self, module: ModuleType, decay: float) -> None:
         """average = decay * average + (1 - decay) * current."""
         ema_update(self.module, module, decay)
+
+
+def ema_decay(batch_size: int, half_life_images: float = 10_000.0) -> float:
+    """Decay per step whose half-life is ``half_life_images`` images: ``0.5 ** (batch_size / half_life_images)``.
+
+    The published 0.99778 is this formula with a batch of 32.
+    """
+    if half_life_images <= 0:
+        return 0.0
+    return float(0.5 ** (batch_size / half_life_images))
+
+
+def lerp_parameters(averages: Iterable[Tensor], values: Iterable[Tensor], decay: float) -> None:
+    """``average <- decay * average + (1 - decay) * value`` in place, without gradient."""
+    with torch.no_grad():
+        for average, value in zip(averages, values, strict=True):
+            average.lerp_(value.to(average), 1.0 - decay)
+
+
+def ema_update(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Exponential moving average of the parameters, ``average <- decay * average + (1 - decay) * model``.
+
+    Buffers are copied. Both modules must be of the same architecture.
+    """
+    lerp_parameters(average.parameters(), model.parameters(), decay)
+    with torch.no_grad():
+        for kept, current in zip(average.buffers(), model.buffers(), strict=True):
+            kept.copy_(current)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain, count, islice
 from typing import Any
 
@@ -12,21 +11,8 @@ from torch import Tensor
 
 from anchor_hub.errors import TrainingError
 from anchor_hub.system.reading_ahead import ReadAhead
+from anchor_hub.training.base import Batch
 from anchor_hub.training.engine.randomness import mix_seed
-
-
-@dataclass(frozen=True)
-class LabelledBatch:
-    """Samples ``[B, ...]`` and the class of each, ``[B]`` int64."""
-
-    samples: Tensor
-    labels: Tensor
-
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> LabelledBatch:
-        """Both on the device."""
-        return LabelledBatch(
-            self.samples.to(device, non_blocking=non_blocking), self.labels.to(device, non_blocking=non_blocking)
-        )
 
 
 class BatchPlan:
@@ -74,8 +60,7 @@ class BatchLoader:
     `data` is a tensor [N, ...] held in memory, or a sequence of samples that `modality.collate` joins
     (without a
     modality: torch.stack). With `mirror`, each sample is flipped left to right with probability 1/2 through
-    `modality.flip`, which exchanges left and right classes and points, too. With `labels` [N], batches are
-    :class:`LabelledBatch`.
+    `modality.flip`, which exchanges left and right classes and points, too. With `labels` [N], batches have theirs.
     """
 
     def __init__(
@@ -95,12 +80,12 @@ class BatchLoader:
         self._reading: ReadAhead[int, Any] | None = None
         self._next: int | None = None  # the step that the readers are at
 
-    def batch(self, step: int) -> Tensor | LabelledBatch:
+    def batch(self, step: int) -> Batch:
         """The samples of step `step`, collated: [share of this rank, ...]; with their labels where there are labels."""
         samples = self._samples(step)
         if self.labels is None:
-            return samples
-        return LabelledBatch(samples, self.labels[torch.tensor(self.plan.indices(step))])
+            return Batch(samples)
+        return Batch(samples, self.labels[torch.tensor(self.plan.indices(step))])
 
     def _samples(self, step: int) -> Tensor:
         if isinstance(self.data, Tensor):

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +82,13 @@ def _packed(trainer: Trainer, folder: Path) -> bytes:
     """The trainer pickled; samples held in memory go into one file that all processes map."""
     data = trainer.data
     try:
-        if isinstance(data, torch.Tensor):
-            numpy.save(folder / "samples.npy", data.numpy())
-            trainer.data = []
+        for name, samples in data.items():
+            if isinstance(samples.rows, torch.Tensor):
+                numpy.save(_samples_file(folder, name), samples.rows.numpy())
+        trainer.data = {
+            name: replace(samples, rows=[]) if isinstance(samples.rows, torch.Tensor) else samples
+            for name, samples in data.items()
+        }
         return pickle.dumps(trainer)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TrainingError(
@@ -91,6 +96,10 @@ def _packed(trainer: Trainer, folder: Path) -> bytes:
         ) from error
     finally:
         trainer.data = data
+
+
+def _samples_file(folder: Path, name: str) -> Path:
+    return folder / f"samples-{name}.npy"
 
 
 def _wait_until_ready(process: Any, pipe: Any) -> None:
@@ -108,9 +117,11 @@ def _help(content: bytes, folder: str, resume: bool, group: ProcessGroup, ready:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; rank 0 decides for all
     torch.set_num_threads(1)
     trainer: Trainer = pickle.loads(content)
-    samples = Path(folder) / "samples.npy"
-    if samples.exists():
-        trainer.data = torch.from_numpy(numpy.load(samples, mmap_mode="c"))
+    for name, samples in trainer.data.items():
+        path = _samples_file(Path(folder), name)
+        if path.exists():
+            rows = torch.from_numpy(numpy.load(path, mmap_mode="c"))
+            trainer.data[name] = replace(samples, rows=rows)
     ready.send(True)
     ready.close()
     try:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,10 @@ from typing import Any
 
 import filelock
 import torch
-from torch import Tensor
 
 from anchor_hub.errors import CheckpointError, DeviceError, TrainingError, UsageError
 from anchor_hub.system.files import write_file
+from anchor_hub.training.base import Batch, Recipe, Samples, TrainingContext
 from anchor_hub.training.engine.batches import BatchLoader, BatchPlan
 from anchor_hub.training.engine.checkpoint import load_newest_checkpoint, save_checkpoint
 from anchor_hub.training.engine.distributed import ProcessGroup
@@ -25,7 +25,6 @@ from anchor_hub.training.engine.pictures import save_samples
 from anchor_hub.training.engine.processes import helpers, one_thread
 from anchor_hub.training.engine.progress import Budget, Progress
 from anchor_hub.training.engine.randomness import mix_seed, preserved_random_state, seed_everything
-from anchor_hub.training.engine.recipe import Recipe, TrainingContext
 from anchor_hub.training.engine.signals import StopSignals
 from anchor_hub.training.engine.stats import LossMeter, StatsLog, peak_memory_mib
 
@@ -51,18 +50,18 @@ class RunResult:
 
 
 class Trainer:
-    """Runs a recipe over samples, in a run folder that holds all there is to know about the run.
+    """Runs a recipe over its data sets, in a run folder that holds all there is to know about the run.
 
     run_dir/options.json       what the run was started with; a resumed run must be started with the same
     run_dir/stats.jsonl        one line per tick: step, images, seconds, images/s, peak memory, mean losses
     run_dir/samples/           pictures of the recipe, by images seen
     run_dir/checkpoints/       the two newest states, with their SHA-256
 
-    `data`: a tensor [N, ...] of samples or a sequence of samples. `batch` counts the samples of a step over all
-    `processes`, which this one starts (one thread each; under torchrun, those that torchrun started). `options` (plain
-    JSON values) are the recipe's own settings, kept and compared on resume together with the trainer's. `new_data` lets
-    a resumed run go on with other samples. With `labels` (int64 [N]), steps receive a LabelledBatch. Cadences are in
-    steps, checkpoints in minutes as well.
+    `data`: the recipe's data sets by name. `batch` counts the samples of a step over all data sets (which share it as
+    the recipe says) and all `processes`, which this one starts (one thread each; under torchrun, those that torchrun
+    started). `options` (plain JSON values) are the recipe's own settings, kept and compared on resume together with the
+    trainer's. `new_data` lets a resumed run go on with other samples. Cadences are in steps, checkpoints in minutes as
+    well.
 
     Raises TrainingError, UsageError, CheckpointError, DeviceError.
     """
@@ -70,8 +69,7 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
-        data: Tensor | Sequence[Any],
-        modality: Any,
+        data: Mapping[str, Samples],
         run_dir: str | Path,
         *,
         batch: int = 32,
@@ -90,22 +88,28 @@ class Trainer:
         processes: int = 1,
         options: Mapping[str, Any] | None = None,
         new_data: bool = False,
-        labels: Tensor | None = None,
         quiet: bool = False,
     ) -> None:
         if total_images is None and max_minutes is None:
             raise UsageError("a run needs an end: give --images or --max-minutes (or both)")
-        self.recipe, self.data, self.modality, self.run_dir = recipe, data, modality, Path(run_dir)
+        self.recipe, self.data, self.run_dir = recipe, dict(data), Path(run_dir)
+        self.shares = _shares(recipe, self.data, batch)
         self.batch, self.seed, self.mirror, self.workers = batch, seed, mirror, workers
         self.total_images, self.max_minutes = total_images, max_minutes
         self.device, self.precision, self.channels_last = torch.device(device), precision, channels_last
         self.tick_every, self.sample_every = tick_every, sample_every
         self.checkpoint_minutes, self.checkpoint_every = checkpoint_minutes, checkpoint_every
         self.own_options, self.new_data, self.quiet = dict(options or {}), new_data, quiet
-        self.processes, self.labels = processes, labels
+        self.processes = processes
         self.checkpoints = self.run_dir / "checkpoints"
         self.log = StatsLog(self.run_dir / "stats.jsonl")
         self.is_first = True  # whether this process is the one that writes
+
+    @property
+    def count(self) -> int | dict[str, int]:
+        """How many samples there are; by data set, where there are several."""
+        counts = {name: len(samples) for name, samples in self.data.items()}
+        return counts if len(counts) > 1 else next(iter(counts.values()))
 
     def run(self, resume: bool = False) -> RunResult:
         """Train until the budget is spent or a signal comes; leaves a checkpoint in both cases.
@@ -134,17 +138,11 @@ class Trainer:
             group.join(self.device, meeting)
             cleanup.callback(group.leave)
             progress = cleanup.enter_context(Progress(self.recipe.name, self.quiet or not group.is_first))
-            loader = BatchLoader(
-                self.data,
-                BatchPlan(len(self.data), self.batch, self.seed, group.rank, group.world),
-                modality=self.modality,
-                mirror=self.mirror,
-                workers=self.workers,
-                labels=self.labels,
-            )
-            cleanup.callback(loader.close)
+            loaders = {name: self._loader(name, group) for name in self.data}
+            for loader in loaders.values():
+                cleanup.callback(loader.close)
             try:
-                return self._train(loader, group, stop, progress, resume)
+                return self._train(loaders, group, stop, progress, resume)
             except (torch.OutOfMemoryError, MemoryError) as error:
                 raise DeviceError(
                     f"out of memory on {self.device} at a batch of {self.batch}; lower --batch, --size or "
@@ -156,8 +154,26 @@ class Trainer:
                     f"some space or choose another --run-dir, then go on with --resume"
                 ) from error
 
+    def _loader(self, name: str, group: ProcessGroup) -> BatchLoader:
+        samples = self.data[name]
+        # Each of several data sets has an order of its own; the only one has the run's, as it always had.
+        seed = self.seed if len(self.data) == 1 else mix_seed(self.seed, "data", name)
+        return BatchLoader(
+            samples.rows,
+            BatchPlan(len(samples), self.shares[name], seed, group.rank, group.world),
+            modality=samples.modality,
+            mirror=self.mirror,
+            workers=self.workers,
+            labels=samples.labels,
+        )
+
     def _train(
-        self, loader: BatchLoader, group: ProcessGroup, stop: StopSignals, progress: Progress, resume: bool
+        self,
+        loaders: Mapping[str, BatchLoader],
+        group: ProcessGroup,
+        stop: StopSignals,
+        progress: Progress,
+        resume: bool,
     ) -> RunResult:
         step, seconds_before = self._begin(group, progress, resume)
         budget, meter = Budget(self.total_images, self.max_minutes), LossMeter()
@@ -179,8 +195,9 @@ class Trainer:
                     break
 
             seed_everything(mix_seed(self.seed, "step", step, group.rank))
-            batch = loader.batch(step).to(self.device, non_blocking=True)
-            meter.add(self.recipe.step(batch, step))
+            batches = {name: loader.batch(step) for name, loader in loaders.items()}
+            batches = {name: batch.to(self.device, non_blocking=True) for name, batch in batches.items()}
+            meter.add(self.recipe.step(batches, step))
             step += 1
 
             seconds = seconds_before + budget.elapsed()
@@ -226,7 +243,7 @@ class Trainer:
                 self.seed,
                 self.batch,
                 self.run_dir,
-                self.modality,
+                next(iter(self.data.values())).modality if len(self.data) == 1 else None,
                 self.channels_last,
                 group,
             )
@@ -285,7 +302,7 @@ class Trainer:
         """What decides the weights after N steps. How long, where and how often are free to change."""
         own = {
             "recipe": self.recipe.name,
-            "samples": len(self.data),
+            "samples": self.count,
             "batch": self.batch,
             "seed": self.seed,
             "precision": self.precision,
@@ -367,9 +384,8 @@ class Trainer:
 
     def _save_samples(self, step: int) -> None:
         seed_everything(mix_seed(self.seed, "samples"))
-        first = [self.data[index] for index in range(min(SHOWN, len(self.data)))]
-        batch = self.modality.collate(first) if self.modality is not None else torch.stack(first)
-        save_samples(self.recipe.samples(batch.to(self.device)), self.run_dir / "samples", step * self.batch)
+        shown: dict[str, Batch] = {name: data.batch(SHOWN).to(self.device) for name, data in self.data.items()}
+        save_samples(self.recipe.samples(shown), self.run_dir / "samples", step * self.batch)
 
     def _save_checkpoint(self, step: int, seconds: float) -> Path:
         return save_checkpoint(
@@ -384,3 +400,13 @@ class Trainer:
             f"{names} became NaN or infinite in the {self.batch}-image step before step {step}; {good}. Go on with "
             f"--resume, or start afresh with a lower learning rate or --precision fp32"
         )
+
+
+def _shares(recipe: Recipe, data: Mapping[str, Samples], batch: int) -> dict[str, int]:
+    """Samples of a step from each data set. :raises TrainingError: other data sets than the recipe's."""
+    if set(data) != set(recipe.data):
+        raise TrainingError(f"recipe {recipe.name!r} reads {', '.join(recipe.data)}, it was given {', '.join(data)}")
+    shares = dict(recipe.shares(batch))
+    if set(shares) != set(data) or sum(shares.values()) != batch:
+        raise TrainingError(f"recipe {recipe.name!r} shares a batch of {batch} as {shares}: that is not the batch")
+    return shares

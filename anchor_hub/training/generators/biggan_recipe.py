@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +20,18 @@ from anchor_hub.modality.pictures import from_unit
 from anchor_hub.networks.biggan import BigGAN, BigGANConfig
 from anchor_hub.networks.biggan_discriminators import BigGANDiscriminator, BigGANDiscriminatorConfig
 from anchor_hub.networks.biggan_layers import standing_statistics
+from anchor_hub.training.base import OWN, Batch, RecipeOptions, TrainingContext, TrainingPlan
 from anchor_hub.training.engine.average import WeightAverage
-from anchor_hub.training.engine.batches import LabelledBatch
 from anchor_hub.training.engine.randomness import mix_seed
-from anchor_hub.training.engine.recipe import TrainingContext
 from anchor_hub.training.generators.augment import augment
+from anchor_hub.training.generators.biggan_options import BigGANOptions as BigGANOptions
+from anchor_hub.training.generators.biggan_training import BIGGAN_PRESETS, classes_of, configs, constants
+from anchor_hub.training.generators.choices import BigGANChoices
 from anchor_hub.training.generators.gan_losses import d_hinge, difference, g_hinge, mode_seeking, pairs_of_one_class
 from anchor_hub.training.generators.gan_recipe import GANRecipe, discriminator_losses
+
+if TYPE_CHECKING:
+    from anchor_hub.data.image_folder import ImageFolder
 
 BETAS = (0.0, 0.999)
 EPSILON = 1e-6
@@ -34,42 +39,6 @@ EPSILON = 1e-6
 SHOWN_LATENTS, SHOWN_CLASSES = 8, 24
 #: Batches behind the batch norms of a sample sheet; an export takes many more.
 SHOWN_BATCHES, STANDING_BATCHES, STANDING_BATCH = 8, 128, 32
-
-
-@dataclass(frozen=True)
-class BigGANOptions:
-    """Everything that can be chosen about a class-conditional hub's training.
-
-    Attributes:
-        learning_rate, discriminator_learning_rate: of Adam (betas 0 and 0.999, epsilon 1e-6).
-        discriminator_steps: discriminator steps per generator step; a step of the trainer holds images for all of them.
-        share_fakes: the generator's step takes the images of the last discriminator step instead of fresh ones, which
-            saves a forward pass (a fifth of the time).
-        augment: names of the differentiable augmentations that real and generated images pass before the discriminator.
-        class_deviation: standard deviation of the class embedding's first values; None: orthogonal, as published. Long
-            vectors give the class as much say as the latent from the first step, which short trainings need.
-        diversity: weight of :func:`~anchor_hub.training.generators.gan_losses.mode_seeking`, against a generator that
-            draws one picture for all latents; 0, as published, leaves it out. Small batches of few images need it.
-        mismatch: weight of the discriminator's term for real images with a wrong class, which it is to refuse (Reed et
-            al. 2016, arXiv:1605.05396); 0, as published, leaves it out. Classes that look alike come apart sooner.
-        average_half_life: half-life of the generator's moving average, in images.
-        average_rampup: while the run is young the half-life is at most this part of the images seen; None: as given.
-    """
-
-    learning_rate: float = 1e-4
-    discriminator_learning_rate: float = 4e-4
-    discriminator_steps: int = 1
-    share_fakes: bool = False
-    augment: tuple[str, ...] = ()
-    class_deviation: float | None = None
-    diversity: float = 0.0
-    mismatch: float = 0.0
-    average_half_life: float = 10_000.0
-    average_rampup: float | None = 0.05
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, without what is left out."""
-        return {name: value for name, value in asdict(self).items() if name != "mismatch" or value}
 
 
 class Fakes(NamedTuple):
@@ -88,6 +57,7 @@ class BigGANRecipe(GANRecipe):
     """
 
     name = "biggan"
+    Options: ClassVar[type[RecipeOptions]] = BigGANChoices
 
     def __init__(
         self,
@@ -104,7 +74,27 @@ class BigGANRecipe(GANRecipe):
             raise ValueError(f"{len(classes)} class names do not fit a generator of {config.classes} classes")
         self.config, self.discriminator_config, self.classes = config, discriminator_config, tuple(classes)
         self.options, self.hub_name = options or BigGANOptions(), hub_name
-        self.keep_discriminator, self.half = keep_discriminator, half
+        self.keep_discriminator, self.half, self.size = keep_discriminator, half, config.size
+        self._choices = BigGANChoices()
+
+    @classmethod
+    def build(cls, plan: TrainingPlan, options: BigGANChoices, required: Mapping[str, Any]) -> BigGANRecipe:
+        """For two classes, until the files' own are known."""
+        recipe = cls(
+            *configs(options, classes=2), ("0", "1"), constants(options), hub_name=plan.name,
+            keep_discriminator=options.keep_discriminator, half=options.half,
+        )  # fmt: skip
+        recipe._choices, recipe.batch = options, int(options.of_preset(BIGGAN_PRESETS)["batch"])
+        return recipe
+
+    def images_per_step(self, batch: int | None) -> int:
+        return super().images_per_step(batch) * self.options.discriminator_steps
+
+    def labels(self, data: str, folder: str | Path, files: ImageFolder) -> tuple[tuple[str, ...], Tensor]:
+        """Of class folders, or of a table's column; the networks are for these classes from here on."""
+        self.classes, labels = classes_of(self._choices, folder, files)
+        self.config, self.discriminator_config = configs(self._choices, len(self.classes))
+        return self.classes, labels
 
     def describe(self) -> dict[str, Any]:
         """The settings that a resumed run must share, as plain JSON values."""
@@ -129,8 +119,10 @@ class BigGANRecipe(GANRecipe):
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
-    def step(self, batch: LabelledBatch, index: int) -> Mapping[str, float | Tensor]:
-        real = self.context.place(self.context.modality.to_network(batch.samples))
+    def step(self, batches: Mapping[str, Batch], index: int) -> Mapping[str, float | Tensor]:
+        batch = batches[OWN]
+        assert batch.labels is not None
+        real = self.context.place(self.context.modality.to_network(batch.images))
         parts = self.options.discriminator_steps
         losses: dict[str, float | Tensor] = {}
         fakes: Fakes | None = None
@@ -194,7 +186,7 @@ class BigGANRecipe(GANRecipe):
     # -- what the trainer asks for -------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def samples(self, batch: Any) -> Mapping[str, Any]:
+    def samples(self, batches: Mapping[str, Batch]) -> Mapping[str, Any]:
         """A row per class: the same latents in each class, through the averaged generator."""
         network = copy.deepcopy(self.average.module)
         with self.context.autocast():

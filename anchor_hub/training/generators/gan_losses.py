@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def d_logistic(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -155,31 +155,3 @@ def add_orthogonal_gradient(
         gram = w @ w.t()
         gram.fill_diagonal_(0)
         parameter.grad.add_((gram @ w).view_as(parameter), alpha=2 * strength)
-
-
-def ema_decay(batch_size: int, half_life_images: float = 10_000.0) -> float:
-    """Decay per step whose half-life is ``half_life_images`` images: ``0.5 ** (batch_size / half_life_images)``.
-
-    The published 0.99778 is this formula with a batch of 32.
-    """
-    if half_life_images <= 0:
-        return 0.0
-    return float(0.5 ** (batch_size / half_life_images))
-
-
-def lerp_parameters(averages: Iterable[Tensor], values: Iterable[Tensor], decay: float) -> None:
-    """``average <- decay * average + (1 - decay) * value`` in place, without gradient."""
-    with torch.no_grad():
-        for average, value in zip(averages, values, strict=True):
-            average.lerp_(value.to(average), 1.0 - decay)
-
-
-def ema_update(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Exponential moving average of the parameters, ``average <- decay * average + (1 - decay) * model``.
-
-    Buffers are copied. Both modules must be of the same architecture.
-    """
-    lerp_parameters(average.parameters(), model.parameters(), decay)
-    with torch.no_grad():
-        for kept, current in zip(average.buffers(), model.buffers(), strict=True):
-            kept.copy_(current)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from anchor_hub.bundles.tensorfile import halved
+from anchor_hub.hubs.base import Hub
+from anchor_hub.hubs.classes import classes_file
+from anchor_hub.modality import Modality, build_modality
+from anchor_hub.networks.discriminators import describe_discriminator
+from anchor_hub.training.base import BATCH, OWN, Batch, Contents, Recipe, TrainingContext
 from anchor_hub.training.engine.average import WeightAverage, average_decay
-from anchor_hub.training.engine.recipe import Recipe, TrainingContext
 
 
 class GANRecipe(Recipe):
@@ -21,11 +25,16 @@ class GANRecipe(Recipe):
     ``half`` stores its weights in half precision.
     """
 
+    kind: ClassVar[str] = "hub"
     hub_name: str
     keep_discriminator: bool
     half: bool = False
     #: Names of the classes of a class-conditional hub.
     classes: Sequence[str] = ()
+    #: Images of a step where nobody says; the preset's.
+    batch: int = BATCH
+    #: What the hub starts from, where it does.
+    start: Any = None
 
     context: TrainingContext
     options: Any
@@ -34,6 +43,18 @@ class GANRecipe(Recipe):
     average: WeightAverage[Any]
     generator_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
+
+    def modality(self, data: str = OWN) -> Modality:
+        """RGB: what hubs generate."""
+        return build_modality({"name": "rgb"})
+
+    def images_per_step(self, batch: int | None) -> int:
+        return batch or self.batch
+
+    @staticmethod
+    def images(batches: Mapping[str, Batch]) -> Tensor:
+        """The samples of the only data set."""
+        return batches[OWN].images
 
     def _follow(self, index: int) -> None:
         """The moving average takes up the generator of step `index`."""
@@ -57,25 +78,35 @@ class GANRecipe(Recipe):
         self.generator_optimizer.load_state_dict(state["generator_optimizer"])
         self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
 
-    def export(
-        self, folder: Path, provenance: Mapping[str, Any], license: Mapping[str, Any] | None = None
-    ) -> Path:
-        """The averaged generator as a hub bundle."""
-        from anchor_hub.hubs.base import Hub
-
+    def contents(self) -> Contents:
+        """The averaged generator as a hub."""
         generator = self.averaged_generator()
         if self.half:  # the hub is what its file holds: statistics and fingerprint are of the rounded weights
             generator = generator.half().float()
         hub = Hub.from_generator(generator, self.hub_name, classes=self.classes)
-        return hub.save(
-            folder,
-            provenance=provenance,
-            license=license,
-            card=self._card(provenance),
-            discriminator=self.discriminator if self.keep_discriminator else None,
-            half=self.half,
-            overwrite=True,
+        architecture, tensors = hub.architecture(), dict(hub.tensors())
+        if self.half:
+            tensors["generator"] = halved(tensors["generator"])
+        if self.keep_discriminator:
+            architecture["discriminator"] = describe_discriminator(self.discriminator)
+            tensors["discriminator"] = halved(self.discriminator.state_dict())
+        return Contents(
+            architecture, tensors, card=self._card, name=hub.name, hub=(hub.name, hub.fingerprint),
+            extras=classes_file(hub.classes),
+        )  # fmt: skip
+
+    def record(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        start = self.start.record() if self.start is not None else None
+        known = {
+            **facts, "data_images": facts["samples"], "minutes": round(facts["minutes"], 1),
+            "device": facts["device"].split(":")[0], "architecture": facts["recipe"], "start": start,
+            "classes": len(self.classes) or None, "options": self.options.to_dict(),
+        }  # fmt: skip
+        names = (
+            "data data_images images_seen steps minutes batch seed precision mirror device processes where data_set "
+            "architecture classes options start"
         )
+        return self.chosen(known, names)
 
     @abstractmethod
     def averaged_generator(self) -> nn.Module:

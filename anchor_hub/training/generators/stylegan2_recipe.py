@@ -9,8 +9,7 @@ optimiser step.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +18,10 @@ from anchor_hub.errors import UsageError
 from anchor_hub.modality.pictures import from_unit
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, mix_styles
 from anchor_hub.networks.stylegan2_discriminator import Discriminator
+from anchor_hub.training.base import Batch, RecipeOptions, TrainingContext, TrainingPlan
 from anchor_hub.training.engine.average import WeightAverage
-from anchor_hub.training.engine.recipe import TrainingContext
 from anchor_hub.training.generators.augment import augment
+from anchor_hub.training.generators.choices import StyleGAN2Choices
 from anchor_hub.training.generators.gan_losses import (
     d_logistic,
     g_nonsaturating,
@@ -32,49 +32,11 @@ from anchor_hub.training.generators.gan_losses import (
 )
 from anchor_hub.training.generators.gan_recipe import GANRecipe, discriminator_losses
 from anchor_hub.training.generators.start import HubStart, discriminator_config
+from anchor_hub.training.generators.stylegan2_options import HubOptions as HubOptions
+from anchor_hub.training.generators.stylegan2_training import PRESETS, config, constants, start_of
 
 BETAS = (0.0, 0.99)
 SHOWN_SAMPLES = 64
-
-
-@dataclass(frozen=True)
-class HubOptions:
-    """Everything that can be chosen about a hub's training.
-
-    Attributes:
-        learning_rate: of both networks, before the correction for lazy regularisation.
-        r1_gamma: weight of R1 (gamma / 2 * penalty). 10 as published for large images; small images have
-            fewer pixels for the gradient's squared length to add up over, and need less: `small` takes 2.
-        r1_every, path_length_every: lazy regularisation, in steps; the losses are scaled up by it.
-        path_length_weight: 2 as published, 0 leaves the regulariser out (and its correction of Adam).
-        path_batch_shrink: the path-length batch is the batch divided by this.
-        style_mixing: probability that a batch mixes two latents, at one random layer for the whole batch.
-        noise: whether synthesis adds random noise. Without it the noise strengths stay 0, and every detail comes from
-            the latent: small hubs in short trainings otherwise use noise as a cheap stand-in for detail.
-        average_half_life: half-life of the moving average in images.
-        average_rampup: while the run is young the half-life is at most this part of the images seen;
-            None switches it off.
-        augment: differentiable augmentations that real and generated images pass before the discriminator, by name.
-        discriminator_warmup: images for which the discriminator learns alone (a fresh one beside a trained generator).
-    """
-
-    learning_rate: float = 0.002
-    r1_gamma: float = 10.0
-    r1_every: int = 16
-    path_length_weight: float = 2.0
-    path_length_every: int = 4
-    path_batch_shrink: int = 2
-    style_mixing: float = 0.9
-    noise: bool = True
-    average_half_life: float = 10_000.0
-    average_rampup: float | None = 0.05
-    augment: tuple[str, ...] = ()
-    discriminator_warmup: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, without what is left out."""
-        left_out = {name for name in ("augment", "discriminator_warmup") if not getattr(self, name)}
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 
 class HubRecipe(GANRecipe):
@@ -86,6 +48,7 @@ class HubRecipe(GANRecipe):
     """
 
     name = "stylegan2"
+    Options: ClassVar[type[RecipeOptions]] = StyleGAN2Choices
 
     def __init__(
         self,
@@ -100,6 +63,17 @@ class HubRecipe(GANRecipe):
     ) -> None:
         self.config, self.options, self.hub_name = config, options or HubOptions(), hub_name
         self.compile, self.keep_discriminator, self.half, self.start = compile, keep_discriminator, half, start
+        self.size = config.size
+
+    @classmethod
+    def build(cls, plan: TrainingPlan, options: StyleGAN2Choices, required: Mapping[str, Any]) -> HubRecipe:
+        start = start_of(options)
+        recipe = cls(
+            config(options, start), constants(options, start), hub_name=plan.name, compile=options.compile,
+            keep_discriminator=options.keep_discriminator, half=options.half, start=start,
+        )  # fmt: skip
+        recipe.batch = int(options.of_preset(PRESETS)["batch"])
+        return recipe
 
     def describe(self) -> dict[str, Any]:
         """The settings that a resumed run must share, as plain JSON values."""
@@ -144,9 +118,9 @@ class HubRecipe(GANRecipe):
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
-    def step(self, batch: Tensor, index: int) -> Mapping[str, float | Tensor]:
+    def step(self, batches: Mapping[str, Batch], index: int) -> Mapping[str, float | Tensor]:
         options = self.options
-        real = self.context.place(self.context.modality.to_network(batch))
+        real = self.context.place(self.context.modality.to_network(self.images(batches)))
         losses = self._discriminator_step(real)
         if options.r1_gamma and index % options.r1_every == 0:
             losses["r1"] = self._r1_step(real)
@@ -227,7 +201,7 @@ class HubRecipe(GANRecipe):
     # -- what the trainer asks for -------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def samples(self, batch: Tensor) -> Mapping[str, Tensor]:
+    def samples(self, batches: Mapping[str, Batch]) -> Mapping[str, Tensor]:
         """64 fixed latents through the averaged generator, 8 by 8."""
         network = self.average.module
         rows = []

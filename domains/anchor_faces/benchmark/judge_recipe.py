@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from anchor_faces.benchmark.factor_groups import FLAG, JUDGED, STYLE
+from anchor_faces.benchmark.judge_errors import judge_errors
 from anchor_faces.benchmark.judge_network import SIZE, JudgeNetwork
-from anchor_faces.benchmark.judges import save_judges
-from anchor_faces.benchmark.renders import Renders
+from anchor_faces.benchmark.judges import LARGEST_WIDTH, Judges, judge_contents
+from anchor_faces.benchmark.readers import Reader, fit_readers
+from anchor_faces.benchmark.renders import Renders, load_renders
 from anchor_faces.rendering import CLASS_COLOURS
-from anchor_hub.training.engine.recipe import Recipe, TrainingContext
+from anchor_hub.errors import DataError, UsageError
+from anchor_hub.training.base import OWN, Batch, Contents, Recipe, RecipeOptions, Samples, TrainingContext, TrainingPlan
+
+COUNT = 24_000
+READ = 8000  # samples the readers are fitted to: a linear map needs no more
 
 
-@dataclass(frozen=True)
-class JudgeOptions:
+class JudgeOptions(RecipeOptions):
     """Everything that can be chosen about the judges' training.
 
     Attributes:
@@ -44,18 +48,72 @@ class JudgeOptions:
     factor_weight: float = 0.5
     augment: bool = True
 
+    def to_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in JudgeOptions.model_fields}
+
+
+class JudgeChoices(JudgeOptions):
+    """Also what the judges are and what they are measured on.
+
+    :param width: channels at 32 px. :param count: samples of the data set, the held-out ones among them.
+    :param held_out: the last so many samples are not trained on; the judges' own error is measured on them.
+    """
+
+    width: int = 32
+    count: int = COUNT
+    held_out: int = 1000
+
 
 class JudgeRecipe(Recipe):
-    """Trains a :class:`JudgeNetwork` on renders of 64 px."""
+    """Trains a :class:`JudgeNetwork` on renders of 64 px; ``None``: on those of the plan."""
 
     name = "face-judges"
+    kind: ClassVar[str] = "judges"
+    Options: ClassVar[type[RecipeOptions]] = JudgeChoices
+    # More threads stall bfloat16 gradients on CPUs; the network is too small for several processes.
+    one_thread: ClassVar[bool] = True
+    size = SIZE
 
-    def __init__(self, renders: Renders, options: JudgeOptions | None = None, *, width: int = 32) -> None:
-        self.renders, self.options, self.width = renders, options or JudgeOptions(), width
+    def __init__(self, renders: Renders | None, options: JudgeOptions | None = None, *, width: int = 32) -> None:
+        self.options, self.width = options or JudgeOptions(), width
+        self._chosen, self._folder, self._workers = JudgeChoices(), Path(), 1
+        self._all: Renders | None = None
+        self.readers: Mapping[str, Reader] = {}
+        if renders is not None:
+            self.renders = renders
+
+    @classmethod
+    def build(cls, plan: TrainingPlan, options: JudgeChoices, required: Mapping[str, Any]) -> JudgeRecipe:
+        if not 1 <= options.held_out < options.count:
+            raise UsageError(f"--held-out {options.held_out}: must be at least 1 and below --count {options.count}")
+        if not 0 < options.learning_rate <= 1:
+            raise UsageError(f"--learning-rate {options.learning_rate}: must be above 0 and at most 1, e.g. 0.003")
+        if not 1 <= options.width <= LARGEST_WIDTH:
+            raise UsageError(f"--width {options.width}: must be 1 to {LARGEST_WIDTH}, or nothing loads the bundle")
+        recipe = cls(None, options, width=options.width)
+        recipe._chosen = options
+        return recipe
+
+    def modality(self, data: str = OWN) -> None:
+        """None: samples are places in the renders."""
+        return None
+
+    def images_per_step(self, batch: int | None) -> int:
+        return batch or 32
+
+    def read(self, data: str, folder: str | Path, *, workers: int, progress: Any = None) -> Samples:
+        """All renders but the held-out ones. :raises DataError: too few."""
+        self._folder, self._workers = Path(folder), workers
+        self._all = load_renders(folder, self._chosen.count, workers=workers)
+        held_out, found = self._chosen.held_out, len(self._all)
+        if found - held_out < 1:
+            raise DataError(f"{folder}: holds {found} samples, of which {held_out} are held out; give more")
+        self.renders = self._all.part(0, found - held_out)
+        return Samples(torch.arange(len(self.renders)))
 
     def describe(self) -> dict[str, Any]:
         """The settings that a resumed run must share, as plain JSON values."""
-        return {"width": self.width, **asdict(self.options)}
+        return {"width": self.width, **self.options.to_dict()}
 
     def setup(self, context: TrainingContext) -> None:
         self.context = context
@@ -77,8 +135,8 @@ class JudgeRecipe(Recipe):
                   {"params": plain, "weight_decay": 0.0}]  # fmt: skip
         self.optimizer = torch.optim.AdamW(groups, lr=self.options.learning_rate, fused=True)
 
-    def step(self, batch: Tensor, index: int) -> Mapping[str, float | Tensor]:
-        places, device = batch.cpu(), self.context.device
+    def step(self, batches: Mapping[str, Batch], index: int) -> Mapping[str, float | Tensor]:
+        places, device = batches[OWN].images.cpu(), self.context.device
         images = self.renders.pictures[places].to(device).float() / 127.5 - 1
         if self.options.augment:
             images = augmented(images)
@@ -123,10 +181,11 @@ class JudgeRecipe(Recipe):
         return torch.stack(parts).mean()
 
     @torch.no_grad()
-    def samples(self, batch: Tensor) -> Mapping[str, Sequence[Tensor]]:
+    def samples(self, batches: Mapping[str, Batch]) -> Mapping[str, Sequence[Tensor]]:
         """Rows: pictures, true label maps, parsed ones."""
+        places = batches[OWN].images.cpu()
         palette = torch.tensor(CLASS_COLOURS, dtype=torch.uint8)
-        pictures, truth = self.renders.pictures[batch.cpu()], self.renders.labels[batch.cpu()]
+        pictures, truth = self.renders.pictures[places], self.renders.labels[places]
         self.network.eval()
         with self.context.autocast():
             found = self.network(self.context.place(pictures.to(self.context.device).float() / 127.5 - 1))
@@ -141,11 +200,26 @@ class JudgeRecipe(Recipe):
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
 
-    def export(
-        self, folder: Path, provenance: Mapping[str, Any], license: Mapping[str, Any] | None = None
-    ) -> Path:
-        """The network, without readers, as a bundle of the kind ``judges``."""
-        return save_judges(self.network, folder, provenance=provenance, license=license)
+    def contents(self) -> Contents:
+        """The network; of a run also its own error, and the readers that are fitted to the renders now."""
+        if self._all is None:
+            return judge_contents(self.network)
+        judges = Judges(self.network.float(), device=self.context.device)
+        self.readers = fit_readers(self._folder, self._all.factors, self._few(), workers=self._workers)
+        held_out = judge_errors(judges, self._all.part(len(self.renders), len(self._all)))
+        return judge_contents(self.network, self.readers, {"held_out": held_out})
+
+    def _few(self) -> int:
+        return min(len(self.renders), READ)
+
+    def record(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        known = {
+            **facts, "data": self._folder.name, "data_images": facts["samples"], "held_out": self._chosen.held_out,
+            "minutes": round(facts["minutes"], 1), "device": facts["device"].split(":")[0],
+        }  # fmt: skip
+        names = "data data_images held_out images_seen steps minutes batch seed precision device data_set"
+        own = {"options": self.options.to_dict(), "readers": list(self.readers), "readers_fitted_to": self._few()}
+        return self.chosen(known, names, **own)
 
 
 def _schedule(part: float) -> float:

@@ -15,8 +15,10 @@ from torch.nn import functional as F
 from anchor_faces.benchmark.factor_groups import FLAG, JUDGED, STYLE
 from anchor_faces.benchmark.judge_network import SIZE, JudgeNetwork
 from anchor_faces.benchmark.readers import Reader, reader_tensors
-from anchor_hub.bundles.base import open_bundle, write_bundle
+from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import BundleError, DataError
+from anchor_hub.training.base import Contents
+from anchor_hub.training.writing import write_contents
 
 NAME = "rendered-faces-r1"
 BUNDLE = Path(__file__).parents[1] / "bundles" / "judges"
@@ -107,16 +109,10 @@ class Judges:
         return {"name": self.name, "sha256": self.sha256, "preprocessing": self.preprocessing}
 
 
-def save_judges(
-    network: JudgeNetwork,
-    folder: Path,
-    *,
-    readers: Mapping[str, Reader] | None = None,
-    provenance: Mapping[str, Any] | None = None,
-    license: Mapping[str, Any] | None = None,
-    metrics: Mapping[str, Any] | None = None,
-) -> Path:
-    """Write the judges' bundle, weights as float16 but for their statistics; returns its folder."""
+def judge_contents(
+    network: JudgeNetwork, readers: Mapping[str, Reader] | None = None, metrics: Mapping[str, Any] | None = None
+) -> Contents:
+    """What the judges' bundle holds: weights as float16 but for their statistics."""
     tensors = {}
     for name, value in network.state_dict().items():
         half = value.dtype.is_floating_point and value.ndim > 1
@@ -129,11 +125,21 @@ def save_judges(
         "trained on them, and say nothing about photographs. `readers` are linear regressions from label maps, "
         "landmarks and sketches to the factors. `metrics` in bundle.yaml holds their own error.\n"
     )
-    return write_bundle(
-        folder, kind="judges", name=NAME, tensors=parts, architecture={"width": network.width},
-        provenance=dict(provenance or {}), license=dict(license or {}), metrics=dict(metrics or {}), card=card,
-        overwrite=True,
-    )  # fmt: skip
+    return Contents({"width": network.width}, parts, card=card, name=NAME, metrics=dict(metrics or {}))
+
+
+def save_judges(
+    network: JudgeNetwork,
+    folder: Path,
+    *,
+    readers: Mapping[str, Reader] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    license: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the judges' bundle; returns its folder."""
+    contents = judge_contents(network, readers, metrics)
+    return write_contents(contents, folder, "judges", NAME, dict(provenance or {}), dict(license or {}))
 
 
 def load_judges(folder: str | Path | None = None, device: torch.device | str = "cpu") -> Judges:

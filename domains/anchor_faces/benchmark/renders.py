@@ -22,6 +22,8 @@ from anchor_hub.system.home import Home
 Progress = Callable[[int, int], None]
 SIZE = 64
 NEEDED = ("face", "seg", "landmark")
+#: The registered data set that the judges are trained on, and the seed of its samples.
+DATASET, TRAINING_SEED = "face-renders", 0
 _MODALITIES: dict[str, dict[str, Any]] = {
     "face": {"name": "rgb"},
     "seg": {"name": "segmentation", "classes": 19, "palette": "celebamask-hq"},
@@ -100,3 +102,8 @@ def rendered(
             folder, count=count, size=SIZE, seed=seed, modalities=modalities, workers=workers, progress=progress
         )
     return folder
+
+
+def training_folder(argument: str, *, count: int, home: Home, progress: Progress | None = None, **_: Any) -> Path:
+    """The judges' data set: renders of 64 px of the training seed, whatever the size and seed of a training."""
+    return rendered(home, seed=TRAINING_SEED, count=count, progress=progress)

@@ -28,10 +28,10 @@ from anchor_hub.training.anchoring.options import AlignedWeights, AnchorOptions
 from anchor_hub.training.anchoring.presets import published_preset
 from anchor_hub.training.anchoring.ranger import Ranger
 from anchor_hub.training.anchoring.recipe import AnchorRecipe, pyramid_loss
+from anchor_hub.training.base import TrainingContext
 from anchor_hub.training.engine.randomness import seed_everything
-from anchor_hub.training.engine.recipe import TrainingContext
 from tests.tiny import SIZE, tiny_home, tiny_hub, write_sample
-from tests.training.tiny import same
+from tests.training.tiny import own, same
 
 ROOT = Path(__file__).parents[3]
 BATCH = 4
@@ -76,7 +76,7 @@ def run(recipe: AnchorRecipe, batch: Tensor, steps: int, start: int = 0) -> list
     history = []
     for index in range(start, start + steps):
         seed_everything(index)
-        history.append({name: float(value) for name, value in recipe.step(batch, index).items()})
+        history.append({name: float(value) for name, value in recipe.step(own(batch), index).items()})
     return history
 
 
@@ -139,7 +139,7 @@ def test_the_encoder_drives_only_the_structure_layers(hub, monkeypatch):
     with torch.no_grad():
         recipe.encoder.weight.mul_(20)
     batch = samples("gray", hub)
-    codes = recipe._codes(recipe.modality.to_network(batch)).detach()
+    codes = recipe._codes(recipe.domain.modality.to_network(batch)).detach()
     run(recipe, batch, 1)
     sampled, encoded = seen
     torch.testing.assert_close(encoded[:, :3], codes[:, :3])
@@ -150,7 +150,7 @@ def test_the_encoder_drives_only_the_structure_layers(hub, monkeypatch):
         assert float((fine[:, 0] - fine[:, 0].roll(1, 0)).abs().amax(1).min().detach()) > 1e-3, "each image its own"
         assert not torch.allclose(fine[:, 0], latents[:, 0])
     domain = recipe.domain.eval()
-    found = domain.encode(recipe.modality.to_network(batch))
+    found = domain.encode(recipe.domain.modality.to_network(batch))
     assert torch.equal(found[:, 3:], hub.mean_latent.expand_as(found[:, 3:]))
     assert not torch.equal(found[:, 0], found[:, 1]) and torch.equal(found[:, 1], found[:, 2])
 
@@ -173,11 +173,11 @@ def test_codes_get_the_appearance_of_samples(hub, monkeypatch, weights, share):
     with torch.no_grad():
         recipe.encoder.weight.mul_(20)
         batch = samples("segmentation", hub)
-        inputs = recipe.modality.to_network(batch)
+        inputs = recipe.domain.modality.to_network(batch)
         recipe._terms(inputs, batch)
         latents, encoded = seen[0][:, :3], seen[1][:, :3]
         features = synthesize(seen[0], features=recipe.regressor.resolutions, noise="none").features
-        fakes = recipe.modality.as_input(recipe.regressor(features))
+        fakes = recipe.domain.modality.as_input(recipe.regressor(features))
         codes, found = recipe._codes(inputs)[:, :3], recipe._codes(fakes)[:, :3]
     given = drawn < share
     torch.testing.assert_close(encoded[given], (codes + latents - found)[given], atol=1e-4, rtol=1e-4)
@@ -335,7 +335,7 @@ def test_pictures_to_judge_by_change_nothing(hub, case):
     recipe = make(case[0], hub, **case[1])
     before = {name: module.state_dict() for name, module in recipe.networks.items()}
     before = {name: {key: value.clone() for key, value in state.items()} for name, state in before.items()}
-    rows = recipe.samples(samples(case[0], hub))
+    rows = recipe.samples(own(samples(case[0], hub)))
     assert {"input", "hub picture", "read back", "hub sample", "hub sample, read"} == set(rows)
     assert all(
         picture.dtype == torch.uint8 and picture.shape == (3, SIZE, SIZE) for row in rows.values() for picture in row

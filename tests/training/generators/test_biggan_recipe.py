@@ -13,13 +13,13 @@ from anchor_hub.errors import ConfigError, DataError, TrainingError, UsageError
 from anchor_hub.hubs.base import Hub
 from anchor_hub.networks.biggan import BigGANConfig
 from anchor_hub.networks.biggan_discriminators import BigGANDiscriminatorConfig
-from anchor_hub.training.engine.batches import BatchLoader, BatchPlan, LabelledBatch
-from anchor_hub.training.engine.recipe import TrainingContext
+from anchor_hub.training.base import Batch, Samples, TrainingContext
+from anchor_hub.training.engine.batches import BatchLoader, BatchPlan
 from anchor_hub.training.engine.trainer import Trainer
 from anchor_hub.training.generators.biggan_recipe import BigGANOptions, BigGANRecipe
 from anchor_hub.training.generators.gan_losses import d_hinge, difference, g_hinge, mode_seeking, pairs_of_one_class
 from anchor_hub.training.generators.training import HubTraining, parse_resolutions, train_hub
-from tests.training.tiny import PlainRGB, final_state, pictures, same
+from tests.training.tiny import PlainRGB, final_state, own, pictures, same
 
 CHANNELS = {4: 8, 8: 8, 16: 8}
 GENERATOR = BigGANConfig(16, latent_dim=4, classes=3, embedding_dim=4, channels=CHANNELS, attention=())
@@ -38,15 +38,15 @@ def ready(**options: Any) -> BigGANRecipe:
     return made
 
 
-def batch(count: int = 8) -> LabelledBatch:
-    return LabelledBatch(pictures(count), LABELS[:count])
+def batch(count: int = 8) -> dict[str, Batch]:
+    return own(pictures(count), LABELS[:count])
 
 
 def train(run_dir: Path, *, images: int, resume: bool = False, labels: torch.Tensor = LABELS, **options: Any) -> None:
     made = recipe(augment=("colour", "translation", "cutout"), **options)
     trainer = Trainer(
-        made, pictures(), PlainRGB(), run_dir, batch=8, total_images=images, mirror=True, checkpoint_every=3,
-        quiet=True, options=made.describe(), labels=labels,
+        made, {"own": Samples(pictures(), PlainRGB(), labels)}, run_dir, batch=8, total_images=images, mirror=True,
+        checkpoint_every=3, quiet=True, options=made.describe(),
     )  # fmt: skip
     assert trainer.run(resume).finished
 
@@ -87,7 +87,7 @@ def test_the_discriminator_sees_the_labels() -> None:
     torch.manual_seed(1)
     first.step(batch(), 0)
     torch.manual_seed(1)
-    second.step(LabelledBatch(pictures(8), (LABELS[:8] + 1) % 3), 0)
+    second.step(own(pictures(8), (LABELS[:8] + 1) % 3), 0)
     assert not same(dict(first.discriminator.state_dict()), dict(second.discriminator.state_dict()))
 
 
@@ -97,8 +97,8 @@ def test_labels_stay_with_their_samples() -> None:
     seen = []
     for step in range(5):
         part = loader.batch(step)
-        assert isinstance(part, LabelledBatch)
-        assert torch.equal(part.samples[:, 0, 0, 0], part.labels)
+        assert part.labels is not None
+        assert torch.equal(part.images[:, 0, 0, 0], part.labels)
         seen += part.labels.tolist()
     assert sorted(seen) == sorted(LABELS.tolist())
     with pytest.raises(TrainingError, match="39 labels"):

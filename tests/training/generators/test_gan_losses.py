@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from anchor_hub.training.engine.average import ema_decay, ema_update, lerp_parameters
 from anchor_hub.training.generators.gan_losses import (
     d_logistic,
-    ema_decay,
-    ema_update,
     g_nonsaturating,
     lazy_adam_settings,
-    lerp_parameters,
     path_length_penalty,
     path_lengths,
     r1_penalty,

@@ -14,12 +14,13 @@ from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import ConfigError, MissingPartError, UsageError
 from anchor_hub.hubs.base import Hub
 from anchor_hub.networks.stylegan2 import Generator
+from anchor_hub.training.base import TrainingContext
 from anchor_hub.training.engine.average import average_decay
-from anchor_hub.training.engine.recipe import TrainingContext, resolve_precision
+from anchor_hub.training.engine.precision import resolve_precision
 from anchor_hub.training.generators.gan_losses import lazy_adam_settings
 from anchor_hub.training.generators.stylegan2_recipe import HubOptions, HubRecipe
 from anchor_hub.training.generators.training import HubTraining, parse_channels, train_hub
-from tests.training.tiny import CONFIG, PlainRGB, final_state, pictures, same
+from tests.training.tiny import CONFIG, PlainRGB, final_state, own, pictures, same
 
 CPU = torch.device("cpu")
 
@@ -33,11 +34,11 @@ def ready(options: HubOptions, precision: str = "fp32") -> HubRecipe:
 
 def test_regularisers_run_lazily_and_only_where_asked_for() -> None:
     recipe = ready(HubOptions(r1_every=3, path_length_every=2))
-    names = [set(recipe.step(pictures(8), index)) for index in range(4)]
+    names = [set(recipe.step(own(pictures(8)), index)) for index in range(4)]
     always = {"discriminator", "generator", "real_logit", "fake_logit"}
     assert names == [always | {"r1", "path_length"}, always, always | {"path_length"}, always | {"r1"}]
     plain = ready(HubOptions(r1_gamma=0, path_length_weight=0))
-    assert set(plain.step(pictures(8), 0)) == always
+    assert set(plain.step(own(pictures(8)), 0)) == always
 
 
 def test_adam_is_corrected_for_lazy_regularisation() -> None:
@@ -76,7 +77,7 @@ def test_the_discriminator_learns_to_tell_noise_from_generated_pictures() -> Non
     recipe = ready(HubOptions(path_length_weight=0, r1_gamma=0.1, learning_rate=0.01))
     for group in recipe.generator_optimizer.param_groups:
         group["lr"] = 0.0  # it stands still: who is ahead of whom would be left to rounding
-    losses = [float(recipe.step(pictures(8), index)["discriminator"]) for index in range(30)]
+    losses = [float(recipe.step(own(pictures(8)), index)["discriminator"]) for index in range(30)]
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
 
 
@@ -96,7 +97,7 @@ def test_the_average_follows_the_published_formula() -> None:
     assert average_decay(32, 6400) == pytest.approx(0.5 ** (32 / 320))
     recipe = ready(HubOptions())
     start = {name: value.clone() for name, value in recipe.average.module.named_parameters()}
-    recipe.step(pictures(8), 99)
+    recipe.step(own(pictures(8)), 99)
     decay = average_decay(8, 800)
     for name, value in recipe.generator.named_parameters():
         expected = start[name] * decay + value * (1 - decay)
@@ -107,7 +108,7 @@ def test_without_noise_its_strengths_stay_zero_and_pictures_repeat() -> None:
     for noise in (True, False):
         recipe = ready(HubOptions(noise=noise, learning_rate=0.01))
         for index in range(3):
-            recipe.step(pictures(8), index)
+            recipe.step(own(pictures(8)), index)
         strengths = [value for name, value in recipe.generator.named_parameters() if name.endswith("noise_strength")]
         assert strengths and all(bool(value != 0) == noise for value in strengths)
         latents = recipe._latents(2)
@@ -116,10 +117,10 @@ def test_without_noise_its_strengths_stay_zero_and_pictures_repeat() -> None:
 
 def test_samples_are_64_fixed_pictures() -> None:
     recipe = ready(HubOptions())
-    grid = recipe.samples(pictures(8))["hub"]
+    grid = recipe.samples(own(pictures(8)))["hub"]
     assert grid.shape == (64, 3, 16, 16) and grid.dtype == torch.uint8
     torch.manual_seed(99)
-    assert torch.equal(grid, recipe.samples(pictures(8))["hub"])
+    assert torch.equal(grid, recipe.samples(own(pictures(8)))["hub"])
 
 
 @pytest.fixture
@@ -195,7 +196,7 @@ def test_precision_auto_is_a_known_one() -> None:
 def test_augmentation_is_seen_by_the_discriminator_only_and_leaves_old_runs_resumable() -> None:
     plain, changed = ready(HubOptions(r1_every=1)), ready(HubOptions(r1_every=1, augment=("translation", "cutout")))
     assert "augment" not in plain.describe() and changed.describe()["augment"] == ("translation", "cutout")
-    losses = changed.step(pictures(8), 0)
+    losses = changed.step(own(pictures(8)), 0)
     assert {"r1", "discriminator", "generator"} <= set(losses)
     images = torch.ones(4, 3, 16, 16)
     assert plain._seen(images) is images and bool((changed._seen(images) == 0).any())
@@ -253,7 +254,7 @@ def test_a_training_starts_from_a_hub_whose_z_is_smaller_than_its_w(folder: Path
 def test_while_the_discriminator_warms_up_it_learns_alone() -> None:
     recipe = ready(HubOptions(discriminator_warmup=16, path_length_weight=0))
     critic = {name: value.clone() for name, value in recipe.discriminator.state_dict().items()}
-    assert ["generator" in recipe.step(pictures(8), index) for index in range(3)] == [False, False, True]
+    assert ["generator" in recipe.step(own(pictures(8)), index) for index in range(3)] == [False, False, True]
     assert not same(critic, dict(recipe.discriminator.state_dict()))
 
 
@@ -270,8 +271,8 @@ def test_a_kept_discriminator_needs_no_warming_up(folder: Path) -> None:
 
 def test_a_start_may_take_another_hubs_discriminator(folder: Path) -> None:
     _, start = train_hub(tiny_training(folder))
-    own = dict(output=folder.parent / "other", run_dir=folder.parent / "other-run")
-    _, other = train_hub(replace(tiny_training(folder, keep_discriminator=True, seed=5), **own))
+    places = dict(output=folder.parent / "other", run_dir=folder.parent / "other-run")
+    _, other = train_hub(replace(tiny_training(folder, keep_discriminator=True, seed=5), **places))
     assert start is not None and other is not None
     training = tiny_training(folder, start_from=start, discriminator_from=other)
     assert training.options().discriminator_warmup == 5_000
@@ -291,8 +292,9 @@ def test_a_start_may_take_another_hubs_discriminator(folder: Path) -> None:
 
 def test_a_discriminator_that_does_not_fit_is_refused(folder: Path) -> None:
     _, start = train_hub(tiny_training(folder))
-    own = dict(output=folder.parent / "other", run_dir=folder.parent / "other-run")
-    _, other = train_hub(replace(tiny_training(folder, keep_discriminator=True, channels={4: 8, 8: 8, 16: 4}), **own))
+    places = dict(output=folder.parent / "other", run_dir=folder.parent / "other-run")
+    narrow = tiny_training(folder, keep_discriminator=True, channels={4: 8, 8: 8, 16: 4})
+    _, other = train_hub(replace(narrow, **places))
     for changes, error, message in (
         ({"start_from": start, "discriminator_from": other}, UsageError, "-from .*--size and --channels"),
         ({"start_from": start, "discriminator_from": start}, MissingPartError, "--keep-discriminator"),

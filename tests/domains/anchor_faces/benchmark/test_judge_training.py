@@ -17,7 +17,7 @@ from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.plugins.registry import registry
 from anchor_hub.system.home import Home
-from anchor_hub.training.engine.recipe import TrainingContext
+from anchor_hub.training.base import Batch, TrainingContext
 
 OPTIONS = JudgeOptions(images=48, learning_rate=0.01)
 
@@ -54,14 +54,14 @@ def test_learns_and_repeats_itself(tmp_path: Path, renders: Renders) -> None:
         torch.manual_seed(0)
         recipe = JudgeRecipe(renders, JudgeOptions(images=1000, learning_rate=0.01), width=4)
         recipe.setup(TrainingContext(torch.device("cpu"), "fp32", 0, 8, tmp_path))
-        rows = [recipe.step(torch.arange(8), index) for index in range(12)]
+        rows = [recipe.step({"own": Batch(torch.arange(8))}, index) for index in range(12)]
         losses.append([{name: float(value) for name, value in row.items()} for row in rows])
     assert losses[0] == losses[1]
     for name in ("labels", "points", "factors"):
         assert losses[0][-1][name] < losses[0][0][name], name
     state = recipe.state_dict()
     recipe.load_state_dict(state)
-    assert [picture.shape for picture in recipe.samples(torch.arange(3))["parsed"]] == [(3, 64, 64)] * 3
+    assert [picture.shape for picture in recipe.samples({"own": Batch(torch.arange(3))})["parsed"]] == [(3, 64, 64)] * 3
 
 
 def test_augmentation_keeps_range_and_structure() -> None:

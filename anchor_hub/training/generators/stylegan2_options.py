@@ -1,0 +1,46 @@
+"""The constants of a StyleGAN2 training."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class HubOptions:
+    """Everything that can be chosen about a hub's training.
+
+    Attributes:
+        learning_rate: of both networks, before the correction for lazy regularisation.
+        r1_gamma: weight of R1 (gamma / 2 * penalty). 10 as published for large images; small images have
+            fewer pixels for the gradient's squared length to add up over, and need less: `small` takes 2.
+        r1_every, path_length_every: lazy regularisation, in steps; the losses are scaled up by it.
+        path_length_weight: 2 as published, 0 leaves the regulariser out (and its correction of Adam).
+        path_batch_shrink: the path-length batch is the batch divided by this.
+        style_mixing: probability that a batch mixes two latents, at one random layer for the whole batch.
+        noise: whether synthesis adds random noise. Without it the noise strengths stay 0, and every detail comes from
+            the latent: small hubs in short trainings otherwise use noise as a cheap stand-in for detail.
+        average_half_life: half-life of the moving average in images.
+        average_rampup: while the run is young the half-life is at most this part of the images seen;
+            None switches it off.
+        augment: differentiable augmentations that real and generated images pass before the discriminator, by name.
+        discriminator_warmup: images for which the discriminator learns alone (a fresh one beside a trained generator).
+    """
+
+    learning_rate: float = 0.002
+    r1_gamma: float = 10.0
+    r1_every: int = 16
+    path_length_weight: float = 2.0
+    path_length_every: int = 4
+    path_batch_shrink: int = 2
+    style_mixing: float = 0.9
+    noise: bool = True
+    average_half_life: float = 10_000.0
+    average_rampup: float | None = 0.05
+    augment: tuple[str, ...] = ()
+    discriminator_warmup: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, without what is left out."""
+        left_out = {name for name in ("augment", "discriminator_warmup") if not getattr(self, name)}
+        return {name: value for name, value in asdict(self).items() if name not in left_out}

@@ -1,0 +1,63 @@
+"""`anchor translators train`: data sets become a translator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anchor_cli import training_options as options
+
+
+def train_translator(
+    name: Annotated[
+        str, typer.Argument(help="A registered translator (anchor translators list), or the name of your own.")
+    ],
+    backend: Annotated[
+        str | None, typer.Option(help="The backend that will open it: its own recipe trains [default: the registered].")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="The recipe that trains it [default: the backend's].")] = None,
+    source: Annotated[str | None, typer.Option("--from", help="What the images are that it takes.")] = None,
+    targets: Annotated[
+        list[str], typer.Option("--to", help="What the images are that it gives; repeatable.")
+    ] = [],  # noqa: B006  (Typer reads it and copies)
+    data: options.Data = [],  # noqa: B006
+    set_: options.Settings = [],  # noqa: B006
+    requires: options.Requires = [],  # noqa: B006
+    modality: options.ModalityNames = [],  # noqa: B006
+    modality_set: options.ModalitySettings = [],  # noqa: B006
+    images: options.Images = None,
+    max_minutes: options.MaxMinutes = None,
+    batch: options.BatchSize = None,
+    count: options.Count = None,
+    seed: options.Seed = None,
+    mirror: options.Mirror = None,
+    where: options.Where = None,
+    limit: options.Limit = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    workers: options.Workers = 2,
+    processes: options.Processes = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Checkpoints, logs, samples [default: runs/translator-NAME in the home].")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The bundle's folder [default: translators/NAME in the home]."),
+    ] = None,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    skip_bad: options.SkipBad = False,
+    license: options.License = None,
+    data_license: options.DataLicense = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a translator with a registered recipe; needs an end: --images or --max-minutes."""
+    options.run_training(
+        "translator", name, backend=backend, recipe=recipe, source=source, targets=targets, data=data, set_=set_,
+        requires=requires, modality=modality, modality_set=modality_set, images=images, max_minutes=max_minutes,
+        batch=batch, count=count, seed=seed, mirror=mirror, where=where, limit=limit, device=device,
+        precision=precision, workers=workers, processes=processes, run_dir=run_dir, output=output, resume=resume,
+        overwrite=overwrite, skip_bad=skip_bad, license=license, data_license=data_license, quiet=quiet,
+    )  # fmt: skip
