@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anchor_hub.bundles.base import Requirement, write_bundle
-from anchor_hub.training.base import Contents
+from anchor_hub.plugins.usable import plugins_behind
+
+if TYPE_CHECKING:
+    from anchor_hub.training.base import Contents
 
 
 def write_contents(
@@ -28,6 +31,8 @@ def write_contents(
     name = contents.name or name
     card = contents.card(provenance) if callable(contents.card) else contents.card
     hub, fingerprint = contents.hub or (None, None)
+    ends = [end for end in (contents.source, *contents.targets) if end is not None]
+    modalities = [contents.modality, *(end.get("modality") for end in ends)]
     return write_bundle(
         folder,
         kind=kind,  # type: ignore[arg-type]  # checked there
@@ -38,6 +43,7 @@ def write_contents(
         hub_fingerprint=fingerprint,
         requires=requires,
         modality=contents.modality,
+        plugins=plugins_behind(kind, contents.architecture, modalities),
         source=contents.source,
         targets=contents.targets,
         provenance=provenance,
