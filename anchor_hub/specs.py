@@ -69,6 +69,11 @@ class Spec:
     name: str
     summary: str = field(default="", kw_only=True)
 
+    @property
+    def key(self) -> str:
+        """What the registry finds it under: its name."""
+        return self.name
+
     def check(self) -> None:
         """Raise UsageError where a field has the wrong type or form."""
         check_name(self.name, f"{type(self).__name__} name")
@@ -267,7 +272,9 @@ class BenchmarkSpec(Spec):
 
     `target(source, to, *, report, count, seed, batch, workers, device, resume, progress)` measures the translation
     between two domains given by name (None: between all), may write pictures below the folder `report`, and returns an
-    `anchor_hub.evaluation.result.RunResult`.
+    `anchor_hub.evaluation.result.RunResult`. A benchmark that can measure every backend also takes `backend`,
+    `translator` and `options`, as `anchor_hub.translation.request.TranslationRequest` has them; they are passed where
+    the user gives them.
     """
 
     target: str = ""
@@ -275,9 +282,21 @@ class BenchmarkSpec(Spec):
 
 @dataclass(frozen=True)
 class CommandSpec(Spec):
-    """A command `anchor NAME`; `target` is a Typer app or a plain function; `help` is its line in `anchor
-    --help`.
+    """A command `anchor NAME`; `target` is a Typer app or a plain function; `help` is its line in `anchor --help`.
+
+    group: a built-in group that gets the command: with "data" it is `anchor data NAME`.
     """
 
     target: str = ""
     help: str = ""
+    group: str = ""
+
+    @property
+    def key(self) -> str:
+        """The words behind `anchor`: two groups may have commands of one name."""
+        return f"{self.group} {self.name}".strip()
+
+    def check(self) -> None:
+        super().check()
+        if self.group:
+            check_name(self.group, f"CommandSpec {self.name!r}: group")

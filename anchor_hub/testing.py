@@ -215,17 +215,25 @@ def check_bundle(folder: str | Path) -> None:
     require(not problems, "; ".join(problems))
 
 
-def check_modality(modality: Modality, samples: Tensor) -> None:
+def check_modality(modality: Modality, samples: Tensor, side: int | None = None) -> None:
     """A modality's tensors, on a batch of its samples `[B, ...]` as `collate` returns them.
 
     `to_network` gives finite float32 `[B, input_channels, H, W]`; flipping twice changes nothing; previews
-    are uint8 `[3, H, W]`; `options()` builds the same modality again.
+    are uint8 `[3, H, W]`; samples are what `traits` says; a file that it wrote is read as such a sample; `options()`
+    builds the same modality again; nothing of this changes the modality.
+
+    side: of the images that the samples are of, in pixels; by default what it was declared for, or the samples' own.
     """
     import torch
 
     from anchor_hub.modality import build_modality
 
     name = modality.name
+    side = side or modality.size or int(samples.shape[-1])
+    before = {key: repr(value) for key, value in vars(modality).items() if not key.startswith("_")}
+    undeclared, modality = modality, modality.at(side)
+    require(modality.size == side, f"{name}: at({side}) is declared for {modality.size} px")
+    _check_traits(modality, samples)
     inputs = modality.to_network(samples)
     require(inputs.dtype == torch.float32, f"{name}: to_network gives {inputs.dtype}, not float32")
     require(
@@ -246,6 +254,57 @@ def check_modality(modality: Modality, samples: Tensor) -> None:
     again = build_modality({"name": name, **modality.options()})
     require(
         again.options() == modality.options(), f"{name}: options() does not build the same modality again"
+    )
+    _check_files(modality, samples[0], side)
+    after = {key: repr(value) for key, value in vars(undeclared).items() if not key.startswith("_")}
+    require(after == before, f"{name}: changes while it is used; threads share a modality, it stays as it was made")
+
+
+def _check_traits(modality: Modality, samples: Tensor) -> None:
+    import torch
+
+    from anchor_hub.modality import Traits
+
+    name, traits, shape = modality.name, modality.traits, tuple(samples.shape[1:])
+    require(isinstance(traits, Traits), f"{name}: traits is a {type(traits).__name__}, not anchor_hub.modality.Traits")
+    what = f"{name}: samples are {samples.dtype} {list(shape)}"
+    if traits.picture:
+        fits = samples.dtype == torch.uint8 and len(shape) == 3 and shape[0] == 3
+        require(fits, f"{what}; with traits.picture they are uint8 [3, H, W]")
+        channels = (modality.input_channels, modality.output_channels)
+        require(channels == (3, 3), f"{name}: with traits.picture networks see 3 channels and give 3, not {channels}")
+    if traits.classes:
+        require(
+            not samples.is_floating_point() and len(shape) == 3 and shape[0] == 1,
+            f"{what}; with traits.classes they are whole numbers [1, H, W]",
+        )
+        low, high = int(samples.min()), int(samples.max())
+        require(
+            0 <= low and high < len(traits.classes),
+            f"{name}: samples hold ids {low} to {high}; traits.classes has {len(traits.classes)} names, from id 0",
+        )
+    if traits.points:
+        fits = samples.is_floating_point() and shape == (traits.points, 2)
+        require(fits, f"{what}; with traits.points they are floating [{traits.points}, 2]")
+
+
+def _check_files(modality: Modality, sample: Tensor, side: int) -> None:
+    """What it writes it reads, where its files are of a suffix that it reads."""
+    import tempfile
+
+    suffix = modality.output_suffix
+    if suffix not in modality.extensions:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"sample{suffix}"
+        try:
+            modality.write(sample, path)
+            again = modality.read(path, side)
+        except (AnchorError, AttributeError) as error:  # AttributeError: it keeps the side that it reads at
+            raise ContractError(f"{modality.name}: does not read what it wrote: {error}") from error
+    require(
+        again.dtype == sample.dtype and again.ndim == sample.ndim,
+        f"{modality.name}: wrote a {sample.dtype} {list(sample.shape)} and read a {again.dtype} {list(again.shape)}",
     )
 
 

@@ -15,7 +15,7 @@ from anchor_hub.checkpoints.raw import RawCheckpoint
 from anchor_hub.checkpoints.stylegan2_pt import generator_from
 from anchor_hub.domains.published import PublishedDomain
 from anchor_hub.errors import AnchorError, CheckpointError, HubMismatchError, UsageError
-from anchor_hub.modality import build_modality
+from anchor_hub.modality import build_modality, known_options
 from anchor_hub.networks.published_anchor import PUBLISHED_SIZE
 from anchor_hub.networks.stylegan2 import Generator
 
@@ -177,7 +177,7 @@ def _modality(
     if given is None:
         return dict(MODALITIES.get(channels, {"name": "segmentation", "classes": channels}))
     table = dict(given)
-    if table.get("name") == "segmentation":
+    if "classes" in known_options(str(table.get("name"))):
         table.setdefault("classes", channels)
     return table
 

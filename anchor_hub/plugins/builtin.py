@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from anchor_hub.hookspecs import hookimpl
-from anchor_hub.specs import ArchitectureSpec, BackendSpec, CheckpointSpec, DatasetSpec, ModalitySpec, RecipeSpec
+from anchor_hub.specs import (
+    ArchitectureSpec,
+    BackendSpec,
+    CheckpointSpec,
+    DatasetSpec,
+    InverterSpec,
+    ModalitySpec,
+    RecipeSpec,
+)
 
 
 @hookimpl
@@ -79,6 +87,15 @@ def anchor_register_backends(register: Callable[[BackendSpec], None]) -> None:
             summary="latent space anchoring: encode to the hub's latents, decode from its feature maps",
         )
     )
+
+
+@hookimpl
+def anchor_register_inverters(register: Callable[[InverterSpec], None]) -> None:
+    for name, kind, summary in (
+        ("w-plus", "WPlusSearch", "optimise a code for each layer"),
+        ("w", "WSearch", "optimise one code for all layers"),
+    ):
+        register(InverterSpec(name, target=f"anchor_hub.translation.inversion:{kind}", summary=summary))
 
 
 @hookimpl

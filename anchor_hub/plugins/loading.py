@@ -101,7 +101,7 @@ class Plugin:
 
     def as_dict(self) -> dict[str, Any]:
         """What `anchor plugins --json` prints."""
-        names = {kind: [spec.name for spec in specs] for kind, specs in self.specs.items()}
+        names = {kind: [spec.key for spec in specs] for kind, specs in self.specs.items()}
         return {
             "name": self.name,
             "distribution": self.distribution,
@@ -259,8 +259,8 @@ class _Register:
             if not isinstance(spec, self.wanted):
                 raise UsageError(f"register() takes a {self.wanted.__name__}, got {type(spec).__name__}")
             spec.check()
-            if any(other.name == spec.name for other in self.specs):
-                raise UsageError(f"registers {spec.name!r} twice")
+            if any(other.key == spec.key for other in self.specs):
+                raise UsageError(f"registers {spec.key!r} twice")
         except UsageError as error:
             self.problem = self.problem or str(error)
             raise

@@ -32,7 +32,7 @@ class Registered(Generic[SpecT]):
 
     @property
     def name(self) -> str:
-        return self.spec.name
+        return self.spec.key
 
     @property
     def bundle(self) -> Path | None:

@@ -60,9 +60,9 @@ class Registry:
         for plugin in sorted(self.plugins, key=lambda item: not item.first_party):
             source = "first-party" if plugin.first_party else "third-party"
             for spec in plugin.specs.get(collection, ()):
-                held = names.first(spec.name)
+                held = names.first(spec.key)
                 if held is not None and held.source == "first-party":
-                    note = f"its {kind} {spec.name!r} is left out: {held.label} has that name"
+                    note = f"its {kind} {spec.key!r} is left out: {held.label} has that name"
                     if note not in plugin.notes:
                         plugin.notes.append(note)
                     continue

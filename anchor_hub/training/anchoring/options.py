@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anchor_hub.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from anchor_hub.modality import Modality
 
 OBJECTIVES = ("aligned", "published")
 OPTIMIZERS = ("adam", "ranger")
@@ -126,8 +129,19 @@ ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
 }
 
 
+def settings_row(modality: Modality) -> str:
+    """The row of the tables of settings that is a modality's: that of its own name, or of the built-in modality that a
+    plugin's pictures, or label maps with a channel for each class, are like; else its name, which has no row."""
+    traits = modality.traits
+    if modality.name in ALIGNED_WEIGHTS:
+        return modality.name
+    if traits.classes and modality.input_channels == modality.output_channels == len(traits.classes):
+        return "segmentation"
+    return "rgb" if traits.picture else modality.name
+
+
 def aligned_weights(modality: str, overrides: Mapping[str, float]) -> AlignedWeights:
-    """The weights for a modality with overrides applied; unknown names raise :class:`UsageError`."""
+    """The weights of a row with overrides applied; unknown names raise :class:`UsageError`."""
     base = ALIGNED_WEIGHTS.get(modality, AlignedWeights())
     check_weights(overrides, [f.name for f in fields(AlignedWeights)], "aligned")
     for term in ("regions", "sampled_regions", "consensus", "dice"):

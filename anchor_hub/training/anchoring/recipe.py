@@ -25,7 +25,7 @@ from anchor_hub.networks.regressors import Regressor
 from anchor_hub.networks.stylegan2 import mix_styles
 from anchor_hub.training.anchoring.consensus import LinearConsensus
 from anchor_hub.training.anchoring.losses import latent_consistency, mahalanobis, soft_dice
-from anchor_hub.training.anchoring.options import AnchorOptions, aligned_weights
+from anchor_hub.training.anchoring.options import AnchorOptions, aligned_weights, settings_row
 from anchor_hub.training.anchoring.published_objective import PublishedObjective, published_weights
 from anchor_hub.training.anchoring.structure import edge_agreement_loss, region_colour_loss
 from anchor_hub.training.engine.recipe import Recipe, TrainingContext
@@ -72,10 +72,10 @@ class AnchorRecipe(Recipe):
         self.domain, self.options, self.total_images = domain, options, total_images
         self.start, self.half = start, half
         self._progress = 1.0  # share of the images seen, where the run's length is known
-        self.hub, self.modality = domain.hub, domain.modality
-        self.weights = aligned_weights(self.modality.name, options.weights if options.objective == "aligned" else {})
+        self.hub, self.modality, self.row = domain.hub, domain.modality, settings_row(domain.modality)
+        self.weights = aligned_weights(self.row, options.weights if options.objective == "aligned" else {})
         if options.objective == "published":
-            published_weights(self.modality.name, options.weights)  # a wrong name is told before the data are read
+            published_weights(self.row, options.weights)  # a wrong name is told before the data are read
 
     # ------------------------------------------------------------------ set-up
 
@@ -102,7 +102,7 @@ class AnchorRecipe(Recipe):
             rate = self.options.learning_rate or LEARNING_RATE
             self.optimizers["networks"] = torch.optim.Adam(trained, lr=rate, betas=(0.9, 0.99))
             if self.regressor is not None and self.weights.adversarial:
-                detail = self.modality.name in DETAILED
+                detail = self.row in DETAILED
                 critic = PatchDiscriminator(self.modality.input_channels, num_layers=4, detail=detail)
                 self.networks["discriminator"] = critic
                 self.optimizers["discriminator"] = torch.optim.Adam(critic.parameters(), lr=rate / 2, betas=(0.0, 0.99))
@@ -271,7 +271,7 @@ class AnchorRecipe(Recipe):
         penalty: Tensor | float = 0.0
         if index % R1_EVERY == 0:  # lazily, in float32: on CPUs second derivatives of bfloat16 convolutions are wrong
             reals = reals.detach().float().requires_grad_(True)
-            gamma = DETAILED_R1_GAMMA if self.modality.name in DETAILED else R1_GAMMA
+            gamma = DETAILED_R1_GAMMA if self.row in DETAILED else R1_GAMMA
             penalty = r1_penalty(critic(reals), reals) * (gamma / 2 * R1_EVERY)
         (loss + penalty).backward()
         self._update(optimizer)
