@@ -170,19 +170,19 @@ class Unmoved(RGB):
 class Textual(RGB):
     """Its traits are no traits."""
 
-    traits = "picture"  # type: ignore[assignment]
+    traits = "picture"
 
 
 class Labels(RGB):
     """Says it is label maps of three classes."""
 
-    traits = Traits(classes=("a", "b", "c"))  # type: ignore[assignment]
+    traits = Traits(classes=("a", "b", "c"))
 
 
 class Points(RGB):
     """Says it is points."""
 
-    traits = Traits(points=5)  # type: ignore[assignment]
+    traits = Traits(points=5)
 
 
 @pytest.mark.parametrize(
