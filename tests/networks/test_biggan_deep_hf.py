@@ -9,8 +9,9 @@ from torch import Tensor
 
 from anchor_hub.checkpoints import biggan_deep_hf
 from anchor_hub.networks.biggan_deep import BigGANDeep
-from anchor_hub.networks.biggan_layers import BatchNorm, standing_statistics, truncated_normal
+from anchor_hub.networks.biggan_layers import BatchNorm, standing_statistics
 from tests.parity import ParityCase, assert_parity, load_case
+from tests.witnesses.networks import truncated_normal
 
 CASES = ("biggan_deep_hf", "lsa_biggan_generator")
 
