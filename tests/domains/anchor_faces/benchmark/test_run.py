@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from anchor_faces.benchmark import run as benchmark
+from anchor_faces.benchmark.markdown import markdown
 from anchor_faces.benchmark.run import Benchmark
 from anchor_faces.benchmark.samples import (
     COUNT,
@@ -20,7 +21,6 @@ from anchor_faces.benchmark.samples import (
     benchmark_samples,
     render_modality,
 )
-from anchor_faces.benchmark.tables import markdown
 from anchor_faces.rendering import sample_factors
 from anchor_hub.domains.anchored import AnchoredDomain
 from anchor_hub.domains.loading import load_domain
