@@ -1,7 +1,7 @@
 """What plugins register: small frozen records of names, paths and import targets. No torch, no file is opened.
 
-A target is `"module:attribute"`, imported when it is first used. Names are lower-case ASCII, so that they are
-safe as file names on every system and never look like one another.
+A target is `"module:attribute"` (a checkpoint reader's may be a `"module"`), imported when it is first used. Names are
+lower-case ASCII, so that they are safe as file names on every system and never look like one another.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from anchor_hub.errors import UsageError
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _TARGET = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 # Windows opens devices, not files, under these names, whatever the suffix.
 _DEVICES = {
     "con",
@@ -44,18 +45,19 @@ def check_name(name: object, what: str = "name") -> str:
     return name
 
 
-def check_target(target: object, what: str = "target") -> str:
-    """`target`, if it reads `package.module:attribute`; raises UsageError otherwise."""
-    if not isinstance(target, str) or not _TARGET.fullmatch(target):
-        raise UsageError(f"{what} must read 'package.module:attribute', got {ascii(target)[:80]}")
+def check_target(target: object, what: str = "target", *, module: bool = False) -> str:
+    """`target`, if it reads `package.module:attribute`; raises UsageError otherwise. module: without attribute, too."""
+    if not isinstance(target, str) or not (_TARGET.fullmatch(target) or (module and _MODULE.fullmatch(target))):
+        or_module = " or 'package.module'" if module else ""
+        raise UsageError(f"{what} must read 'package.module:attribute'{or_module}, got {ascii(target)[:80]}")
     return target
 
 
 def import_target(target: str) -> Any:
-    """Import `"module:attribute"`; raises what the import raises, or AttributeError."""
-    module, _, attribute = check_target(target).partition(":")
+    """Import `"module:attribute"` or `"module"`; raises what the import raises, or AttributeError."""
+    module, _, attribute = check_target(target, module=True).partition(":")
     found: Any = importlib.import_module(module)
-    for part in attribute.split("."):
+    for part in attribute.split(".") if attribute else ():
         found = getattr(found, part)
     return found
 
@@ -79,7 +81,7 @@ class Spec:
             value = getattr(self, item.name)
             where = f"{type(self).__name__} {self.name!r}: {item.name}"
             if item.name == "target":
-                check_target(value, where)
+                check_target(value, where, module=isinstance(self, CheckpointSpec))
             elif item.name in _MAPPINGS:
                 if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
                     raise UsageError(f"{where} must be a dict with text keys, got {type(value).__name__}")
@@ -205,7 +207,10 @@ class ArchitectureSpec(Spec):
 
 @dataclass(frozen=True)
 class CheckpointSpec(Spec):
-    """A reader of published checkpoints; `target` is an `anchor_hub.checkpoints.base.CheckpointReader`."""
+    """A reader of published checkpoints; `target` is an `anchor_hub.checkpoints.base.CheckpointReader`.
+
+    That is a module, `"package.module"`, or an object in one, `"package.module:object"`.
+    """
 
     target: str = ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,31 +15,50 @@ from anchor_hub.evaluation.result import FILE, RunResult, read_run
 from anchor_hub.evaluation.running import Options, evaluate, outputs_wanted
 from anchor_hub.system.inputs import shown
 from anchor_hub.system.outputs import check_new
+from anchor_hub.translation.command_line import request_of
 from anchor_hub.translation.request import TranslationRequest
 
 Progress = Callable[[int, int], None]
-
-
-def styles_wanted(metrics: str | None, styles: int) -> int:
-    """Outputs per input that the metrics ask for, see :func:`~anchor_hub.evaluation.running.outputs_wanted`."""
-    return outputs_wanted([word.strip().lower().replace("-", "_") for word in (metrics or "").split(",")], styles)
 
 
 @dataclass(frozen=True)
 class PairsRequest:
     """What to translate and on what to measure it.
 
-    :param translation: how to translate; without styles, as many as the metrics need.
     :param data: folder with ``<source>`` and ``<target>`` folders. ``real``, ``count``: see ``pair_data``.
     :param metrics: comma-separated, or None for those that need no weights.
+    :param styles: random styles; 0: the backend's own look (10 where ``lpips_diversity`` is asked for).
+    :param references: pictures whose look the outputs take.
+    :param backend, translator, options: how to translate, see
+        :class:`~anchor_hub.translation.request.TranslationRequest`.
     """
 
-    translation: TranslationRequest
+    source: str | Path
+    target: str | Path
     data: str | Path
     metrics: str | None = None
     real: str | Path | None = None
     count: int | None = None
+    styles: int = 0
+    vary: bool = False
+    style_layers: str | None = None
+    truncation: float = 1.0
     device: str = "auto"
+    references: tuple[str | Path, ...] = ()
+    invert: int = 0
+    backend: str | None = None
+    translator: str | Path | None = None
+    options: Sequence[str] = ()
+
+    def translation(self, seed: int) -> TranslationRequest:
+        """How to translate. :raises UsageError: options that contradict each other."""
+        words = [word.strip().lower().replace("-", "_") for word in (self.metrics or "").split(",")]
+        styles = self.styles if self.references else outputs_wanted(words, self.styles)
+        return request_of(
+            self.source, self.target, backend=self.backend, translator=self.translator, styles=styles, vary=self.vary,
+            style_from=self.references, truncation=self.truncation, seed=seed if styles else None,
+            style_layers=self.style_layers, invert=self.invert, settings=self.options,
+        )  # fmt: skip
 
 
 def evaluate_pairs(
@@ -51,14 +70,12 @@ def evaluate_pairs(
 ) -> RunResult:
     """`anchor evaluate --data`; see :func:`anchor_hub.evaluation.running.evaluate` for what is written and raised."""
     options = options or Options()
-    words = [word.strip().lower().replace("-", "_") for word in (request.metrics or "").split(",")]
-    asked = request.translation
-    styles = asked.styles if asked.references else styles_wanted(request.metrics, asked.styles)
-    session = asked.model_copy(update={"styles": styles, "seed": options.seed}).open(request.device)
+    words = {word.strip().lower().replace("-", "_") for word in (request.metrics or "").split(",")}
+    session = request.translation(options.seed).open(request.device)
     source, target = session.translator.source, session.translator.target
     data = pair_data(
         request.data, (source, session.source_modality), (target, session.target_modality),
-        real=request.real, limit=request.count, alone=request.metrics is not None and not {*PAIRED, *SETS} & {*words},
+        real=request.real, limit=request.count, alone=request.metrics is not None and not {*PAIRED, *SETS} & words,
     )  # fmt: skip
     metrics = parse_metrics(request.metrics, session.target_modality, data.paired)
     check_used(metrics, Networks(), request.real)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from anchor_hub.hookspecs import hookimpl
-from anchor_hub.specs import ArchitectureSpec, BackendSpec, DatasetSpec, InverterSpec, ModalitySpec, RecipeSpec
+from anchor_hub.specs import (
+    ArchitectureSpec,
+    BackendSpec,
+    CheckpointSpec,
+    DatasetSpec,
+    InverterSpec,
+    ModalitySpec,
+    RecipeSpec,
+)
 
 
 @hookimpl
@@ -54,6 +62,20 @@ def anchor_register_architectures(register: Callable[[ArchitectureSpec], None]) 
             summary="domains as the authors of latent space anchoring released them",
         )
     )
+
+
+@hookimpl
+def anchor_register_checkpoints(register: Callable[[CheckpointSpec], None]) -> None:
+    # In this order they are asked whether a file is theirs.
+    for name, module, summary in (
+        ("stylegan2", "stylegan2_pt", "StyleGAN2 generators in rosinality's layout"),
+        ("stylegan2-ada", "stylegan2_ada", "StyleGAN2-ADA generators"),
+        ("latent-space-anchoring", "lsa_hub", "the generator of a release of latent-space anchoring"),
+        ("biggan-deep-hf", "biggan_deep_hf", "BigGAN-deep generators with a config.json"),
+        ("biggan", "biggan_brock", "BigGAN generators of the authors' PyTorch code"),
+        ("latent-space-anchoring-domain", "lsa_domain", "the encoder and regressor of such a release, as a domain"),
+    ):
+        register(CheckpointSpec(name, target=f"anchor_hub.checkpoints.{module}", summary=summary))
 
 
 @hookimpl

@@ -31,7 +31,8 @@ class AnchorOptions(TranslatorOptions):
     """The options of the backend ``anchor``."""
 
     style_layers: str | None = Field(
-        default=None, description="W+ layers that a style replaces, e.g. 6-9 [default: those that the source leaves alone]"
+        default=None,
+        description="W+ layers that a style replaces, e.g. 6-9 [default: those that the source leaves alone]",
     )
     style_domain: str | None = Field(
         default=None,

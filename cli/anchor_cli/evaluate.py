@@ -83,12 +83,11 @@ def evaluate(
     from anchor_cli.evaluate_printing import print_result
     from anchor_cli.output import note, step_progress
     from anchor_hub.errors import UsageError
-    from anchor_hub.evaluation.commands import PairsRequest, evaluate_benchmark, evaluate_pairs, styles_wanted
+    from anchor_hub.evaluation.commands import PairsRequest, evaluate_benchmark, evaluate_pairs
     from anchor_hub.evaluation.plan import Networks
     from anchor_hub.evaluation.report import check_logs, named_runs, own_runs, write_report
     from anchor_hub.evaluation.running import Options
     from anchor_hub.system.settings import parse_settings
-    from anchor_hub.translation.command_line import request_of
 
     if report is None:
         raise UsageError("--report FOLDER is missing: the result is written there. See `anchor evaluate --help`")
@@ -116,13 +115,11 @@ def evaluate(
                 if source is None or target is None:
                     raise UsageError("--from DOMAIN and --to DOMAIN are missing")
                 assert data is not None
-                translation = request_of(
-                    source, target, backend=backend, translator=translator, vary=vary,
-                    styles=styles if style_from else styles_wanted(metrics, styles),
-                    style_from=style_from, style_layers=style_layers, truncation=truncation, invert=invert,
-                    settings=settings,
+                request = PairsRequest(
+                    source, target, data, metrics, real=real, count=count, styles=styles, vary=vary,
+                    style_layers=style_layers, truncation=truncation, device=device, references=tuple(style_from),
+                    invert=invert, backend=backend, translator=translator, options=settings,
                 )  # fmt: skip
-                request = PairsRequest(translation, data, metrics, real=real, count=count, device=device)
                 networks = Networks(tuple(extractor), fid_resize, lpips_net, lpips_weights)
                 options = Options(seed=seed, batch=batch, workers=workers, resume=resume)
                 result = evaluate_pairs(request, report, networks, options, progress)

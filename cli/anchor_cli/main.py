@@ -24,8 +24,10 @@ COMMANDS: dict[str, Entry] = {
     "add-domain": Entry(
         "anchor_cli.add_domain:add_domain", "Train a new domain on this machine and register it."
     ),
-    "domains": Entry("anchor_cli.domains:app", "List, show, verify, export, install and remove domains."),
-    "hubs": Entry("anchor_cli.hubs:app", "List, show, verify, export, install, remove and train hubs."),
+    "domains": Entry("anchor_cli.kinds:domains", "List, show, verify, export, install, remove and import domains."),
+    "hubs": Entry("anchor_cli.kinds:hubs", "The same for hubs, and train them."),
+    "translators": Entry("anchor_cli.kinds:translators", "The same for translators, and train them."),
+    "priors": Entry("anchor_cli.kinds:priors", "The same for priors, networks that translators build on."),
     "checkpoints": Entry("anchor_cli.checkpoints:app", "Look into checkpoint files; nothing in them is run."),
     "data": Entry("anchor_cli.data:app", "Make and check data sets."),
     "study": Entry("anchor_cli.study:app", "Blind user studies: make one, serve it, count the votes."),

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from anchor_hub.domains.decoding import decode_all, load_domains
 from anchor_hub.hubs.loading import load_hub
 from anchor_hub.system.config import load_yaml
-from anchor_hub.translation.running import Run
+from anchor_hub.translation.request import Session, TranslationRequest
 from tests.cli.test_translate import anchor, files
 from tests.hubs.test_base import counted_layers
 from tests.tiny import SIZE, tiny_home
@@ -109,7 +109,7 @@ def test_a_run_reads_what_synthesis_wrote(home, tmp_path):
     from anchor_hub.translation.anchor import translator
 
     synthesize("-n", 1, "-o", "set")
-    run = Run(translator("seg", "face", device="cpu"))
+    run = Session(translator("seg", "face", device="cpu"), TranslationRequest(source="seg", target="face"))
     sample = run.read(tmp_path / "set" / "seg" / "000000.png")
     assert sample.shape == (1, SIZE, SIZE)
     assert run.compute([sample], [0])[0][0].shape == (3, SIZE, SIZE)
