@@ -10,6 +10,7 @@ from torch import Tensor
 
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.anchor_discriminators import LatentDiscriminator
+from anchor_hub.networks.stylegan2 import StyledConv
 
 
 def mix_layers(codes: Tensor, other: Tensor, layers: Sequence[int], alpha: float = 1.0) -> Tensor:
@@ -51,3 +52,10 @@ def latent_discriminator_from_published(
     discriminator = LatentDiscriminator(width - 1, mean_latent, hidden).to(state["hidden.weight"].dtype)
     discriminator.load_state_dict(state)
     return discriminator
+
+
+def modulated_conv(layer: StyledConv, x: Tensor, latent: Tensor) -> Tensor:
+    """What a styled convolution computes first, ``d * conv(s * x, w)``: ``[B, out, R, R]``."""
+    style, coefficient = layer._coefficients(latent)
+    y = layer._conv(x, style)
+    return y * coefficient[:, :, None, None].to(y.dtype)
