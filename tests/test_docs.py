@@ -422,7 +422,7 @@ def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_benchmarks_tables_are_made_from_the_committed_numbers(tmp_path: Path) -> None:
-    from anchor_faces.benchmark.tables import renewed
+    from anchor_faces.benchmark.markdown import renewed
     from anchor_hub.evaluation.result import read_run
 
     page = ROOT / "docs" / "benchmark.md"
