@@ -103,14 +103,10 @@ def test_the_example_modality_keeps_the_contract(example: Path) -> None:
     assert torch.equal(matte.read(example / "matte.png", 16), samples[0])
 
 
-def test_the_example_backend_and_data_set_work(example: Path) -> None:
-    import torch
-
+def test_the_example_data_set_works(example: Path) -> None:
     from anchor_hub.system.home import home
 
     found = registry()
-    backend = found.load(found.backends["negative"].spec.target)(size=16)
-    assert torch.equal(backend.translate(torch.ones(1, 3, 16, 16)), -torch.ones(1, 3, 16, 16))
     make = found.load(found.datasets["dogs"].spec.target)
     seen: list[tuple[int, int]] = []
     folder = make("train", size=16, count=3, seed=0, home=home(), progress=lambda *done: seen.append(done))
@@ -173,16 +169,72 @@ def test_the_example_recipe_trains_and_exports(example: Path) -> None:
 
     from anchor_hub.bundles.base import open_bundle
     from anchor_hub.modality import build_modality
+    from anchor_hub.training import Samples
+    from anchor_hub.training.base import TrainingPlan
     from anchor_hub.training.engine.trainer import Trainer
 
-    recipe = registry().load(registry().recipes["brightness"].spec.target)()
-    samples = torch.full((8, 3, 16, 16), 191, dtype=torch.uint8)
-    trainer = Trainer(
-        recipe, samples, build_modality({"name": "rgb"}), example / "run", batch=4, total_images=400, quiet=True
-    )
-    assert trainer.run().finished
+    kind = registry().load(registry().recipes["brightness"].spec.target)
+    recipe = kind.build(TrainingPlan("light", "brightness"), kind.Options(), {})
+    rows, rgb = torch.full((8, 3, 16, 16), 191, dtype=torch.uint8), build_modality({"name": "rgb"})
+    data = {name: Samples(rows, rgb) for name in kind.data}
+    assert Trainer(recipe, data, example / "run", batch=4, total_images=400, quiet=True).run().finished
     bundle = open_bundle(recipe.export(example / "bundle", {"images": 400}), "translator")
     assert abs(bundle.tensors("bias")["bias"].item() - 0.5) < 0.1
+
+
+def section(page: str, heading: str) -> str:
+    """The text below a heading of the second rank, up to the next one."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def test_the_backends_commands_run(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole way of a stranger's backend, as the page tells it: its commands, then its checks."""
+    import torch
+    from PIL import Image
+
+    monkeypatch.chdir(example)
+    for folder, gray in (("day", 200), ("night", 40), ("pairs/day", 200), ("pairs/night", 40)):
+        (example / folder).mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (64, 64), (gray, gray, gray + number)).save(example / folder / f"{number}.png")
+    Image.new("RGB", (64, 64), (5, 5, 5)).save(example / "dark.png")
+    torch.save({"day2night": {"bias": torch.ones(1)}}, example / "release.pt")
+    text = section("plugins.md", "A backend, from start to end")
+    for line in re.findall(r"^anchor .*", text, re.MULTILINE):
+        run_line(line)
+        if line.startswith("anchor translators list"):
+            # The negative of a flat picture is flat, and here as bright as the pictures of the night.
+            run_line("anchor translate day/0.png --from day --to night -o own.png")
+            assert Image.open(example / "own.png").getpixel((9, 9)) == pytest.approx((40, 40, 40), abs=4)
+    assert len(list((example / "out").glob("*-style3.png"))) == 4 and (example / "sheet.png").is_file()
+    assert Image.open(example / "out" / "0.png").getpixel((9, 9)) == pytest.approx((5, 5, 5), abs=2), "dark.png's look"
+    assert len(re.findall("^anchor ", text, re.MULTILINE)) >= 12
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        if not block.startswith("# anchor_dogs/"):
+            names: dict[str, Any] = {}
+            exec(compile(block, "plugins.md", "exec"), names)
+            tests = [value for name, value in names.items() if name.startswith("test_")]
+            assert len(tests) == 2
+            for test in tests:
+                test()
+    text = section("plugins.md", "Hooks")
+    run_line("anchor translators train day-night")
+    assert len(re.findall("^anchor ", text, re.MULTILINE)) >= 2
+    for line in re.findall(r"^anchor .*", text, re.MULTILINE):
+        run_line(line)
+    assert Image.open(example / "out" / "0.png").getpixel((9, 9)) == pytest.approx((255, 255, 255), abs=2), "the bias"
+
+
+def run_line(line: str) -> None:
+    """A command line of a page, in this process; trainings in one process of the CPU."""
+    from tests.cli.running import anchor
+
+    words = shlex.split(line)[1:]
+    if words[:2] == ["translators", "train"]:
+        words += ["--device", "cpu", "--precision", "fp32", "--processes", "1", "--quiet"]
+    done = anchor(*words)
+    assert done.exit_code == 0, f"{line}: {done.output} {done.exception!r}"
 
 
 def test_the_example_command_runs(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
