@@ -20,7 +20,10 @@ import pytest
 import torch
 from PIL import Image
 
+from anchor_hub import build_modality, testing
 from anchor_hub.plugins.registry import registry
+from anchor_hub.training import Samples
+from anchor_hub.translation import TranslationRequest
 from tests.cli.running import anchor
 from tests.tiny import SIZE, tiny_generator, tiny_home, write_sample
 
@@ -105,6 +108,17 @@ def test_a_translator_translates_with_options_styles_and_a_reference(trained: Pa
     run(*asked, "--style-from", green_picture)
     red, green, blue = mean(out / "g.png")
     assert green > red + 30 and green > blue + 30, "the look of the reference"
+
+
+def test_it_keeps_the_contract(trained: Path, tmp_path: Path) -> None:
+    session = TranslationRequest(source="face", target="rose").open("cpu")
+    names = sorted((tmp_path / "faces").iterdir())[:3]
+    testing.check_plugin("anchor_stranger.plugin")
+    testing.check_translator(session.translator, torch.stack([session.read(name) for name in names]))
+    recipe = registry().load(registry().recipes["tint"].spec.target)
+    rows = torch.randint(0, 256, (8, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    rgb = build_modality({"name": "rgb"})
+    testing.check_recipe(recipe, {name: Samples(rows, rgb) for name in ("source", "target")})
 
 
 def test_what_a_translator_does_not_take_is_refused_by_name(trained: Path, tmp_path: Path) -> None:
