@@ -15,7 +15,6 @@ from anchor_hub.bundles.base import Bundle, open_bundle, write_bundle
 from anchor_hub.bundles.tensorfile import halved
 from anchor_hub.errors import BundleError, MissingPartError
 from anchor_hub.plugins.usable import plugins_behind
-from anchor_hub.plugins.usable import plugins_behind
 
 if TYPE_CHECKING:
     from anchor_hub.hubs.base import Hub

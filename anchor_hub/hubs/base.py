@@ -23,7 +23,6 @@ from anchor_hub.networks.discriminators import build_discriminator, describe_dis
 from anchor_hub.networks.stylegan2 import SynthesisOutput, expand_latents
 from anchor_hub.plugins.finding import bundle_folder
 from anchor_hub.plugins.usable import plugins_behind
-from anchor_hub.plugins.usable import plugins_behind
 from anchor_hub.system.devices import resolve_device
 from anchor_hub.system.seeds import derive_seed
 
