@@ -30,6 +30,7 @@ _EXPORTS = {
     "random_styles": "anchor_hub.translation",
     "resolve_device": "anchor_hub.system.devices",
     "synthesize_set": "anchor_hub.translation.synthesis",
+    "Traits": "anchor_hub.modality.traits",
     "translate": "anchor_hub.translation",
     "Translator": "anchor_hub.translation",
     "translator": "anchor_hub.translation",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from anchor_hub.hubs.loading import load_hub as load_hub
     from anchor_hub.modality import Modality as Modality
     from anchor_hub.modality import build_modality as build_modality
+    from anchor_hub.modality.traits import Traits as Traits
     from anchor_hub.system.devices import resolve_device as resolve_device
     from anchor_hub.translation import AnchorTranslator as AnchorTranslator
     from anchor_hub.translation import Translator as Translator

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from anchor_hub.errors import AnchorError
-
 State = Literal["ok", "warning", "error"]
 
 
@@ -111,20 +109,12 @@ def _plugins() -> Iterator[Finding]:
 
 def _bundles() -> Iterator[Finding]:
     from anchor_hub import inventory
+    from anchor_hub.bundles.base import INSTALLED_KINDS
 
-    fingerprints = set()
-    for kind in ("hub", "domain"):
-        for name, problems in inventory.verify(kind).items():  # type: ignore[arg-type]
-            problem = problems[0] if problems else ""
-            try:
-                manifest = inventory.locate(kind, name).manifest  # type: ignore[arg-type]
-                if kind == "hub":
-                    fingerprints.add(manifest.hub_fingerprint)
-                elif not problem and manifest.hub_fingerprint not in fingerprints:
-                    problem = f"its hub {manifest.hub or manifest.hub_fingerprint} is not here: install it"
-            except AnchorError as error:
-                problem = problem or str(error)
-            yield Finding(kind, "error" if problem else "ok", f"{name}: {problem or 'every byte verified'}")
+    for kind in INSTALLED_KINDS:
+        for name, problems in inventory.verify(kind).items():
+            state: State = "error" if problems else "ok"
+            yield Finding(kind, state, f"{name}: {problems[0] if problems else 'every byte verified'}")
 
 
 _CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {

@@ -1,7 +1,7 @@
 """What plugins register: small frozen records of names, paths and import targets. No torch, no file is opened.
 
-A target is `"module:attribute"`, imported when it is first used. Names are lower-case ASCII, so that they are
-safe as file names on every system and never look like one another.
+A target is `"module:attribute"` (a checkpoint reader's may be a `"module"`), imported when it is first used. Names are
+lower-case ASCII, so that they are safe as file names on every system and never look like one another.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from anchor_hub.errors import UsageError
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _TARGET = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 # Windows opens devices, not files, under these names, whatever the suffix.
 _DEVICES = {
     "con",
@@ -44,18 +45,19 @@ def check_name(name: object, what: str = "name") -> str:
     return name
 
 
-def check_target(target: object, what: str = "target") -> str:
-    """`target`, if it reads `package.module:attribute`; raises UsageError otherwise."""
-    if not isinstance(target, str) or not _TARGET.fullmatch(target):
-        raise UsageError(f"{what} must read 'package.module:attribute', got {ascii(target)[:80]}")
+def check_target(target: object, what: str = "target", *, module: bool = False) -> str:
+    """`target`, if it reads `package.module:attribute`; raises UsageError otherwise. module: without attribute, too."""
+    if not isinstance(target, str) or not (_TARGET.fullmatch(target) or (module and _MODULE.fullmatch(target))):
+        or_module = " or 'package.module'" if module else ""
+        raise UsageError(f"{what} must read 'package.module:attribute'{or_module}, got {ascii(target)[:80]}")
     return target
 
 
 def import_target(target: str) -> Any:
-    """Import `"module:attribute"`; raises what the import raises, or AttributeError."""
-    module, _, attribute = check_target(target).partition(":")
+    """Import `"module:attribute"` or `"module"`; raises what the import raises, or AttributeError."""
+    module, _, attribute = check_target(target, module=True).partition(":")
     found: Any = importlib.import_module(module)
-    for part in attribute.split("."):
+    for part in attribute.split(".") if attribute else ():
         found = getattr(found, part)
     return found
 
@@ -67,6 +69,11 @@ class Spec:
     name: str
     summary: str = field(default="", kw_only=True)
 
+    @property
+    def key(self) -> str:
+        """What the registry finds it under: its name."""
+        return self.name
+
     def check(self) -> None:
         """Raise UsageError where a field has the wrong type or form."""
         check_name(self.name, f"{type(self).__name__} name")
@@ -74,7 +81,7 @@ class Spec:
             value = getattr(self, item.name)
             where = f"{type(self).__name__} {self.name!r}: {item.name}"
             if item.name == "target":
-                check_target(value, where)
+                check_target(value, where, module=isinstance(self, CheckpointSpec))
             elif item.name in _MAPPINGS:
                 if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
                     raise UsageError(f"{where} must be a dict with text keys, got {type(value).__name__}")
@@ -200,7 +207,10 @@ class ArchitectureSpec(Spec):
 
 @dataclass(frozen=True)
 class CheckpointSpec(Spec):
-    """A reader of published checkpoints; `target` is an `anchor_hub.checkpoints.base.CheckpointReader`."""
+    """A reader of published checkpoints; `target` is an `anchor_hub.checkpoints.base.CheckpointReader`.
+
+    That is a module, `"package.module"`, or an object in one, `"package.module:object"`.
+    """
 
     target: str = ""
 
@@ -262,7 +272,9 @@ class BenchmarkSpec(Spec):
 
     `target(source, to, *, report, count, seed, batch, workers, device, resume, progress)` measures the translation
     between two domains given by name (None: between all), may write pictures below the folder `report`, and returns an
-    `anchor_hub.evaluation.result.RunResult`.
+    `anchor_hub.evaluation.result.RunResult`. A benchmark that can measure every backend also takes `backend`,
+    `translator` and `options`, as `anchor_hub.translation.request.TranslationRequest` has them; they are passed where
+    the user gives them.
     """
 
     target: str = ""
@@ -270,9 +282,21 @@ class BenchmarkSpec(Spec):
 
 @dataclass(frozen=True)
 class CommandSpec(Spec):
-    """A command `anchor NAME`; `target` is a Typer app or a plain function; `help` is its line in `anchor
-    --help`.
+    """A command `anchor NAME`; `target` is a Typer app or a plain function; `help` is its line in `anchor --help`.
+
+    group: a built-in group that gets the command: with "data" it is `anchor data NAME`.
     """
 
     target: str = ""
     help: str = ""
+    group: str = ""
+
+    @property
+    def key(self) -> str:
+        """The words behind `anchor`: two groups may have commands of one name."""
+        return f"{self.group} {self.name}".strip()
+
+    def check(self) -> None:
+        super().check()
+        if self.group:
+            check_name(self.group, f"CommandSpec {self.name!r}: group")

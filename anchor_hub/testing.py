@@ -14,20 +14,23 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anchor_hub.bundles.base import open_bundle
+from anchor_hub.bundles.base import Bundle, BundleManifest, open_bundle
 from anchor_hub.errors import AnchorError, PluginError
+from anchor_hub.hubs.classes import read_classes
 from anchor_hub.plugins.loading import collect
-from anchor_hub.specs import DomainSpec, HubSpec, Spec, import_target
+from anchor_hub.specs import ArchitectureSpec, CheckpointSpec, DomainSpec, Spec, TranslatorSpec, import_target
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from anchor_hub.domains.base import Domain
+    from anchor_hub.hubs.base import Hub
     from anchor_hub.modality import Modality
     from anchor_hub.training.base import Recipe, Samples
 
@@ -90,15 +93,117 @@ def check_spec(spec: Spec) -> None:
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise ContractError(f"{where}: its target {target} cannot be imported: {reason}") from error
-        require(callable(found), f"{where}: its target {target} is no class or function")
-    if isinstance(spec, (HubSpec, DomainSpec)) and spec.bundle and Path(spec.bundle).is_dir():
-        check_bundle(spec.bundle)
-        manifest = open_bundle(spec.bundle).manifest
-        if isinstance(spec, DomainSpec):
-            require(
-                manifest.modality == dict(spec.modality),
-                f"{where}: its modality {dict(spec.modality)} is not its bundle's, {manifest.modality}",
-            )
+        _check_target(spec, found, f"{where}: its target {target}")
+    bundle = getattr(spec, "bundle", None)
+    if bundle and Path(bundle).is_dir():
+        check_bundle(bundle)
+        _check_agreement(spec, open_bundle(bundle).manifest, where)
+
+
+def _check_target(spec: Spec, found: Any, where: str) -> None:
+    """What a target names is what its kind of spec asks for."""
+    if isinstance(spec, CheckpointSpec):
+        from anchor_hub.checkpoints.base import READER_KINDS
+
+        for name in ("NAME", "LAYOUT"):
+            require(isinstance(getattr(found, name, None), str), f"{where} lacks {name}, a text")
+        kind = getattr(found, "KIND", None)
+        require(kind in READER_KINDS, f"{where} has the KIND {kind!r}, not one of {', '.join(READER_KINDS)}")
+        for name in ("matches", "read"):
+            require(callable(getattr(found, name, None)), f"{where} lacks the function {name}")
+        return
+    require(callable(found), f"{where} is no class or function")
+    if isinstance(spec, ArchitectureSpec):
+        if spec.kind == "prior":
+            require(callable(getattr(found, "load", None)), f"{where} lacks the method load(bundle, device)")
+            return
+        from anchor_hub.domains.base import Domain
+        from anchor_hub.hubs.base import Hub
+
+        base: type = Hub if spec.kind == "hub" else Domain
+        derives = isinstance(found, type) and issubclass(found, base)
+        require(derives, f"{where} does not derive from anchor_hub.{base.__name__}, which kind {spec.kind!r} asks for")
+
+
+def _check_agreement(spec: Spec, manifest: BundleManifest, where: str) -> None:
+    """A spec and its bundle's manifest say the same."""
+    if isinstance(spec, DomainSpec):
+        require(
+            manifest.modality == dict(spec.modality),
+            f"{where}: its modality {dict(spec.modality)} is not its bundle's, {manifest.modality}",
+        )
+    if isinstance(spec, TranslatorSpec):
+        ends = (
+            manifest.architecture.get("name"),
+            manifest.source["name"] if manifest.source else "",
+            tuple(target["name"] for target in manifest.targets),
+        )
+        own = (spec.backend, spec.source, spec.targets)
+        require(ends == own, f"{where}: its backend, source and targets {own} are not its bundle's, {ends}")
+
+
+def check_architecture(spec: ArchitectureSpec, made: Hub | Domain | str | Path) -> None:
+    """Check that an architecture's class writes bundles that it loads again, and that do the same.
+
+    made: a hub or a domain of that architecture, as trained or imported; for a prior, the folder of a bundle.
+    """
+    import torch
+
+    check_spec(spec)
+    where = f"architecture {spec.name!r}"
+    family: Any = import_target(spec.target)
+    if spec.kind == "prior":
+        require(isinstance(made, (str, Path)), f"{where}: give the folder of a prior's bundle")
+        bundle = open_bundle(made, "prior")  # type: ignore[arg-type]
+        _check_written(spec, bundle)
+        require(family.load(bundle, torch.device("cpu")) is not None, f"{where}: load returns nothing")
+        return
+    require(isinstance(made, family), f"{where}: {type(made).__name__} is not its class, {family.__name__}")
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = open_bundle(made.save(Path(folder) / "bundle"))  # type: ignore[union-attr]
+        _check_written(spec, bundle)
+        if spec.kind == "hub":
+            _compare_hubs(made, family._read(bundle, read_classes(bundle)), where)
+        else:
+            check_domain(made)  # type: ignore[arg-type]
+            _compare_domains(made, family.load(bundle, made.hub), where)  # type: ignore[union-attr]
+
+
+def _check_written(spec: ArchitectureSpec, bundle: Bundle) -> None:
+    check_bundle(bundle.path)
+    name = bundle.manifest.architecture.get("name")
+    require(name == spec.name, f"architecture {spec.name!r}: its bundle says architecture.name: {name!r}")
+    require(
+        bundle.manifest.kind == spec.kind, f"architecture {spec.name!r}: its bundle is a {bundle.manifest.kind}"
+    )
+
+
+def _compare_hubs(made: Any, again: Any, where: str) -> None:
+    import torch
+
+    again = again.to(made.device)
+    require(again.fingerprint == made.fingerprint, f"{where}: loaded again, the hub has another fingerprint")
+    latents = made.expand(made.sample(2, seed=0))
+    with torch.no_grad():
+        same = torch.equal(made.image(latents), again.image(latents))
+    require(same, f"{where}: loaded again, the hub makes other images of the same latents")
+
+
+def _compare_domains(made: Any, again: Any, where: str) -> None:
+    import torch
+
+    hub = made.hub
+    stream = torch.Generator().manual_seed(1)
+    images = torch.rand((2, made.modality.input_channels, hub.size, hub.size), generator=stream) * 2 - 1
+    latents = hub.expand(hub.sample(2, seed=1))
+    for way in ("encode", "decode"):
+        can = getattr(made, f"can_{way}")
+        require(getattr(again, f"can_{way}") == can, f"{where}: loaded again, the domain differs in can_{way}")
+        if can:
+            given = images.to(hub.device) if way == "encode" else latents
+            with torch.no_grad():
+                same = torch.equal(getattr(made, way)(given), getattr(again, way)(given))
+            require(same, f"{where}: loaded again, the domain's {way} gives other values")
 
 
 def check_bundle(folder: str | Path) -> None:
@@ -110,17 +215,25 @@ def check_bundle(folder: str | Path) -> None:
     require(not problems, "; ".join(problems))
 
 
-def check_modality(modality: Modality, samples: Tensor) -> None:
+def check_modality(modality: Modality, samples: Tensor, side: int | None = None) -> None:
     """A modality's tensors, on a batch of its samples `[B, ...]` as `collate` returns them.
 
     `to_network` gives finite float32 `[B, input_channels, H, W]`; flipping twice changes nothing; previews
-    are uint8 `[3, H, W]`; `options()` builds the same modality again.
+    are uint8 `[3, H, W]`; samples are what `traits` says; a file that it wrote is read as such a sample; `options()`
+    builds the same modality again; nothing of this changes the modality.
+
+    side: of the images that the samples are of, in pixels; by default what it was declared for, or the samples' own.
     """
     import torch
 
     from anchor_hub.modality import build_modality
 
     name = modality.name
+    side = side or modality.size or int(samples.shape[-1])
+    before = {key: repr(value) for key, value in vars(modality).items() if not key.startswith("_")}
+    undeclared, modality = modality, modality.at(side)
+    require(modality.size == side, f"{name}: at({side}) is declared for {modality.size} px")
+    _check_traits(modality, samples)
     inputs = modality.to_network(samples)
     require(inputs.dtype == torch.float32, f"{name}: to_network gives {inputs.dtype}, not float32")
     require(
@@ -141,6 +254,57 @@ def check_modality(modality: Modality, samples: Tensor) -> None:
     again = build_modality({"name": name, **modality.options()})
     require(
         again.options() == modality.options(), f"{name}: options() does not build the same modality again"
+    )
+    _check_files(modality, samples[0], side)
+    after = {key: repr(value) for key, value in vars(undeclared).items() if not key.startswith("_")}
+    require(after == before, f"{name}: changes while it is used; threads share a modality, it stays as it was made")
+
+
+def _check_traits(modality: Modality, samples: Tensor) -> None:
+    import torch
+
+    from anchor_hub.modality import Traits
+
+    name, traits, shape = modality.name, modality.traits, tuple(samples.shape[1:])
+    require(isinstance(traits, Traits), f"{name}: traits is a {type(traits).__name__}, not anchor_hub.modality.Traits")
+    what = f"{name}: samples are {samples.dtype} {list(shape)}"
+    if traits.picture:
+        fits = samples.dtype == torch.uint8 and len(shape) == 3 and shape[0] == 3
+        require(fits, f"{what}; with traits.picture they are uint8 [3, H, W]")
+        channels = (modality.input_channels, modality.output_channels)
+        require(channels == (3, 3), f"{name}: with traits.picture networks see 3 channels and give 3, not {channels}")
+    if traits.classes:
+        require(
+            not samples.is_floating_point() and len(shape) == 3 and shape[0] == 1,
+            f"{what}; with traits.classes they are whole numbers [1, H, W]",
+        )
+        low, high = int(samples.min()), int(samples.max())
+        require(
+            0 <= low and high < len(traits.classes),
+            f"{name}: samples hold ids {low} to {high}; traits.classes has {len(traits.classes)} names, from id 0",
+        )
+    if traits.points:
+        fits = samples.is_floating_point() and shape == (traits.points, 2)
+        require(fits, f"{what}; with traits.points they are floating [{traits.points}, 2]")
+
+
+def _check_files(modality: Modality, sample: Tensor, side: int) -> None:
+    """What it writes it reads, where its files are of a suffix that it reads."""
+    import tempfile
+
+    suffix = modality.output_suffix
+    if suffix not in modality.extensions:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"sample{suffix}"
+        try:
+            modality.write(sample, path)
+            again = modality.read(path, side)
+        except (AnchorError, AttributeError) as error:  # AttributeError: it keeps the side that it reads at
+            raise ContractError(f"{modality.name}: does not read what it wrote: {error}") from error
+    require(
+        again.dtype == sample.dtype and again.ndim == sample.ndim,
+        f"{modality.name}: wrote a {sample.dtype} {list(sample.shape)} and read a {again.dtype} {list(again.shape)}",
     )
 
 

@@ -221,15 +221,13 @@ def generators(modalities: tuple[Modality, Modality], options: CycleOptions) -> 
     """Source to target, and back."""
     ways = (modalities, modalities[::-1])
     return [
-        CycleGenerator(a.input_channels, b.input_channels, options.width, options.blocks, b.name == "segmentation")
+        CycleGenerator(a.input_channels, b.input_channels, options.width, options.blocks, bool(b.traits.classes))
         for a, b in ways
     ]
 
 
 def modality_of(domain: str) -> Modality:
-    modality = build_modality(dict(registry().domains[domain].spec.modality))
-    modality.size = SIZE
-    return modality
+    return build_modality(dict(registry().domains[domain].spec.modality)).at(SIZE)
 
 
 def train(arguments: argparse.Namespace) -> None:

@@ -78,9 +78,9 @@ def score(source: Any, target: Any, folder: Path, count: int) -> dict[str, Any]:
     """Scores of one ordered pair of domains against the true pairs."""
     found = translated(source, target, samples_of(folder, source, count))
     truth = samples_of(folder, target, count)
-    if target.modality.name == "segmentation":
-        return label_scores(found, truth, target.modality.palette.names)
-    if target.modality.name == "landmarks":
+    if target.modality.traits.classes:
+        return label_scores(found, truth, target.modality.traits.classes)
+    if target.modality.traits.points:
         return landmark_scores(found, truth)
     return picture_scores(found, truth)
 

@@ -60,7 +60,7 @@ def main() -> None:
     chosen = photographs[arguments.skip : arguments.skip + arguments.count]
     true_maps = [next(arguments.labels.glob(f"{path.stem}.*")) for path in chosen]
 
-    found_of, truth_of = lookup(target.modality.palette.names, 0), lookup(truth_modality.palette.names, 1)
+    found_of, truth_of = lookup(target.modality.traits.classes, 0), lookup(truth_modality.traits.classes, 1)
     truth = ImageFolder(true_maps, truth_modality, target.hub.size).load_all()
     results = ah.translate(chosen, source=source, target=target, batch=BATCH, invert=arguments.invert)
     found = torch.stack([result.sample for result in results])

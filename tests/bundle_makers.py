@@ -18,7 +18,7 @@ def tiny_hub(folder: Path, name: str = "tiny", **overrides: Any) -> Path:
         "kind": "hub",
         "name": name,
         "tensors": {"generator": values},
-        "architecture": {"name": "toy", "size": 8},
+        "architecture": {"name": "stylegan2", "size": 8},
         "hub_fingerprint": FINGERPRINT,
         "card": f"# {name}\n",
         "provenance": {"seed": 0, "rate": 1e-3},
@@ -27,9 +27,8 @@ def tiny_hub(folder: Path, name: str = "tiny", **overrides: Any) -> Path:
 
 
 def tiny_domain(folder: Path, name: str = "spot", **overrides: Any) -> Path:
-    return tiny_hub(
-        folder, name, **{"kind": "domain", "modality": {"name": "rgb"}, "hub": "tiny", **overrides}
-    )
+    own = {"kind": "domain", "architecture": {"name": "anchored"}, "modality": {"name": "rgb"}, "hub": "tiny"}
+    return tiny_hub(folder, name, **{**own, **overrides})
 
 
 def tiny_prior(folder: Path, name: str = "content", **overrides: Any) -> Path:

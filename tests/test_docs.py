@@ -155,9 +155,10 @@ def test_the_example_recipe_trains_and_exports(example: Path) -> None:
 
 def test_the_example_command_runs(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (example / "one.png").touch()
-    spec = registry().commands["dogs"].spec
-    load_entry("dogs", Entry(spec.target, spec.help)).main([str(example), "--json"], standalone_mode=False)
-    assert capsys.readouterr().out == '{"dogs": 1}\n'
+    for key in ("dogs", "data dogs"):
+        spec = registry().commands[key].spec
+        load_entry("dogs", Entry(spec.target, spec.help)).main([str(example), "--json"], standalone_mode=False)
+        assert capsys.readouterr().out == '{"dogs": 1}\n'
 
 
 @pytest.mark.parametrize(
@@ -211,12 +212,14 @@ def command_lines(page: Path) -> Iterator[tuple[str, bool]]:
 def resolve(words: list[str]) -> tuple[Any, str, list[str]]:
     """The command that the words name, its path, and the words after it."""
     command, path = get_command(cli.app), "anchor"
-    entries: Mapping[str, Entry] = cli.COMMANDS
+    entries: Mapping[str, Entry] = cli.all_commands()
     while words and entries and not words[0].startswith("-"):
         assert words[0] in entries, f"there is no command `{path} {words[0]}`"
         path, word, words = f"{path} {words[0]}", words[0], words[1:]
         command = load_entry(word, entries[word])
         entries = command.entries() if isinstance(command, LazyGroup) else {}
+        if words and words[0] in getattr(command, "commands", {}) and words[0] not in entries:
+            path, command, words = f"{path} {words[0]}", command.commands[words[0]], words[1:]
     return command, path, words
 
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from anchor_hub import testing
 from anchor_hub.hubs.base import Hub
-from anchor_hub.modality import build_modality
+from anchor_hub.modality import Traits, build_modality
+from anchor_hub.modality.rgb import RGB
 from anchor_hub.specs import DomainSpec, ModalitySpec
 from anchor_hub.testing import ContractError, check_domain, check_modality, check_spec
 from tests.bundle_makers import tiny_domain as domain_bundle
@@ -125,15 +126,85 @@ SAMPLES: dict[str, tuple[dict[str, Any], Callable[[], Tensor]]] = {
 def test_built_in_modalities(name: str) -> None:
     options, samples = SAMPLES[name]
     modality = build_modality(options)
-    modality.size = 16
-    check_modality(modality, samples())
+    check_modality(modality, samples(), side=16)
+    check_modality(modality.at(16), samples())
 
 
-def test_a_faulty_modality(monkeypatch: pytest.MonkeyPatch) -> None:
-    modality = build_modality({"name": "rgb"})
-    monkeypatch.setattr(modality, "flip", lambda samples: samples + 1)
-    with pytest.raises(ContractError, match="flip twice"):
-        check_modality(modality, SAMPLES["rgb"][1]())
+class Fading(RGB):
+    """Its mirror is brighter."""
+
+    def flip(self, samples: Tensor) -> Tensor:
+        return samples + 1
+
+
+class Remembering(RGB):
+    """Keeps the side it read at, as modalities were once meant to."""
+
+    def read(self, path: str | Path, size: int) -> Tensor:
+        self.size = size + 1
+        return super().read(path, size)
+
+
+class Counting(RGB):
+    """Changes what it holds rather than what it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+
+    def to_network(self, samples: Tensor) -> Tensor:
+        self.seen.append(len(samples))
+        return super().to_network(samples)
+
+
+class Unmoved(RGB):
+    """Stays where it was declared for."""
+
+    def at(self, side: int) -> Unmoved:
+        return self
+
+
+class Textual(RGB):
+    """Its traits are no traits."""
+
+    traits = "picture"  # type: ignore[assignment]
+
+
+class Labels(RGB):
+    """Says it is label maps of three classes."""
+
+    traits = Traits(classes=("a", "b", "c"))  # type: ignore[assignment]
+
+
+class Points(RGB):
+    """Says it is points."""
+
+    traits = Traits(points=5)  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (Fading, "flip twice"),
+        (Remembering, "size cannot be set, modalities do not change; modality.at"),
+        (Counting, "changes while it is used"),
+        (Unmoved, r"at\(16\) is declared for None"),
+        (Textual, "traits is a str"),
+        (Labels, "with traits.classes they are whole numbers"),
+        (Points, r"with traits.points they are floating \[5, 2\]"),
+    ],
+)
+def test_a_faulty_modality(kind: type[RGB], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        check_modality(kind(), SAMPLES["rgb"][1]())
+
+
+def test_the_ids_of_label_maps_are_classes() -> None:
+    with pytest.raises(ContractError, match="samples hold ids 3 to 3; traits.classes has 2 names"):
+        check_modality(build_modality({"name": "segmentation", "classes": 2}), torch.full((2, 1, 8, 8), 3))
+    gray = SAMPLES["gray"][1]()
+    with pytest.raises(ContractError, match=r"with traits.picture they are uint8 \[3, H, W\]"):
+        check_modality(build_modality({"name": "rgb"}), gray)
 
 
 def test_specs(tmp_path: Path) -> None:

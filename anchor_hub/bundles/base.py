@@ -127,6 +127,12 @@ def open_bundle(folder: Path | str, kind: Kind | None = None) -> Bundle:
     return Bundle(folder, manifest)
 
 
+def _with_requirements(card: str, requires: Iterable[Requirement]) -> str:
+    """The card with a section that says which other bundles this one needs; a domain's hub has its field."""
+    lines = [f"- the {item.kind} {item.name} (fingerprint `{item.fingerprint[:12]}`)\n" for item in requires]
+    return f"{card.rstrip()}\n\n## Requires\n\n{''.join(lines)}" if lines else card
+
+
 def _with_licences(card: str, license: Mapping[str, Any]) -> str:
     """The card with a last section that says whose the weights and the data are."""
     if not license:
@@ -158,7 +164,8 @@ def write_bundle(
     """Write a bundle whole or not at all; returns its folder.
 
     tensors: part -> name -> tensor; each part becomes `<part>.safetensors` (empty parts are left out). card:
-    the text of README.md, to which the licences are added, and with them the credit that they ask for. hub: the
+    the text of README.md, to which the licences are added, and with them the credit that they ask for, and what is
+    required. hub: the
     name of the hub `hub_fingerprint` belongs to. requires: the other bundles it cannot do without (`requirement_of`
     makes one). source, targets: a translator's ends, each `{"name": ..., "modality": {...}}`. plugins: `{distribution:
     version}` of what brought the architecture, modalities or backend (`anchor_hub.plugins.usable.plugins_behind`).
@@ -167,7 +174,9 @@ def write_bundle(
     `folder` exists and `overwrite` is false.
     """
     folder = Path(folder)
-    contents: dict[str, Iterable[bytes]] = {CARD: [_with_licences(card, license or {}).encode("utf-8")]}
+    contents: dict[str, Iterable[bytes]] = {}
+    requires = tuple(requires)
+    contents[CARD] = [_with_licences(_with_requirements(card, requires), license or {}).encode("utf-8")]
     contents |= {name: [bytes(value)] for name, value in (extras or {}).items()}
     for part, values in tensors.items():
         if values:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
+from anchor_hub.checkpoints.biggan_run import RunSettings, settings_for
 from anchor_hub.checkpoints.families import ImportedHub, describe
 from anchor_hub.checkpoints.filling import filled
 from anchor_hub.checkpoints.raw import RawCheckpoint, state_dict
@@ -29,6 +31,9 @@ from anchor_hub.networks.imagenet_names import class_names
 
 NAME = "biggan"
 LAYOUT = "G_ema.pth or G.pth (shared.weight, blocks.0.0.conv1.weight ...), and D.pth as --discriminator"
+KIND = "hub"
+#: What users may say of a file: how its batch norms were trained.
+SETTINGS = ("norm_epsilon",)
 State = dict[str, Tensor]
 GeneratorConfig = BigGANConfig | BigGANDeepConfig
 DiscriminatorConfig = BigGANDiscriminatorConfig | BigGANDeepDiscriminatorConfig
@@ -47,9 +52,13 @@ def matches(raw: RawCheckpoint) -> bool:
     return state is not None and (_is_generator(state) or _is_discriminator(state))
 
 
-def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> ImportedHub:
+def read(
+    raw: RawCheckpoint, discriminator: RawCheckpoint | None = None, *, norm_epsilon: float | None = None
+) -> ImportedHub:
     """The generator, and the discriminator of the second file.
 
+    :param norm_epsilon: of the conditional batch norms; None: what the training's configuration beside the file says,
+        else the published 1e-5.
     :raises CheckpointError: not a generator's state dict, entries missing, unknown or of shapes that do not fit
         each other, or a discriminator for other images or classes.
     """
@@ -62,12 +71,13 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
         raise CheckpointError(
             "is a BigGAN discriminator; import G_ema.pth (or G.pth), and give this file as --discriminator"
         )
+    notes: list[str] = []
     with reading("BigGAN in this layout"):
-        config = generator_config(state)
+        settings = settings_for(raw, lambda found: generator_config(state, found), norm_epsilon, notes)
+        config = generator_config(state, settings)
     converted = _converted(state, generator_names(config), "generator")
     build: Any = BigGANDeep if isinstance(config, BigGANDeepConfig) else BigGAN
     generator = filled(build, config, converted, "generator")
-    notes = []
     if "ema" not in raw.path.name.lower():
         name = ascii(raw.path.name)[1:-1][:60]
         notes.append(f"Its name, {name}, does not say that this is the averaged generator (G_ema).")
@@ -88,7 +98,12 @@ def read_discriminator(
             found = "a BigGAN generator" if state and _is_generator(state) else describe(raw.content)
             raise CheckpointError(f"is not a BigGAN discriminator's state dict (embed.weight, linear.u0 ...): {found}")
         with reading("BigGAN in this layout"):
-            config = discriminator_config(state, generator.size)
+            config = discriminator_config(state)
+            # What is passed over, and why, the generator's notes say already.
+            settings = settings_for(raw, lambda _: config, None, [])
+            config = replace(config, spectral_epsilon=settings.spectral_epsilon)
+        if config.size != generator.size:
+            raise CheckpointError(f"is for {config.size} px images, the generator makes {generator.size} px")
         if config.classes != generator.classes:
             raise CheckpointError(f"is for {config.classes} classes, the generator for {generator.classes}")
         converted = _converted(state, discriminator_names(config), "discriminator")
@@ -130,9 +145,10 @@ def _attention(state: Mapping[str, Tensor], blocks: int, place: int = 1) -> list
 # -- generators --------------------------------------------------------------------------------------
 
 
-def generator_config(state: Mapping[str, Tensor]) -> GeneratorConfig:
+def generator_config(state: Mapping[str, Tensor], settings: RunSettings | None = None) -> GeneratorConfig:
     """The architecture of a generator, read off the shapes.
 
+    :param settings: what the shapes do not say; None: as published.
     :raises CheckpointError: an architecture that this library lacks.
     :raises KeyError: an entry is missing.
     """
@@ -141,10 +157,12 @@ def generator_config(state: Mapping[str, Tensor]) -> GeneratorConfig:
             "is a BigGAN without a shared class embedding (G_shared) or without spectral norm (G_param SN); "
             "only generators with both are supported"
         )
-    return _deep_config(state) if "blocks.0.0.conv4.weight" in state else _flat_config(state)
+    settings = settings or RunSettings()
+    deep = "blocks.0.0.conv4.weight" in state
+    return _deep_config(state, settings) if deep else _flat_config(state, settings)
 
 
-def _flat_config(state: Mapping[str, Tensor]) -> BigGANConfig:
+def _flat_config(state: Mapping[str, Tensor], settings: RunSettings) -> BigGANConfig:
     count = _blocks(state)
     classes, embedding_dim = state["shared.weight"].shape
     rows, latent_dim = state["linear.weight"].shape
@@ -170,10 +188,12 @@ def _flat_config(state: Mapping[str, Tensor]) -> BigGANConfig:
         hierarchical=condition != embedding_dim,
         bottom=bottom,
         image_channels=state["output_layer.2.weight"].shape[0],
+        norm_epsilon=settings.norm_epsilon,
+        spectral_epsilon=settings.spectral_epsilon,
     )
 
 
-def _deep_config(state: Mapping[str, Tensor]) -> BigGANDeepConfig:
+def _deep_config(state: Mapping[str, Tensor], settings: RunSettings) -> BigGANDeepConfig:
     count = _blocks(state)
     classes, embedding_dim = state["shared.weight"].shape
     rows, condition = state["linear.weight"].shape
@@ -182,7 +202,7 @@ def _deep_config(state: Mapping[str, Tensor]) -> BigGANDeepConfig:
         for k in range(count)
     ]
     bottom = round((rows // blocks[0][0]) ** 0.5)
-    depth = _depth(blocks)
+    depth = settings.depth if settings.depth and count % settings.depth == 0 else _depth(blocks)
     return BigGANDeepConfig(
         bottom * 2 ** (count // depth),
         latent_dim=condition - embedding_dim,
@@ -193,6 +213,8 @@ def _deep_config(state: Mapping[str, Tensor]) -> BigGANDeepConfig:
         attention=tuple(k + 1 for k in _attention(state, count)),
         bottom=bottom,
         image_channels=state["output_layer.2.weight"].shape[0],
+        norm_epsilon=settings.norm_epsilon,
+        spectral_epsilon=settings.spectral_epsilon,
     )
 
 
@@ -264,39 +286,44 @@ def _add_attention(names: dict[str, str], place: int, theirs: str) -> None:
 # -- discriminators ----------------------------------------------------------------------------------
 
 
-def discriminator_config(state: Mapping[str, Tensor], size: int) -> DiscriminatorConfig:
-    """The architecture of a discriminator of ``size`` px images, read off the shapes.
+def discriminator_config(state: Mapping[str, Tensor]) -> DiscriminatorConfig:
+    """The architecture of a discriminator, read off the shapes; the number of its blocks says the size of its images.
 
-    :raises CheckpointError: an architecture that this library lacks, or one that does not fit the size.
+    :raises CheckpointError: an architecture that this library lacks.
     :raises KeyError: an entry is missing.
     """
     if "linear.u0" not in state or "embed.u0" not in state:
         raise CheckpointError("is a discriminator without spectral norm (D_param SN), which is not supported")
-    return _deep_critic(state, size) if "input_conv.weight" in state else _flat_critic(state, size)
+    return _deep_critic(state) if "input_conv.weight" in state else _flat_critic(state)
 
 
-def _flat_critic(state: Mapping[str, Tensor], size: int) -> BigGANDiscriminatorConfig:
+def _flat_critic(state: Mapping[str, Tensor]) -> BigGANDiscriminatorConfig:
     count = _blocks(state)
     hidden = [state[f"blocks.{k}.0.conv1.weight"].shape[0] for k in range(count)]
     widths = [state[f"blocks.{k}.0.conv2.weight"].shape[0] for k in range(count)]
     # Whatever halves the resolution has a convolution on its skip path; the last block never halves.
     down = [f"blocks.{k}.0.conv_sc.weight" in state and k < count - 1 for k in range(count)]
+    # For 32 px (CIFAR's layout) the last two of four blocks keep the side, 8 px; all others go down to 4 px.
+    small = down == [True, True, False, False]
+    size = 32 if small else 4 * 2 ** sum(down)
     return BigGANDiscriminatorConfig(
         size,
         blocks=tuple(zip(down, widths, strict=True)),
         attention=tuple(k + 1 for k in _attention(state, count)),
         classes=state["embed.weight"].shape[0],
-        width=max(widths[0] // (4 if size == 32 else 1), 1),
+        width=max(widths[0] // (4 if small else 1), 1),
         wide=hidden == widths,
         image_channels=state["blocks.0.0.conv1.weight"].shape[1],
     )
 
 
-def _deep_critic(state: Mapping[str, Tensor], size: int) -> BigGANDeepDiscriminatorConfig:
+def _deep_critic(state: Mapping[str, Tensor]) -> BigGANDeepDiscriminatorConfig:
     stages = _blocks(state)
     depth = sum(1 for name in state if re.fullmatch(r"blocks\.0\.\d{1,3}\.conv1\.weight", name))
-    # Of the three stages for 32 px the last keeps the resolution; its layers do not show it.
-    halving = [not (stages == 3 and k == 2) for k in range(stages)]
+    # Of the three stages for 32 px the last keeps the side, 8 px, which its layers do not show; others go down to 4 px.
+    small = stages == 3
+    halving = [not (small and k == 2) for k in range(stages)]
+    size = 32 if small else 4 * 2**stages
     blocks = [
         (halving[k] and j == 0, state[f"blocks.{k}.{j}.conv4.weight"].shape[0])
         for k in range(stages)
@@ -308,7 +335,7 @@ def _deep_critic(state: Mapping[str, Tensor], size: int) -> BigGANDeepDiscrimina
         blocks=tuple(blocks),
         attention=tuple((k + 1) * depth for k in _attention(state, stages, depth)),
         classes=state["embed.weight"].shape[0],
-        width=max(stem // (4 if size == 32 else 1), 1),
+        width=max(stem // (4 if small else 1), 1),
         stem=stem,
         image_channels=state["input_conv.weight"].shape[1],
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,6 +24,9 @@ from anchor_hub.networks.imagenet_names import class_names
 
 NAME = "biggan-deep-hf"
 LAYOUT = "a folder with config.json and pytorch_model.bin (generator.gen_z.weight_orig, generator.layers...)"
+KIND = "hub"
+#: What users may say of a file: how its batch norms were trained.
+SETTINGS = ("norm_epsilon",)
 State = dict[str, Tensor]
 
 #: What the authors' release and latent-space anchoring sample with.
@@ -41,9 +45,12 @@ def matches(raw: RawCheckpoint) -> bool:
     return state is not None and {"generator.gen_z.weight_orig", "embeddings.weight"} <= set(state)
 
 
-def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> ImportedHub:
+def read(
+    raw: RawCheckpoint, discriminator: RawCheckpoint | None = None, *, norm_epsilon: float | None = None
+) -> ImportedHub:
     """The generator; no discriminator was ever published for it.
 
+    :param norm_epsilon: of the batch norms; None: ``eps`` of the ``config.json``, else the published 1e-4.
     :raises CheckpointError: entries missing or unknown, a configuration that is not that of the weights, or a
         discriminator given all the same.
     """
@@ -55,6 +62,8 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
     assert state is not None
     with reading("BigGAN-deep generator"):
         config = config_from(state, raw.config)
+        if norm_epsilon is not None:
+            config = replace(config, norm_epsilon=norm_epsilon, output_norm_epsilon=norm_epsilon)
         converted = to_ours(state, config)
     notes = [f"Its batch norms' statistics are those of truncation {TRUNCATION:g}; samples are truncated to it."]
     generator = filled(BigGANDeep, config, converted, "generator")

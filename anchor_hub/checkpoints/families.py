@@ -1,84 +1,64 @@
-"""The published layouts that become hubs, and what a reader of one gives back.
-
-A family is a module with ``NAME`` (what users see), ``LAYOUT`` (one line: what such a file holds),
-``matches(raw)`` and ``read(raw, discriminator)``. To add a family, write such a module and name it in
-:data:`MODULES`.
-"""
+"""The registered readers of published checkpoints, and which of them a file belongs to."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from anchor_hub.checkpoints.base import READER_KINDS, CheckpointReader
+from anchor_hub.checkpoints.base import ImportedHub as ImportedHub
 from anchor_hub.checkpoints.raw import RawCheckpoint, Record, walk
-
-#: Modules of the families in the order in which they are asked.
-MODULES = (
-    "anchor_hub.checkpoints.stylegan2_pt",
-    "anchor_hub.checkpoints.stylegan2_ada",
-    "anchor_hub.checkpoints.lsa_hub",
-    "anchor_hub.checkpoints.biggan_deep_hf",
-    "anchor_hub.checkpoints.biggan_brock",
-)
+from anchor_hub.errors import PluginError
+from anchor_hub.plugins.registry import registry
 
 
-@dataclass
-class ImportedHub:
-    """What a family's reader makes of a file.
+def families(kind: str | None = "hub", problems: list[str] | None = None) -> Iterator[Any]:
+    """The readers of one KIND (None: of all), in the order in which they are asked: this project's first.
 
-    Attributes:
-        family: name of the family, e.g. ``stylegan2-ada``.
-        generator: the network with the file's weights, in eval mode.
-        discriminator: its discriminator, where the file (or the second file) has one.
-        mean_latent: ``[D]`` as published; None has it computed.
-        notes: sentences for the card: what was chosen (``g_ema``), what was left out.
-        classes: names of the classes, where the file or the family knows them; indices otherwise.
+    Each is imported when its turn comes. problems: gets a sentence for each reader that cannot be used; without it,
+    such a reader raises PluginError.
     """
-
-    family: str
-    generator: nn.Module
-    discriminator: nn.Module | None = None
-    mean_latent: Tensor | None = None
-    notes: list[str] = field(default_factory=list)
-    classes: tuple[str, ...] = ()
-
-
-class Family(Protocol):
-    """The module of one family."""
-
-    NAME: str
-    LAYOUT: str
-
-    def matches(self, raw: RawCheckpoint) -> bool:
-        """Whether this is a file of the family, judged by its entries' names; never raises."""
-        ...
-
-    def read(self, raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> ImportedHub:
-        """Build the networks. ``discriminator`` is a second file that holds it.
-
-        :raises CheckpointError: entries missing, unknown or of wrong shapes. Need not name the file.
-        """
-        ...
+    known = registry().checkpoints
+    for name in known.in_order():
+        try:
+            record = known[name]
+            what = f"the checkpoint reader {name!r} of {record.label}"
+            reader = registry().load(record.spec.target, what)
+            lacking = [item for item in ("NAME", "LAYOUT", "KIND", "matches", "read") if not hasattr(reader, item)]
+            if lacking or reader.KIND not in READER_KINDS:
+                wrong = f"lacks {', '.join(lacking)}" if lacking else f"has the KIND {str(reader.KIND)[:40]!r}"
+                raise PluginError(f"{what}: {record.spec.target} {wrong}; see docs/plugins.md")
+        except PluginError as error:
+            if problems is None:
+                raise
+            problems.append(str(error))
+            continue
+        if kind is None or reader.KIND == kind:
+            yield reader
 
 
-def families() -> Iterator[Family]:
-    """All families, in the order in which they are asked; each module is imported when its turn comes."""
-    for name in MODULES:
-        yield cast(Family, importlib.import_module(name))
+def matches(reader: CheckpointReader, raw: RawCheckpoint, problems: list[str]) -> bool:
+    """Whether the file is of that reader's family; one that raises says no, and `problems` gets a sentence."""
+    try:
+        return bool(reader.matches(raw))
+    except Exception as error:
+        problems.append(f"the checkpoint reader {reader.NAME!r} fails: {type(error).__name__}: {str(error)[:100]}")
+        return False
 
 
-def family_of(raw: RawCheckpoint) -> Family:
-    """The family of a file. :raises CheckpointError: none; says what was found and what is supported."""
-    known = []
-    for family in families():
-        if family.matches(raw):
-            return family
-        known.append(f"{family.NAME}: {family.LAYOUT}")
-    raise raw.error(f"is of no supported layout: {describe(raw.content)}. Supported: {'; '.join(known)}")
+def family_of(raw: RawCheckpoint, kind: str = "hub") -> Any:
+    """The reader of that KIND for a file. :raises CheckpointError: none; says what was found and what is supported."""
+    known: list[str] = []
+    problems: list[str] = []
+    for reader in families(kind, problems):
+        if matches(reader, raw, problems):
+            return reader
+        known.append(f"{reader.NAME}: {reader.LAYOUT}")
+    supported = f"Supported: {'; '.join(known)}" if known else f"No reader of {kind}s is installed"
+    broken = f" (Not asked: {'; '.join(problems)})" if problems else ""
+    raise raw.error(f"is of no supported layout: {describe(raw.content)}. {supported}{broken}")
 
 
 def describe(content: Any, limit: int = 6) -> str:

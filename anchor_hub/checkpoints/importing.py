@@ -39,24 +39,39 @@ class Imported:
     notes: list[str] = field(default_factory=list)
 
 
-def read_hub(path: Path | str, discriminator: Path | str | None = None) -> ImportedHub:
+def read_hub(
+    path: Path | str, discriminator: Path | str | None = None, *, norm_epsilon: float | None = None
+) -> ImportedHub:
     """The networks in a published checkpoint of any supported family; nothing is written.
 
     :param path: a file, or a folder with ``config.json`` and weights.
     :param discriminator: a second file that holds the discriminator.
+    :param norm_epsilon: epsilon of a BigGAN's batch norms, which its weights do not say; None: what a configuration
+        beside them says, else the published one.
     :raises CheckpointError: unreadable, unsupported or incomplete; the message begins with the path.
+    :raises UsageError: an impossible ``norm_epsilon``, or one for a family without such a setting.
     """
-    return _read(*_open(path, discriminator))
+    check_norm_epsilon(norm_epsilon)
+    return _read(*_open(path, discriminator), norm_epsilon)
+
+
+def check_norm_epsilon(value: float | None) -> None:
+    """:raises UsageError: not a number above 0 and below 1."""
+    if value is not None and not 0 < value < 1:
+        raise UsageError(f"--bn-eps must lie above 0 and below 1, not {value:g}: 1e-5 and 1e-4 are common")
 
 
 def _open(path: Path | str, discriminator: Path | str | None) -> tuple[RawCheckpoint, RawCheckpoint | None]:
     return load_raw(path), None if discriminator is None else load_raw(discriminator)
 
 
-def _read(raw: RawCheckpoint, critic: RawCheckpoint | None) -> ImportedHub:
+def _read(raw: RawCheckpoint, critic: RawCheckpoint | None, norm_epsilon: float | None = None) -> ImportedHub:
     family = family_of(raw)
+    settings: dict[str, Any] = {} if norm_epsilon is None else {"norm_epsilon": norm_epsilon}
+    if not set(settings) <= set(getattr(family, "SETTINGS", ())):
+        raise UsageError(f"--bn-eps is a setting of BigGANs; {raw.path} is of family {family.NAME}: leave it out")
     try:
-        return family.read(raw, critic)
+        return family.read(raw, critic, **settings)
     except CheckpointError as error:
         paths = (str(raw.path), str(critic.path) if critic is not None else str(raw.path))
         raise error if str(error).startswith(paths) else raw.error(str(error)) from error
@@ -70,6 +85,7 @@ def import_hub(
     license: str | None = None,
     data_license: str | None = None,
     seed: int = 0,
+    norm_epsilon: float | None = None,
     output: Path | str | None = None,
     overwrite: bool = False,
 ) -> Imported:
@@ -81,6 +97,7 @@ def import_hub(
         It is kept in the bundle exactly as published.
     :param license: of the weights; None is recorded, and shown, as "unknown". ``data_license``: of their data.
     :param seed: of the 10,000 samples behind the statistics; a published mean latent stays as it is.
+    :param norm_epsilon: of a BigGAN's batch norms, see :func:`read_hub`.
     :param output: the bundle's folder; default: ``hubs/NAME`` in the home.
     :raises CheckpointError: unreadable, unsupported or incomplete. :raises UsageError: a bad name, or one in use.
     """
@@ -89,10 +106,11 @@ def import_hub(
     from anchor_hub.system.home import home
 
     check_name(name, "hub name")
+    check_norm_epsilon(norm_epsilon)
     folder = Path(output) if output is not None else home().hubs / name
     refuse_existing(folder, "hub", overwrite, given=output is not None)
     raw, critic = _open(path, discriminator)
-    found = _read(raw, critic)
+    found = _read(raw, critic, norm_epsilon)
     hub = Hub.from_generator(found.generator, name, seed=seed, classes=found.classes)
     notes = list(found.notes)
     facts: dict[str, Any] = {"family": found.family, **origin(raw)}

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from anchor_hub.checkpoints.families import describe, families
-from anchor_hub.checkpoints.latent_space_anchoring import is_published
+from anchor_hub.checkpoints.base import HubReader
+from anchor_hub.checkpoints.families import describe, families, matches
 from anchor_hub.checkpoints.raw import RawCheckpoint, Record, load_raw, walk
 from anchor_hub.checkpoints.stylegan2_ada import module_state
 from anchor_hub.errors import CheckpointError
@@ -133,26 +133,33 @@ def _flat(content: Any) -> Iterator[tuple[str, Any]]:
 
 def _family(raw: RawCheckpoint, found: Inspection) -> None:
     """Fill in family and summary. :raises CheckpointError: it cannot be imported."""
-    for family in families():
-        if not family.matches(raw):
-            continue
-        found.family = family.NAME
-        imported = family.read(raw, None)
-        found.notes = imported.notes
-        config: Any = imported.generator.config
-        numbers = sum(value.numel() for value in imported.generator.parameters())
-        classes = f", {len(imported.classes)} classes" if imported.classes else ""
-        kept = ", a discriminator" if imported.discriminator is not None else ""
-        mean = ", a mean latent" if imported.mean_latent is not None else ""
-        found.summary = f"a generator of {config.size} px{classes}, {numbers / 1e6:.1f} million parameters{kept}{mean}"
-        if is_published(raw.content):
-            found.summary += "; a domain (`anchor domains import`)"
-        return
-    if is_published(raw.content):
-        found.family = "latent-space-anchoring"
-        return
-    known = ", ".join(family.NAME for family in families())
-    raise CheckpointError(f"is of no supported family: {describe(raw.content)}; supported: {known}")
+    problems: list[str] = []
+    for reader in families("hub", problems):
+        if matches(reader, raw, problems):
+            _generator(reader, raw, found)
+            break
+    others = [reader for reader in families(None, problems) if reader.KIND != "hub" and matches(reader, raw, problems)]
+    if others:
+        found.family = found.family or others[0].NAME.removesuffix(f"-{others[0].KIND}")
+        uses = ", ".join(f"a {reader.KIND} (`anchor {reader.KIND}s import`)" for reader in others)
+        found.summary = "; ".join([*([found.summary] if found.summary else []), uses])
+    found.notes += list(dict.fromkeys(problems))
+    if not found.family:
+        known = ", ".join(dict.fromkeys(reader.NAME for reader in families(None, [])))
+        raise CheckpointError(f"is of no supported family: {describe(raw.content)}; supported: {known}")
+
+
+def _generator(reader: HubReader, raw: RawCheckpoint, found: Inspection) -> None:
+    """Fill in what the generator is."""
+    found.family = reader.NAME
+    imported = reader.read(raw, None)
+    found.notes = imported.notes
+    config: Any = imported.generator.config
+    numbers = sum(value.numel() for value in imported.generator.parameters())
+    classes = f", {len(imported.classes)} classes" if imported.classes else ""
+    kept = ", a discriminator" if imported.discriminator is not None else ""
+    mean = ", a mean latent" if imported.mean_latent is not None else ""
+    found.summary = f"a generator of {config.size} px{classes}, {numbers / 1e6:.1f} million parameters{kept}{mean}"
 
 
 def _entry(name: str, value: Any) -> Entry:

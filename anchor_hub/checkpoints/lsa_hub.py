@@ -10,6 +10,7 @@ from anchor_hub.errors import CheckpointError
 
 NAME = "latent-space-anchoring"
 LAYOUT = "a release of latent-space anchoring (translator or state_dict with decoder., encoder., regressor.)"
+KIND = "hub"
 
 
 def matches(raw: RawCheckpoint) -> bool:

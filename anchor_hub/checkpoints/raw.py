@@ -106,12 +106,13 @@ def _locate(path: Path) -> tuple[Path, dict[str, Any] | None]:
             raise CheckpointError(
                 f"{path}: a folder needs config.json and one of {', '.join(FOLDER_WEIGHTS)}; it holds {held}"
             )
-        return found[0], _config(path / "config.json")
+        return found[0], read_config(path / "config.json")
     beside = path.parent / "config.json"
-    return path, _config(beside) if path.name in FOLDER_WEIGHTS and beside.is_file() else None
+    return path, read_config(beside) if path.name in FOLDER_WEIGHTS and beside.is_file() else None
 
 
-def _config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """The JSON object in a ``config.json``. :raises CheckpointError: anything else, beginning with the path."""
     try:
         with open(path, "rb") as stream:
             data = stream.read(MAX_CONFIG_BYTES + 1)
@@ -122,6 +123,8 @@ def _config(path: Path) -> dict[str, Any]:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path}: is not JSON ({str(error)[:100]})") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
     if not isinstance(found, dict):
         raise CheckpointError(f"{path}: is not a JSON object")
     return found

@@ -25,6 +25,7 @@ from anchor_hub.networks.stylegan2_discriminator import Discriminator, Discrimin
 
 NAME = "stylegan2-ada"
 LAYOUT = "a .pkl of NVIDIA's with G_ema (and D), or a state dict with synthesis.b4.const"
+KIND = "hub"
 State = dict[str, Tensor]
 
 
@@ -137,6 +138,28 @@ def _mapping(state: State, prefix: str, arguments: Mapping[str, Any]) -> tuple[i
     return layers, 0 if embed is None or embed.ndim != 2 else embed.shape[1]
 
 
+def _code_sizes(state: State, layers: int, classes: int) -> tuple[int, int]:
+    """Sizes of z and of w, which users choose apart (64 and 512, say).
+
+    :raises CheckpointError: no z at all, or a mapping network that is of another width inside than w.
+    """
+    latent_dim = state["synthesis.b4.conv1.affine.weight"].shape[1]
+    widths = {state[f"mapping.fc{i}.weight"].shape[0] for i in range(layers)}
+    if classes:
+        if "mapping.embed.bias" not in state:
+            raise CheckpointError("its StyleGAN2-ADA generator lacks 'mapping.embed.bias'")
+        widths.add(state["mapping.embed.weight"].shape[0])
+    if widths - {latent_dim}:
+        raise CheckpointError(
+            f"its mapping network is {sorted(widths - {latent_dim})} wide inside (layer_features, embed_features) and "
+            f"its w has {latent_dim} values; of StyleGAN2-ADA, mapping networks as wide as w are supported"
+        )
+    z_dim = state["mapping.fc0.weight"].shape[1] - (latent_dim if classes else 0)
+    if z_dim < 1:
+        raise CheckpointError(f"its z has {z_dim} values: generators that draw nothing at random are not supported")
+    return z_dim, latent_dim
+
+
 def generator_from_ada(network: Record | State) -> tuple[Generator, Tensor | None]:
     """A :class:`Generator` with the weights of a published ``G_ema`` (record or state dict), and ``w_avg`` ``[D]``.
 
@@ -147,10 +170,11 @@ def generator_from_ada(network: Record | State) -> tuple[Generator, Tensor | Non
     layers, classes = _mapping(state, "mapping.", arguments)
     sizes = sorted(int(m[1]) for name in state if (m := re.fullmatch(r"synthesis\.b(\d+)\.torgb\.bias", name)))
     try:
-        first = state["mapping.fc0.weight"]
+        z_dim, latent_dim = _code_sizes(state, layers, classes)
         config = StyleGAN2Config(
             size=sizes[-1] if sizes else 0,
-            latent_dim=first.shape[0],
+            latent_dim=latent_dim,
+            z_dim=z_dim,
             mapping_layers=layers,
             channels={size: state[f"synthesis.b{size}.conv1.weight"].shape[0] for size in sizes},
             image_channels=state["synthesis.b4.torgb.bias"].shape[0],
@@ -158,6 +182,8 @@ def generator_from_ada(network: Record | State) -> tuple[Generator, Tensor | Non
             classes=classes,
             clamp=_number(arguments, "conv_clamp", None),
         )
+    except CheckpointError:
+        raise
     except (KeyError, IndexError, ValueError) as error:
         raise CheckpointError(f"its StyleGAN2-ADA generator is incomplete or of another kind: {error}") from error
     mean_latent = state.pop("mapping.w_avg", None)

@@ -24,6 +24,7 @@ from anchor_hub.networks.stylegan2_discriminator import Discriminator, Discrimin
 
 NAME = "stylegan2"
 LAYOUT = "a .pt of rosinality's with g_ema (and g, d, latent_avg), or its state dict with style.1.weight"
+KIND = "hub"
 #: Where a generator may be, the one to use first.
 GENERATORS = ("g_ema", "g")
 GENERATOR_NAMES = ("style.1.weight", "input.input")

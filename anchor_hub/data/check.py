@@ -19,6 +19,7 @@ from anchor_hub.errors import ImageError, UsageError
 from anchor_hub.images.reading import IMAGE_EXTENSIONS, MAX_FILE_BYTES
 from anchor_hub.images.sources import ComposedFile, VirtualFile
 from anchor_hub.modality import Modality, build_modality
+from anchor_hub.modality.options import modality_table
 from anchor_hub.system.inputs import shown
 
 FEW_FILES = 100
@@ -97,10 +98,14 @@ def folder_modality(
     classes: int | None = None,
     palette: str | None = None,
     merge_classes: Path | None = None,
+    settings: Sequence[str] = (),
 ) -> Modality:
-    """The modality of a registered domain, or the one called ``name`` (rgb), with what a call adds for label maps.
+    """The modality of a registered domain, or the one called ``name`` (rgb), with the options that a call adds.
 
-    :raises UsageError: a domain and a name, or options of label maps for something else.
+    :param classes: with ``palette``, ``merge_classes`` and ``settings``: see
+        :func:`~anchor_hub.modality.options.modality_table`.
+
+    :raises UsageError: a domain and a name, or options that the modality has not.
     :raises DomainNotFoundError, ModalityNotFoundError, ConfigError: an unknown name, or wrong options.
     """
     from anchor_hub.plugins.registry import registry
@@ -110,17 +115,9 @@ def folder_modality(
     table: dict[str, Any] = {"name": name or "rgb"}
     if domain is not None:
         table = dict(registry().domains[domain].spec.modality)
-    given: dict[str, Any] = {"classes": classes, "palette": palette}
-    if merge_classes is not None:
-        from anchor_hub.modality.merging import load_merge_table
-
-        given["merge"] = load_merge_table(merge_classes)
-    given = {key: value for key, value in given.items() if value is not None}
-    if given and table["name"] != "segmentation":
-        raise UsageError(
-            f"--classes, --palette and --merge-classes are for label maps, not for modality {table['name']!r}"
-        )
-    return build_modality({**table, **given})
+    return build_modality(
+        modality_table(table, classes=classes, palette=palette, merge_classes=merge_classes, settings=settings)
+    )
 
 
 def check_folder(
@@ -227,31 +224,28 @@ def _look(path: Path, modality: Modality, size: int) -> _Seen:
     sample = modality.read(source, size)
     is_points = sample.dtype.is_floating_point
     counts = None
-    if modality.name == "segmentation":
-        counts = torch.bincount(sample.flatten().long(), minlength=modality.input_channels)
+    if modality.traits.classes:
+        counts = torch.bincount(sample.flatten().long(), minlength=len(modality.traits.classes))
     is_gray = sample.shape[0] == 3 and bool((sample[0] == sample[1]).all() and (sample[1] == sample[2]).all())
     extent = mode = None
     if path.suffix.lower() in IMAGE_EXTENSIONS:
         stream = io.BytesIO(source.read(MAX_FILE_BYTES)) if isinstance(source, VirtualFile) else path
         with Image.open(stream) as image:  # its head alone; that it is sound was found out by reading it
             extent, mode = image.size, image.mode
-    side = modality.size or 0
     return _Seen(
         hashlib.blake2b(sample.numpy().tobytes(), digest_size=16).digest(),
         extent,
         mode,
         not is_points and bool((sample == sample[:, :1, :1]).all()),
         not is_points and is_gray,
-        is_points and bool(((sample < 0) | (sample > side)).any()),
+        is_points and bool(((sample < 0) | (sample > size)).any()),
         counts,
     )
 
 
 def _describe_classes(report: FolderReport, counts: Tensor, modality: Modality) -> None:
-    palette = getattr(modality, "palette", None)
-    names = list(getattr(palette, "names", ())) or [str(index) for index in range(len(counts))]
     shares = (counts.double() / counts.sum()).tolist()
-    report.classes = dict(zip(names, shares, strict=True))
+    report.classes = dict(zip(modality.traits.classes, shares, strict=True))
     missing = [name for name, share in report.classes.items() if share == 0]
     if missing:
         report.warnings.append(f"no pixel is of class {', '.join(missing)}")

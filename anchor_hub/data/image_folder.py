@@ -6,9 +6,7 @@ import difflib
 import glob
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
@@ -21,6 +19,7 @@ from anchor_hub.data.tables import select, select_samples
 from anchor_hub.errors import DataError, ImageError, UsageError
 from anchor_hub.modality import Modality
 from anchor_hub.system.inputs import InputFile, list_inputs, refuse_empty_names, shown
+from anchor_hub.system.reading_ahead import ReadAhead
 
 Progress = Callable[[int, int], None]
 Item = TypeVar("Item")
@@ -71,14 +70,15 @@ class ImageFolder(Sequence[Tensor]):
             raise UsageError(f"errors is {errors!r}, must be 'raise' or 'skip'")
         given = [source] if isinstance(source, (str, Path)) else list(source)
         refuse_empty_names(given)
-        self.modality, self.size, self.errors = modality, size, errors
-        modality.size = size
+        #: The modality, declared for ``size``: what depends on the side of the samples' images asks this one.
+        self.modality = modality.at(size)
+        self.size, self.errors = size, errors
         #: What was found, with its layout's name; None where files were named one by one, or by a glob.
         self.found: Found | None = None
         root = Path(given[0]) if len(given) == 1 else None
         if root is not None and is_data_set(root):
             _refuse_several_domains(root)
-            self.found = found = find_data_set(root, modality.name, tuple(modality.extensions))
+            self.found = found = find_data_set(root, modality)
             samples = found.samples if every_split else training_samples(found, where)
             if where is not None:
                 samples = select_samples(found, samples, where)
@@ -207,17 +207,7 @@ def parallel_map(work: Callable[[Item], Result], items: Sequence[Item], workers:
     if workers <= 1:
         yield from map(work, items)
         return
-    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    waiting = iter(chunks)
-    with ThreadPoolExecutor(workers, thread_name_prefix="anchor-load") as pool:
-        try:
-            ahead = [
-                pool.submit(lambda part: [work(i) for i in part], part)
-                for part in islice(waiting, 4 * workers)
-            ]
-            while ahead:
-                yield from ahead.pop(0).result()
-                for part in islice(waiting, 1):
-                    ahead.append(pool.submit(lambda part: [work(i) for i in part], part))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
+    with ReadAhead(lambda part: [work(item) for item in part], chunks, readers=workers, ahead=4 * workers) as reading:
+        for _, results in reading:
+            yield from results.result()

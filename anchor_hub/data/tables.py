@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from anchor_hub.data.layouts.base import Found, Sample
-from anchor_hub.data.where import mentions, parse_where
+from anchor_hub.data.layouts.where import mentions, parse_where
 from anchor_hub.errors import DataError
 from anchor_hub.system.inputs import InputFile, shown
 

@@ -61,8 +61,7 @@ class AnchoredDomain(Domain):
             raise ValueError(f"domain {name!r}: structure_layers {layers} is not in 1..{hub.num_latents}")
         if isinstance(corrections, bool) or not isinstance(corrections, int) or not 0 <= corrections <= 100:
             raise ValueError(f"domain {name!r}: corrections {corrections!r} is not a whole number from 0 to 100")
-        self.name, self.modality, self.hub = name, modality, hub
-        modality.size = hub.size
+        self.name, self.modality, self.hub = name, modality.at(hub.size), hub
         self.encoder, self.regressor = encoder, regressor
         self.structure_layers, self.corrections = layers, corrections
         self._architecture = dict(architecture or {})

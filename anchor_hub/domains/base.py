@@ -14,6 +14,7 @@ from torch import Tensor
 from anchor_hub.bundles.base import Bundle, open_bundle, write_bundle
 from anchor_hub.bundles.tensorfile import halved
 from anchor_hub.errors import BundleError, MissingPartError
+from anchor_hub.plugins.usable import plugins_behind
 
 if TYPE_CHECKING:
     from anchor_hub.hubs.base import Hub
@@ -206,6 +207,7 @@ class Domain(ABC):
             hub=self.hub.name,
             hub_fingerprint=self.hub_fingerprint,
             modality=modality_options(self.modality),
+            plugins=plugins_behind("domain", self.architecture(), [self.modality.name]),
             provenance=provenance,
             license=license,
             metrics=metrics,

@@ -9,7 +9,7 @@ from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import BundleError
 from anchor_hub.hubs.loading import forget_hubs, hub_of
 from anchor_hub.plugins.finding import bundle_folder, identity
-from anchor_hub.plugins.registry import architecture_class
+from anchor_hub.plugins.usable import architecture_class
 
 if TYPE_CHECKING:
     import torch
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from anchor_hub.domains.base import Domain
     from anchor_hub.hubs.base import Hub
 
-#: ``architecture.name`` of domains whose bundle states none.
-ANCHORED = "anchored"
 _domains: dict[tuple[str, int, int], Domain] = {}
 
 
@@ -44,7 +42,7 @@ def load_domain(name: str | Path, hub: Hub | None = None, device: str | torch.de
     key = (*identity(bundle.path), id(hub.base))
     # A class-conditional domain holds the hub's view of its class.
     if key not in _domains or _domains[key].hub.base is not hub.base:
-        kind: type[Domain] = architecture_class(bundle, "domain", default=ANCHORED)
+        kind: type[Domain] = architecture_class(bundle, "domain")
         domain = kind.load(bundle, hub)
         if domain.hub.base is not hub.base:
             raise BundleError(f"{bundle.path}: its architecture loaded the domain on another hub than it was given")

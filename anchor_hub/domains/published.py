@@ -58,8 +58,7 @@ class PublishedDomain(Domain):
     ) -> None:
         if domain_generator is not None:
             regressor = None
-        self.name, self.modality, self.hub = name, modality, hub
-        modality.size = hub.size
+        self.name, self.modality, self.hub = name, modality.at(hub.size), hub
         self.structure_layers = hub.num_latents
         self.encoder = None if encoder is None else encoder.to(hub.device)
         self.regressor = None if regressor is None else regressor.to(hub.device)

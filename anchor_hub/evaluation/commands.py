@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from anchor_hub.domains.loading import domain_bundle
 from anchor_hub.errors import PluginError, UsageError
 from anchor_hub.evaluation.data import pair_data
 from anchor_hub.evaluation.plan import PAIRED, SETS, Networks, check_used, parse_metrics
@@ -14,7 +15,8 @@ from anchor_hub.evaluation.result import FILE, RunResult, read_run
 from anchor_hub.evaluation.running import Options, evaluate, outputs_wanted
 from anchor_hub.system.inputs import shown
 from anchor_hub.system.outputs import check_new
-from anchor_hub.translation.request import prepare
+from anchor_hub.translation.command_line import request_of
+from anchor_hub.translation.request import TranslationRequest
 
 Progress = Callable[[int, int], None]
 
@@ -25,7 +27,10 @@ class PairsRequest:
 
     :param data: folder with ``<source>`` and ``<target>`` folders. ``real``, ``count``: see ``pair_data``.
     :param metrics: comma-separated, or None for those that need no weights.
-    :param styles: random styles; 0: the mean appearance (10 where ``lpips_diversity`` is asked for).
+    :param styles: random styles; 0: the backend's own look (10 where ``lpips_diversity`` is asked for).
+    :param references: pictures whose look the outputs take.
+    :param backend, translator, options: how to translate, see
+        :class:`~anchor_hub.translation.request.TranslationRequest`.
     """
 
     source: str | Path
@@ -39,6 +44,21 @@ class PairsRequest:
     style_layers: str | None = None
     truncation: float = 1.0
     device: str = "auto"
+    references: tuple[str | Path, ...] = ()
+    invert: int = 0
+    backend: str | None = None
+    translator: str | Path | None = None
+    options: Sequence[str] = ()
+
+    def translation(self, seed: int) -> TranslationRequest:
+        """How to translate. :raises UsageError: options that contradict each other."""
+        words = [word.strip().lower().replace("-", "_") for word in (self.metrics or "").split(",")]
+        styles = self.styles if self.references else outputs_wanted(words, self.styles)
+        return request_of(
+            self.source, self.target, backend=self.backend, translator=self.translator, styles=styles, vary=self.vary,
+            style_from=self.references, truncation=self.truncation, seed=seed if styles else None,
+            style_layers=self.style_layers, invert=self.invert, settings=self.options,
+        )  # fmt: skip
 
 
 def evaluate_pairs(
@@ -50,23 +70,16 @@ def evaluate_pairs(
 ) -> RunResult:
     """`anchor evaluate --data`; see :func:`anchor_hub.evaluation.running.evaluate` for what is written and raised."""
     options = options or Options()
-    words = [word.strip().lower().replace("-", "_") for word in (request.metrics or "").split(",")]
-    styles = outputs_wanted(words, request.styles)
-    job = prepare(
-        request.source, request.target, styles=styles, vary=request.vary, style_layers=request.style_layers,
-        truncation=request.truncation, seed=options.seed if styles else None, device=request.device,
-    )  # fmt: skip
-    source, target = job.translator.source, job.translator.target
+    words = {word.strip().lower().replace("-", "_") for word in (request.metrics or "").split(",")}
+    session = request.translation(options.seed).open(request.device)
+    source, target = session.translator.source, session.translator.target
     data = pair_data(
-        request.data, (source.name, source.modality), (target.name, target.modality),
-        real=request.real, limit=request.count, alone=request.metrics is not None and not {*PAIRED, *SETS} & {*words},
+        request.data, (source, session.source_modality), (target, session.target_modality),
+        real=request.real, limit=request.count, alone=request.metrics is not None and not {*PAIRED, *SETS} & words,
     )  # fmt: skip
-    metrics = parse_metrics(request.metrics, target.modality, data.paired)
+    metrics = parse_metrics(request.metrics, session.target_modality, data.paired)
     check_used(metrics, Networks(), request.real)
-    bundles = [domain_bundle(request.source), domain_bundle(request.target)]
-    return evaluate(
-        job, data, metrics, report, networks=networks, options=options, bundles=bundles, progress=progress
-    )
+    return evaluate(session, data, metrics, report, networks=networks, options=options, progress=progress)
 
 
 def evaluate_benchmark(
@@ -78,11 +91,13 @@ def evaluate_benchmark(
     device: str = "auto",
     options: Options | None = None,
     progress: Progress | None = None,
+    way: Mapping[str, Any] | None = None,
 ) -> RunResult:
     """`anchor evaluate --benchmark`: the registered benchmark measures and writes its samples; `metrics.json` is
     written here.
 
     :param source: with ``target`` None, too: all ordered pairs.
+    :param way: ``backend``, ``translator`` and ``options`` of the request, those that are given.
     :raises UsageError: the report folder is in use (and ``resume`` off), or holds an evaluation of another kind.
     :raises BenchmarkNotFoundError: nobody registered the name. :raises PluginError: it returned no result.
     """
@@ -94,9 +109,16 @@ def evaluate_benchmark(
     record = registry().benchmarks[name]
     _check_report(Path(report), options.resume)
     run = registry().load(record.spec.target, f"benchmark {name!r} of {record.label}")
+    takes = inspect.signature(run).parameters
+    known = any(item.kind is inspect.Parameter.VAR_KEYWORD for item in takes.values())
+    for word in way or {}:
+        if not known and word not in takes:
+            option = "--set" if word == "options" else f"--{word}"
+            raise UsageError(f"{option}: the benchmark {name!r} measures the backend 'anchor' alone; leave it out")
     result = run(
         source, target, report=Path(report), count=count, seed=options.seed, batch=options.batch,
         workers=options.workers, device=device, resume=options.resume, progress=progress,
+        **(way or {}),
     )  # fmt: skip
     if not isinstance(result, RunResult):
         raise PluginError(f"benchmark {name!r} of {record.label}: returned {type(result).__name__}, not a RunResult")

@@ -38,8 +38,8 @@ def pictures_of(model: Hub | Domain, latents: Tensor) -> Tensor:
     """uint8 ``[B, 3, H, W]`` of complete latents ``[B, L, D]``: the hub's images, or previews of a domain's samples."""
     if isinstance(model, Hub):
         return from_unit(model.image(latents, noise="const"))
-    modality, side = model.modality, model.hub.size
-    modality.size = side
+    side = model.hub.size
+    modality = model.modality.at(side)
     samples = modality.from_network(model.decode(latents)).cpu()
     return torch.stack([modality.preview(sample, side) for sample in samples])
 

@@ -12,6 +12,7 @@ from anchor_hub.errors import DataError, UsageError
 from anchor_hub.evaluation.result import FILE, parse_json, read_run
 from anchor_hub.system.files import write_file
 from anchor_hub.system.inputs import shown
+from anchor_hub.system.outputs import check_new
 
 #: Rows and the run's key lie here until `metrics.json` is written.
 WORK = ".evaluation"
@@ -42,8 +43,8 @@ class ReportFolder:
             raise UsageError(
                 f"--report {shown(self.path)}: is of other data, domains or styles: choose another folder, or remove it"
             )
-        if found is None and self.path.is_dir() and any(self.path.iterdir()):
-            raise UsageError(f"--report {shown(self.path)}: is in use, and not by an evaluation: choose another folder")
+        if found is None:
+            check_new(self.path, "--report", user="an evaluation")
         if found is not None and not resume:
             raise UsageError(
                 f"--report {shown(self.path)}: holds this evaluation already: give --resume to go on with it, or "

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from anchor_hub.evaluation.rows import Rows
+from anchor_hub.system.reading_ahead import ReadAhead
 
 #: Samples that a network computes at once, always the same ones together: convolutions round differently in batches
 #: of other sizes, which would make results depend on `--batch`.
@@ -60,27 +60,14 @@ def run_pass(
         return
     if progress is not None and start:
         progress(start)
-    with ThreadPoolExecutor(workers, thread_name_prefix="anchor-measure") as pool:
-        waiting = deque(range(start, len(items), batch))
-        ahead: deque[tuple[int, list[Future[Read]]]] = deque()
-
-        def submit() -> None:
-            if waiting:
-                first = waiting.popleft()
-                ahead.append((first, [pool.submit(read, item) for item in items[first : first + batch]]))
-
-        submit()
-        submit()
-        try:
-            while ahead:
-                first, futures = ahead.popleft()
-                loaded = collate([future.result() for future in futures])
-                submit()
-                for rows, measure in measures:
-                    there = len(rows) - first
-                    if there < len(futures):
-                        rows.append(measure(loaded)[max(there, 0) :])
-                if progress is not None:
-                    progress(len(futures))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    # Two batches are read while a third is measured.
+    with ReadAhead(read, items[start:], readers=workers, ahead=2 * batch + 1) as reading:
+        for first in range(start, len(items), batch):
+            loaded = collate([future.result() for _, future in islice(reading, batch)])
+            count = min(batch, len(items) - first)
+            for rows, measure in measures:
+                there = len(rows) - first
+                if there < count:
+                    rows.append(measure(loaded)[max(there, 0) :])
+            if progress is not None:
+                progress(count)

@@ -96,10 +96,9 @@ def parse_metrics(text: str | Sequence[str] | None, target: Modality, paired: bo
     if text is None:
         if not paired:
             raise UsageError("the sets are not pairs, so only sets can be compared: give --metrics, e.g. --metrics fid")
-        if target.name == "segmentation":
+        if target.traits.classes:
             return ("pixel_accuracy", "mean_iou")
-        points = target.name == "landmarks" and not getattr(target, "drawn", False)
-        return ("landmark_error",) if points else ("psnr", "l1")
+        return ("landmark_error",) if target.traits.points else ("psnr", "l1")
     words = text.split(",") if isinstance(text, str) else list(text)
     names = tuple(dict.fromkeys(word.strip().lower().replace("-", "_") for word in words if word.strip()))
     if not names:
@@ -109,9 +108,9 @@ def parse_metrics(text: str | Sequence[str] | None, target: Modality, paired: bo
             several = len(re.split(r"[\s;+|/]+", name)) > 1
             hint = " Put commas between names" if several else did_you_mean(name, METRICS)
             raise UsageError(f"--metrics: no metric is named {name!r}.{hint}")
-        if name in ("pixel_accuracy", "mean_iou") and target.name != "segmentation":
+        if name in ("pixel_accuracy", "mean_iou") and not target.traits.classes:
             raise UsageError(f"--metrics {name}: is of label maps, but the target is {target.name}")
-        if name == "landmark_error" and (target.name != "landmarks" or getattr(target, "drawn", False)):
+        if name == "landmark_error" and not target.traits.points:
             raise UsageError(f"--metrics {name}: is of points, but the target is {target.name}")
         if name in PAIRED and not paired:
             raise DataError(f"--metrics {name}: needs pairs, but no input has a true output of its name")
@@ -158,9 +157,9 @@ def make_plan(
         if name in PictureMeasure.names():
             plan.measures.append(PictureMeasure(name))
     if {"pixel_accuracy", "mean_iou"} & set(metrics):
-        plan.measures.append(LabelMeasure(target.output_channels))
+        plan.measures.append(LabelMeasure(len(target.traits.classes)))
     if "landmark_error" in metrics:
-        plan.measures.append(LandmarkMeasure(int(getattr(target, "points", 68))))
+        plan.measures.append(LandmarkMeasure(target.traits.points))
     if any(name in LPIPS for name in metrics):
         check_perceptual_side(side)
         model = Perceptual(networks.lpips_net, weights=networks.lpips_weights, device=device)

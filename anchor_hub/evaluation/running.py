@@ -46,11 +46,9 @@ from anchor_hub.evaluation.rows import BLOCK, Rows
 from anchor_hub.evaluation.sets import FeatureSets
 from anchor_hub.metrics import trained_classifier
 from anchor_hub.modality import Modality
-from anchor_hub.system.files import file_sha256
 from anchor_hub.system.inputs import InputFile
 from anchor_hub.system.pipeline import Pipeline
-from anchor_hub.translation.request import Job
-from anchor_hub.translation.running import Run, StyleChoice
+from anchor_hub.translation.request import Session
 
 #: Pairs of outputs that LPIPS_d is measured on; all of them where there are fewer.
 RANDOM_PAIRS = 1000
@@ -59,10 +57,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Options:
-    """How to go about it; nothing here changes a result but ``seed`` (of random pairs and subsets) and ``invert``."""
+    """How to go about it; nothing here changes a result but ``seed`` (of random pairs and subsets)."""
 
     seed: int = 0
-    invert: int = 0
     batch: int = 16
     workers: int = 2
     resume: bool = False
@@ -81,55 +78,50 @@ def outputs_wanted(metrics: Sequence[str], styles: int) -> int:
 
 
 def evaluate(
-    job: Job,
+    session: Session,
     data: PairData,
     metrics: tuple[str, ...],
     report: str | Path,
     *,
     networks: Networks | None = None,
     options: Options | None = None,
-    bundles: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> RunResult:
     """Translate the inputs of ``data`` into ``report/outputs`` and measure them; writes `metrics.json` and the
     samples' scores, and returns the result.
 
     :param metrics: names of ``plan.METRICS``, as ``parse_metrics`` gives them.
-    :param bundles: folders of the domains' bundles; they identify the run.
     :param progress: called with (steps done, steps in all).
     :raises DataError: files that are missing or do not fit, or weights that are missing (before any work).
     :raises UsageError: the report folder is of another run.
     """
-    return _Evaluation(job, data, metrics, Path(report), networks or Networks(), options or Options(), bundles).run(
-        progress
-    )
+    return _Evaluation(session, data, metrics, Path(report), networks or Networks(), options or Options()).run(progress)
 
 
 class _Evaluation:
     def __init__(
-        self, job: Job, data: PairData, metrics: tuple[str, ...], report: Path,
-        networks: Networks, options: Options, bundles: Sequence[Path],
+        self, session: Session, data: PairData, metrics: tuple[str, ...], report: Path,
+        networks: Networks, options: Options,
     ) -> None:  # fmt: skip
-        translator = job.translator
-        self.translator, self.data, self.metrics, self.options = translator, data, metrics, options
-        self.source, self.target = translator.source_modality, translator.target_modality
-        self.side = translator.size
-        self.source.size = self.target.size = self.side
+        translator = session.translator
+        self.session, self.data, self.metrics, self.options = session, data, metrics, options
+        self.names, self.identity = (translator.source, translator.target), translator.identity
+        self.side = session.size
+        self.source, self.target = session.source_modality.at(self.side), session.target_modality.at(self.side)
         self._check_sets()
-        self.run_ = Run(translator, job.choice, invert=options.invert)
-        self.choice: StyleChoice = self.run_.choice
-        self.device = translator.hub.device
+        self.device = translator.device
         self.plan: Plan = make_plan(metrics, self.target, self.side, networks, self.device)
-        self.settings = _style_settings(self.choice, options, bundles)
+        self.settings = _settings(session)
         self.record = DataRecord(path=str(data.path), count=len(data.items), sha256=data.sha256())
+        hub = self.identity.hub
         described = {
-            "data": self.record.sha256, "hub": translator.hub.fingerprint, "settings": self.settings,
-            "names": [translator.source.name, translator.target.name],
+            "data": self.record.sha256, "hub": hub[1] if hub else None, "settings": self.settings,
+            "names": list(self.names),
         }  # fmt: skip
         self.folder = ReportFolder(report, described)
         self.setting = Setting(
-            side=self.side, pairs=len(data.items), styles=self.choice.outputs, seed=options.seed,
-            class_names=tuple(getattr(getattr(self.target, "palette", None), "names", ())),
+            side=self.side, pairs=len(data.items), styles=session.outputs, seed=options.seed,
+            class_names=self.target.traits.classes,
         )  # fmt: skip
 
     def run(self, progress: Progress | None) -> RunResult:
@@ -158,12 +150,14 @@ class _Evaluation:
         found += self._measure_between(between, step)
         found += self._measure_sets(real, step)
         result = RunResult(
-            kind="pairs", title=f"{self.translator.source.name} -> {self.translator.target.name}",
-            hub=HubRecord(name=self.translator.hub.name, fingerprint=self.translator.hub.fingerprint),
+            kind="pairs", title=" -> ".join(self.names),
+            hub=None if self.identity.hub is None else HubRecord(
+                name=self.identity.hub[0], fingerprint=self.identity.hub[1]
+            ),
             data=self.record, settings=result_settings, versions=_versions(self.metrics), machine=self.device.type,
             pairs=[
                 PairResult(
-                    source=self.translator.source.name, target=self.translator.target.name,
+                    source=self.names[0], target=self.names[1], backend=self.identity.backend,
                     metrics=_asked_for(found, self.metrics), settings=self.settings,
                     samples=self._write_samples(sample_rows),
                 )
@@ -177,7 +171,7 @@ class _Evaluation:
 
     def _outputs(self, item: Item) -> list[Path]:
         """Where its outputs are, one for each style."""
-        suffix, count = self.target.output_suffix, self.choice.outputs
+        suffix, count = self.target.output_suffix, self.session.outputs
         if count == 1:
             return [self.folder.outputs / f"{item.name}{suffix}"]
         return [self.folder.outputs / f"{item.name}-style{number}{suffix}" for number in range(1, count + 1)]
@@ -196,7 +190,7 @@ class _Evaluation:
             found: list[list[Tensor]] = []
             for start in range(0, len(items), size):
                 indices = [item.index for item in items[start : start + size]]
-                found += self.run_.compute(samples[start : start + size], indices)
+                found += self.session.compute(samples[start : start + size], indices)
             return found
 
         def write(item: Item, outputs: list[Tensor]) -> None:
@@ -207,7 +201,7 @@ class _Evaluation:
             step(1)
 
         pipeline = Pipeline[Item, Tensor, list[Tensor]](
-            lambda item: self.run_.read(item.input),
+            lambda item: self.session.read(item.input),
             compute, write, batch=passes.rounded(self.options.batch), readers=self.options.workers,
         )  # fmt: skip
         pipeline.run(self.data.items[number] for number in missing)
@@ -339,7 +333,7 @@ class _Evaluation:
 
     def _write_samples(self, measured: Sequence[tuple[Measure, Rows]]) -> str:
         """The samples' lines, streamed into place."""
-        name = f"{self.translator.source.name}-{self.translator.target.name}.jsonl"
+        name = f"{self.names[0]}-{self.names[1]}.jsonl"
         scored = [(measure, rows) for measure, rows in measured if measure.scored and rows.width < 10_000]
         temporary = self.folder.work / "samples.jsonl"
         with open(temporary, "w", encoding="utf-8", newline="\n") as stream:
@@ -379,16 +373,15 @@ def _same_networks(before: RunResult, plan: Plan) -> bool:
     return used == wanted and filters <= resizes
 
 
-def _style_settings(choice: StyleChoice, options: Options, bundles: Sequence[Path]) -> dict[str, Any]:
-    settings: dict[str, Any] = {"outputs": choice.outputs, "invert": options.invert}
-    if choice.count:
-        settings |= {
-            "styles": choice.count, "vary": choice.vary, "style_seed": choice.seed,
-            "truncation": choice.truncation, "style_layers": list(choice.layers or ()),
-        }  # fmt: skip
-    for role, folder in zip(("source_bundle", "target_bundle"), bundles, strict=False):
-        settings[role] = file_sha256(folder / "bundle.yaml")
-    return settings
+def _settings(session: Session) -> dict[str, Any]:
+    """What decides the outputs beside the data: styles, the backend's options, the weights."""
+    ask, translator = session.request, session.translator
+    settings: dict[str, Any] = {"outputs": session.outputs, **translator.settings()}
+    if ask.styles:
+        settings |= {"styles": ask.styles, "vary": ask.vary, "style_seed": ask.seed, "truncation": ask.truncation}
+    if ask.references:
+        settings |= {"references": list(ask.references)}
+    return settings | {f"{role}_bundle": digest for role, digest in translator.identity.weights.items()}
 
 
 def _versions(metrics: Sequence[str]) -> dict[str, str]:

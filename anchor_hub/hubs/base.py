@@ -22,6 +22,7 @@ from anchor_hub.hubs.families import family_of_bundle, family_of_generator
 from anchor_hub.networks.discriminators import build_discriminator, describe_discriminator
 from anchor_hub.networks.stylegan2 import SynthesisOutput, expand_latents
 from anchor_hub.plugins.finding import bundle_folder
+from anchor_hub.plugins.usable import plugins_behind
 from anchor_hub.system.devices import resolve_device
 from anchor_hub.system.seeds import derive_seed
 
@@ -183,7 +184,7 @@ class Hub(ABC):
     def sample_z(
         self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None, start: int = 0
     ) -> Tensor:
-        """``n`` standard normal codes (``[n, D]``; chunks of z: ``[n, L, D]``) on the hub's device.
+        """``n`` standard normal codes (z ``[n, z_dim]``; chunks of z: ``[n, L, D]``) on the hub's device.
 
         With ``seed``, sample ``start + i`` is the same whatever ``n``, ``start`` and the device; with
         ``generator`` (or neither: torch's global one) the next ones of that stream.
@@ -398,6 +399,7 @@ class Hub(ABC):
             architecture=architecture,
             hub=self.name,
             hub_fingerprint=self.fingerprint,
+            plugins=plugins_behind("hub", architecture),
             provenance=provenance,
             license=license,
             metrics=metrics,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from anchor_hub.plugins.registry import architecture_class, registry
+from anchor_hub.plugins.registry import registry
+from anchor_hub.plugins.usable import architecture_class
 
 if TYPE_CHECKING:
     from torch import nn

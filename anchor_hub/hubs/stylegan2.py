@@ -28,8 +28,12 @@ class StyleGAN2Hub(Hub):
     def architecture(self) -> dict[str, Any]:
         return {"name": ARCHITECTURE, "config": self.config.to_dict()}
 
+    @property
+    def _code_shape(self) -> tuple[int, ...]:
+        return (self.config.code_dim,)
+
     def map(self, z: Tensor) -> Tensor:
-        """``z [n, D]`` to ``w [n, D]`` through the mapping network, of the fixed class where there are classes."""
+        """``z [n, z_dim]`` to ``w [n, D]`` through the mapping network, of the fixed class where there are classes."""
         z = z.to(self.mean_latent)
         return self.generator.mapping(z, self.labels(len(z))) if self.classes else self.generator.mapping(z)
 
@@ -78,7 +82,7 @@ def latent_statistics(
     weight = next(generator.parameters())
     mapped = []
     for begin in range(0, samples, chunk):
-        z = torch.randn(min(chunk, samples - begin), generator.config.latent_dim, generator=stream)
+        z = torch.randn(min(chunk, samples - begin), generator.config.code_dim, generator=stream)
         labels = (torch.randint(classes, (len(z),), generator=stream).to(weight.device),) if classes else ()
         mapped.append(generator.mapping(z.to(weight), *labels).double().cpu())
     w = torch.cat(mapped)

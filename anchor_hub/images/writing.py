@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
-import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anchor_hub.errors import DataError
+from anchor_hub.system.files import write_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,19 +31,12 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
 
     :raises DataError: it cannot be written, with the reason.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        return write_file(path, data, durable=False)
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written ({error.strerror or error}); choose another folder"
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return path
 
 
 def to_pillow(picture: Tensor) -> Image:

@@ -1,7 +1,33 @@
-"""Modalities: how a domain's files become tensors and back."""
+"""Modalities: how a domain's files become tensors and back.
+
+The names below are imported on first use: who needs :class:`Traits` alone pays for no torch.
+"""
 
 from __future__ import annotations
 
-from anchor_hub.modality.base import Modality, build_modality
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Modality", "build_modality"]
+_EXPORTS = {
+    "Modality": "anchor_hub.modality.base",
+    "Traits": "anchor_hub.modality.traits",
+    "build_modality": "anchor_hub.modality.base",
+    "known_options": "anchor_hub.modality.base",
+}
+
+__all__ = ["Modality", "Traits", "build_modality", "known_options"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        value = getattr(importlib.import_module(_EXPORTS[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'anchor_hub.modality' has no attribute {name!r}")
+
+
+if TYPE_CHECKING:
+    from anchor_hub.modality.base import Modality as Modality
+    from anchor_hub.modality.base import build_modality as build_modality
+    from anchor_hub.modality.base import known_options as known_options
+    from anchor_hub.modality.traits import Traits as Traits

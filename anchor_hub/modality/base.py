@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anchor_hub.errors import ConfigError, did_you_mean
+from anchor_hub.errors import AnchorError, ConfigError, UsageError, did_you_mean
 from anchor_hub.images.reading import IMAGE_EXTENSIONS
+from anchor_hub.modality.traits import Traits
 
 FITS = ("stretch", "crop")
+ModalityT = TypeVar("ModalityT", bound="Modality")
 
 
-class Modality(ABC):
+class _Immutable(ABCMeta):
+    """The class of classes whose objects are sealed as soon as they are made."""
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        made = super().__call__(*args, **options)
+        made.__dict__["_sealed"] = True
+        return made
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """The constructor's: what calls and :func:`known_options` are told, instead of the method above's."""
+        whole = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+
+class Modality(metaclass=_Immutable):
     """How a domain's files become tensors and back.
 
     Example::
@@ -30,7 +49,10 @@ class Modality(ABC):
         modality.write(modality.from_network(logits)[0], Path("out.png"))
 
     A *sample* is one compact tensor on the CPU; a batch of them has one dimension more. What networks
-    take and give is float32 ``[B, C, H, W]``. All methods are safe in threads.
+    take and give is float32 ``[B, C, H, W]``.
+
+    A modality does not change once it is made, so threads and cached domains share it. What depends on the side of
+    the images (points do, pictures do not) goes by :attr:`size`; :meth:`at` gives the modality for another side.
 
     :param fit: how files that are not square become square: ``stretch`` (the published way) or ``crop`` (the middle).
     """
@@ -42,13 +64,45 @@ class Modality(ABC):
     #: Suffix of the files it writes unless asked otherwise, and all it can write.
     output_suffix: str = ".png"
     output_suffixes: tuple[str, ...] = (".png",)
+    #: Side in pixels of the images that its samples belong to, where it was declared for one; see :meth:`at`.
+    size: int | None = None
 
     def __init__(self, *, fit: str = "stretch") -> None:
         if fit not in FITS:
             raise ConfigError(f"modality {self.name}: fit is {fit!r}, must be 'stretch' or 'crop'")
         self.fit = fit
-        #: Side in pixels of the images its samples belong to, where known; points need it, pictures do not.
-        self.size: int | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Private names stay free: what a class keeps for itself, such as a cache, is its own business.
+        if not name.startswith("_") and self.__dict__.get("_sealed"):
+            way = "modality.at(side) is one for another side" if name == "size" else "build another one instead"
+            raise AttributeError(f"modality {self.name}: {name} cannot be set, modalities do not change; {way}")
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if not name.startswith("_") and self.__dict__.get("_sealed"):
+            raise AttributeError(f"modality {self.name}: {name} cannot be deleted, modalities do not change")
+        super().__delattr__(name)
+
+    def at(self: ModalityT, side: int) -> ModalityT:
+        """This modality for images of ``side`` pixels: a copy whose :attr:`size` it is, or itself where it is already.
+
+        A class that derives more than :attr:`size` from the side overrides it.
+
+        :raises UsageError: ``side`` is no whole number of at least 1.
+        """
+        if isinstance(side, bool) or not isinstance(side, int) or side < 1:
+            raise UsageError(f"modality {self.name}: {side!r} is no side of an image; give it in whole pixels")
+        if side == self.size:
+            return self
+        other = copy.copy(self)
+        other.__dict__["size"] = side
+        return other
+
+    @property
+    def traits(self) -> Traits:
+        """What its samples are: colour pictures, label maps or points; none of these unless a class says so."""
+        return Traits()
 
     @property
     @abstractmethod
@@ -114,24 +168,66 @@ def resized(picture: Tensor, size: int | None, *, smooth: bool = True) -> Tensor
     return values[0].round().clamp(0, 255).to(torch.uint8)
 
 
+@dataclass(frozen=True)
+class ModalityOption:
+    """An option of a modality: ``type`` is its type as annotated (``"int | None"``), empty where there is none."""
+
+    name: str
+    type: str = ""
+    default: Any = None
+    required: bool = False
+
+
+def known_options(name: str) -> dict[str, ModalityOption]:
+    """The options of the modality registered under ``name``, by their names, in the order of its constructor.
+
+    :raises ModalityNotFoundError: nobody registered the name.
+    """
+    return _options_of(_registered(name)[0])
+
+
 def build_modality(table: Mapping[str, Any]) -> Modality:
     """The modality that ``{"name": ..., option: value, ...}`` describes, as bundles and specs hold it.
 
     :raises ModalityNotFoundError: nobody registered the name. :raises ConfigError: wrong options.
     """
-    from anchor_hub.plugins.registry import registry
-
     options = dict(table)
     name = options.pop("name", None)
     if not isinstance(name, str):
         raise ConfigError("a modality needs a name, e.g. {'name': 'rgb'}")
-    found = registry().modalities[name]
-    kind = registry().load(found.spec.target)
-    known = [key for key in inspect.signature(kind).parameters if key != "self"]
+    kind, target = _registered(name)
+    known = _options_of(kind)
     for key in options:
         if key not in known:
-            raise ConfigError(f"modality {name!r} has no option {key!r}.{did_you_mean(str(key), known)}")
-    modality = kind(**options)
+            raise ConfigError(f"modality {name!r} has no option {key!r}.{did_you_mean(str(key), list(known))}")
+    for option in known.values():
+        if option.required and option.name not in options:
+            raise ConfigError(f"modality {name!r} needs the option {option.name!r}: add it to {dict(table)}")
+    try:
+        modality = kind(**options)
+    except AnchorError:
+        raise
+    except (TypeError, ValueError) as error:  # a value of a kind that the constructor does not expect
+        raise ConfigError(f"modality {name!r}: {options} cannot be its options: {error}") from error
     if not isinstance(modality, Modality):
-        raise ConfigError(f"modality {name!r}: {found.spec.target} is not a Modality")
+        raise ConfigError(f"modality {name!r}: {target} is not a Modality")
     return modality
+
+
+def _registered(name: str) -> tuple[Any, str]:
+    """What is registered under a modality's name, imported, and where it is."""
+    from anchor_hub.plugins.registry import registry
+
+    found = registry().modalities[name]
+    return registry().load(found.spec.target), found.spec.target
+
+
+def _options_of(kind: Any) -> dict[str, ModalityOption]:
+    found = {}
+    for key, parameter in inspect.signature(kind).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        required, annotation = parameter.default is parameter.empty, parameter.annotation
+        text = "" if annotation is parameter.empty else inspect.formatannotation(annotation).strip("'")
+        found[key] = ModalityOption(key, text, None if required else parameter.default, required)
+    return found

@@ -17,6 +17,7 @@ from anchor_hub.modality.base import Modality, resized
 from anchor_hub.modality.landmark_drawing import MIRRORED_68, draw, expected_points, heat_divergence
 from anchor_hub.modality.pictures import from_unit, to_sample, to_unit
 from anchor_hub.modality.point_files import POINT_EXTENSIONS, encode_points, read_points
+from anchor_hub.modality.traits import Traits
 from anchor_hub.system.inputs import shown
 
 # A jaw may leave the picture a little; points farther out are another image's, or in other units.
@@ -33,9 +34,11 @@ class Landmarks(Modality):
     Files: ``.json`` (``{"size": [w, h], "points": [[x, y], ...]}``, or a bare list in pixels of the size
     asked for), ``.pts``, ``.csv``; or pictures of drawn landmarks, whose samples are uint8 ``[1, H, W]``.
 
+    Methods that need the side of the image take it as ``side``; without it they go by :attr:`size`.
+
     :param points: N. 68 are in dlib's (iBUG) order; others are drawn as dots.
     :param drawn: the published variant: regressors give the drawing itself, with the squared error.
-    :param size: side of the image that points refer to; hubs and readers set it.
+    :param size: side of the image that points refer to; :meth:`at` gives the modality of another one.
     :param sigma: width of a heat map's target in pixels of a 64 px image.
     """
 
@@ -63,6 +66,11 @@ class Landmarks(Modality):
         self.output_suffixes = PICTURE_SUFFIXES if self.drawn else (*POINT_EXTENSIONS, *PICTURE_SUFFIXES)
 
     @property
+    def traits(self) -> Traits:
+        """So many points; none where samples are drawings."""
+        return Traits(points=0 if self.drawn else self.points)
+
+    @property
     def input_channels(self) -> int:
         return 1
 
@@ -81,17 +89,20 @@ class Landmarks(Modality):
             table["sigma"] = self.sigma
         return {**table, **super().options()}
 
-    def _side(self) -> int:
-        if self.size is None:
-            raise UsageError("modality landmarks: give the size of the image the points refer to: size=64")
-        return self.size
+    def _side(self, side: int | None) -> int:
+        side = self.size if side is None else side
+        if side is None:
+            raise UsageError(
+                "modality landmarks: say of which side in pixels the points' image is: modality.at(64), or the option "
+                "size=64"
+            )
+        return side
 
     def read(self, path: str | Path, size: int) -> Tensor:
         """float32 ``[N, 2]`` scaled to ``size``, or uint8 ``[1, size, size]`` of a drawing.
 
         :raises ImageError: another number of points, NaN, far outside the image, no landmark file.
         """
-        self.size = size
         if Path(path).suffix.lower() not in POINT_EXTENSIONS:
             return to_sample(resize_smooth(to_gray(_open_drawing(path), path), size, self.fit))
         found, extent = read_points(path)
@@ -108,40 +119,40 @@ class Landmarks(Modality):
             raise ImageError(f"{shown(path)}: has points far outside its image; {hint}")
         return points.float()
 
-    def to_network(self, samples: Tensor) -> Tensor:
+    def to_network(self, samples: Tensor, side: int | None = None) -> Tensor:
         """Drawn, float32 ``[B, 1, H, W]`` in [-1, 1]."""
-        return to_unit(samples) if samples.ndim == 4 else draw(samples, self._side()) * 2 - 1
+        return to_unit(samples) if samples.ndim == 4 else draw(samples, self._side(side)) * 2 - 1
 
-    def from_network(self, output: Tensor) -> Tensor:
-        """Points ``[B, N, 2]`` of heat map logits, or uint8 ``[B, 1, H, W]`` where ``drawn``."""
+    def from_network(self, output: Tensor, side: int | None = None) -> Tensor:
+        """Points ``[B, N, 2]`` of heat map logits (as large as their image, where no side is declared), or
+        uint8 ``[B, 1, H, W]`` where ``drawn``."""
         if self.drawn:
             return from_unit(output)
-        self.size = self.size or int(output.shape[-1])
-        return expected_points(output.detach(), self.size)
+        return expected_points(output.detach(), side or self.size or int(output.shape[-1]))
 
-    def as_input(self, output: Tensor) -> Tensor:
+    def as_input(self, output: Tensor, side: int | None = None) -> Tensor:
         """The heat maps' mean points, drawn; differentiable."""
         if self.drawn:
             return output.clamp(-1, 1)
-        self.size = self.size or int(output.shape[-1])
-        return draw(expected_points(output, self.size), self.size) * 2 - 1
+        side = side or self.size or int(output.shape[-1])
+        return draw(expected_points(output, side), side) * 2 - 1
 
-    def reconstruction_loss(self, output: Tensor, samples: Tensor) -> Tensor:
+    def reconstruction_loss(self, output: Tensor, samples: Tensor, side: int | None = None) -> Tensor:
         """Divergence of the heat maps from Gaussians around the points (nats), plus ten times the mean
         distance of their mean points as a share of the image's side. ``drawn``: the squared error.
         """
         if self.drawn:
-            return F.mse_loss(output.float(), self.to_network(samples).to(output.device))
+            return F.mse_loss(output.float(), self.to_network(samples, side).to(output.device))
         if samples.ndim == 4:
             raise UsageError(
                 "heat maps are learned from points; give .json, .pts or .csv files, or set drawn: true"
             )
-        size = self._side()
+        size = self._side(side)
         target = samples.to(output.device).float()
         distance = (expected_points(output, size) - target).square().sum(-1).add(1e-6).sqrt().mean()
         return heat_divergence(output, target, size, self.sigma * size / 64) + 10 * distance / size
 
-    def flip(self, samples: Tensor) -> Tensor:
+    def flip(self, samples: Tensor, side: int | None = None) -> Tensor:
         """Mirrored; the points exchange left and right. :raises UsageError: not dlib's 68 points."""
         if samples.ndim != 3 or not samples.is_floating_point():
             return samples.flip(-1)
@@ -150,30 +161,30 @@ class Landmarks(Modality):
                 f"which of {self.points} points change places in a mirror is not known; leave --mirror out"
             )
         mirrored = samples[:, list(MIRRORED_68)]
-        return torch.stack([self._side() - mirrored[..., 0], mirrored[..., 1]], dim=-1)
+        return torch.stack([self._side(side) - mirrored[..., 0], mirrored[..., 1]], dim=-1)
 
-    def write(self, sample: Tensor, path: str | Path) -> None:
+    def write(self, sample: Tensor, path: str | Path, side: int | None = None) -> None:
         """Points as ``.json``, ``.pts`` or ``.csv``; drawn, as a picture."""
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix not in POINT_EXTENSIONS:
-            write_image(self._drawing(sample), path)
+            write_image(self._drawing(sample, side), path)
         elif sample.ndim == 3:
             raise DataError(f"{path}: these landmarks are a drawing; write them as .png")
         else:
             # str() of a float32 is the shortest text that reads back as the same number.
             numbers = sample.cpu().numpy()
             points = [(float(str(x)), float(str(y))) for x, y in numbers]
-            write_bytes(path, encode_points(points, self._side(), suffix))
+            write_bytes(path, encode_points(points, self._side(side), suffix))
 
-    def preview(self, sample: Tensor, size: int | None = None) -> Tensor:
+    def preview(self, sample: Tensor, size: int | None = None, side: int | None = None) -> Tensor:
         """White lines on black."""
-        return resized(self._drawing(sample).expand(3, -1, -1), size).contiguous()
+        return resized(self._drawing(sample, side).expand(3, -1, -1), size).contiguous()
 
-    def _drawing(self, sample: Tensor) -> Tensor:
+    def _drawing(self, sample: Tensor, side: int | None) -> Tensor:
         if sample.ndim == 3:
             return sample.cpu()
-        return (draw(sample[None].cpu().float(), self._side())[0] * 255).round().to(torch.uint8)
+        return (draw(sample[None].cpu().float(), self._side(side))[0] * 255).round().to(torch.uint8)
 
 
 def _open_drawing(path: str | Path) -> Image.Image:

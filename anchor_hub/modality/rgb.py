@@ -8,6 +8,7 @@ from torch import Tensor
 
 from anchor_hub.images.reading import open_image, resize_smooth, to_rgb
 from anchor_hub.modality.pictures import PictureModality, to_sample
+from anchor_hub.modality.traits import Traits
 
 
 class RGB(PictureModality):
@@ -18,6 +19,10 @@ class RGB(PictureModality):
 
     name = "rgb"
     channels = 3
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(picture=True)
 
     def read(self, path: str | Path, size: int) -> Tensor:
         """uint8 ``[3, size, size]``. :raises ImageError: naming file and fix."""

@@ -19,6 +19,7 @@ from anchor_hub.modality.base import Modality, resized
 from anchor_hub.modality.label_files import read_ids
 from anchor_hub.modality.merging import merge_lookup
 from anchor_hub.modality.palettes import PALETTES, Palette, resolve_palette
+from anchor_hub.modality.traits import Traits
 
 MAX_CLASSES = 1024
 
@@ -75,6 +76,11 @@ class Segmentation(Modality):
     def classes(self) -> int:
         """Number of classes of the samples, after merging."""
         return len(self.palette)
+
+    @property
+    def traits(self) -> Traits:
+        """The classes' names, after merging; ``"0"``, ``"1"``, ... where they have none."""
+        return Traits(classes=self.palette.names)
 
     @property
     def input_channels(self) -> int:

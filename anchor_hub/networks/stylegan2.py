@@ -102,22 +102,22 @@ class Mapping(nn.Module):
     def __init__(self, config: StyleGAN2Config) -> None:
         super().__init__()
         size = config.latent_dim
-        self.classes = config.classes
+        self.z_dim, self.classes = config.code_dim, config.classes
         self.embed = EqualLinear(config.classes, size) if config.classes else None
-        widths = [2 * size if config.classes else size] + [size] * config.mapping_layers
+        widths = [self.z_dim + (size if config.classes else 0)] + [size] * config.mapping_layers
         self.layers = nn.ModuleList(
             EqualLinear(width, size, lr_multiplier=config.mapping_lr_multiplier, activate=True)
             for width in widths[:-1]
         )
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """``[B, D]`` standard normal, and labels where there are classes, to ``[B, D]``.
+        """``z [B, z_dim]``, standard normal, and labels where there are classes, to ``w [B, D]``.
 
         ``labels``: numbers ``[B]``, or one-hot or soft rows ``[B, classes]``. Raises ValueError for z of another
-        number of axes, and for labels that are missing, not wanted or do not fit.
+        shape, and for labels that are missing, not wanted or do not fit.
         """
-        if z.ndim != 2:
-            raise ValueError(f"the mapping network takes z of shape [B, D], got {list(z.shape)}")
+        if z.ndim != 2 or z.shape[1] != self.z_dim:
+            raise ValueError(f"the mapping network takes z of shape [B, D] = [B, {self.z_dim}], got {list(z.shape)}")
         w = pixel_norm(z)
         if self.embed is not None:
             rows = label_rows(labels, self.classes, len(z)).to(z.device)
@@ -360,7 +360,7 @@ class Generator(nn.Module):
         truncation: float = 1.0,
         mean_latent: Tensor | None = None,
     ) -> Tensor:
-        """Map ``z [B, D]``, standard normal, to ``w [B, D]``; ``w' = mean + truncation (w - mean)``.
+        """Map ``z [B, z_dim]``, standard normal, to ``w [B, D]``; ``w' = mean + truncation (w - mean)``.
 
         ``labels`` as :meth:`Mapping.forward` takes them. Raises ValueError when ``truncation`` is not 1 and
         ``mean_latent`` (``[D]`` or ``[1, D]``) is missing.
@@ -380,7 +380,7 @@ class Generator(nn.Module):
         with torch.no_grad():
             for start in range(0, samples, 4096):
                 count = min(4096, samples - start)
-                z = torch.randn(count, self.config.latent_dim, generator=generator, device=device)
+                z = torch.randn(count, self.config.code_dim, generator=generator, device=device)
                 labels = None
                 if self.config.classes:
                     labels = torch.randint(self.config.classes, (count,), generator=generator, device=device)
@@ -427,7 +427,7 @@ class Generator(nn.Module):
         noise: Noise = "const",
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Images ``[B, C, size, size]``, nominally in [-1, 1], of ``z [B, D]`` (and labels, with classes)."""
+        """Images ``[B, C, size, size]``, nominally in [-1, 1], of ``z [B, z_dim]`` (and labels, with classes)."""
         w = self.map(z, labels=labels, truncation=truncation, mean_latent=mean_latent)
         image = self.synthesize(w, noise=noise, generator=generator).image
         assert image is not None

@@ -86,7 +86,7 @@ class StyleGAN2Config(StyleGAN2Channels):
 
     Attributes:
         size: image height and width in pixels, a power of two from 8 to 1024.
-        latent_dim: D, the size of z and of w.
+        latent_dim: D, the size of w.
         mapping_layers: number of fully connected layers from z to w.
         channels: resolution to channels; None stands for the published table and is replaced by it.
         channel_multiplier: scales the published table from 64 px on (2 is "config F").
@@ -94,6 +94,7 @@ class StyleGAN2Config(StyleGAN2Channels):
         mapping_lr_multiplier: learning-rate multiplier of the mapping network.
         classes: number of classes of a class-conditional generator (StyleGAN2-ADA); 0 for none.
         clamp: bound of the activations, which half precision needs (StyleGAN2-ADA: 256); None for none.
+        z_dim: the size of z; None stands for that of w and is replaced by it.
     """
 
     size: int
@@ -105,9 +106,17 @@ class StyleGAN2Config(StyleGAN2Channels):
     mapping_lr_multiplier: float = 0.01
     classes: int = 0
     clamp: float | None = None
+    z_dim: int | None = None
 
     def __post_init__(self) -> None:
-        self._complete("StyleGAN2", "latent_dim", "mapping_layers", "image_channels")
+        object.__setattr__(self, "z_dim", self.latent_dim if self.z_dim is None else int(self.z_dim))
+        self._complete("StyleGAN2", "latent_dim", "z_dim", "mapping_layers", "image_channels")
+
+    @property
+    def code_dim(self) -> int:
+        """The size of z, what one random draw fills."""
+        assert self.z_dim is not None
+        return self.z_dim
 
     @property
     def num_latents(self) -> int:
@@ -130,4 +139,6 @@ class StyleGAN2Config(StyleGAN2Channels):
             "image_channels": self.image_channels,
             "mapping_lr_multiplier": self.mapping_lr_multiplier,
             **conditions_dict(self.classes, self.clamp),
+            # Only where it says something: configurations of z and w of one size keep their fingerprints.
+            **({} if self.code_dim == self.latent_dim else {"z_dim": self.code_dim}),
         }

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from anchor_hub.hookspecs import hookimpl
-from anchor_hub.specs import ArchitectureSpec, BackendSpec, DatasetSpec, ModalitySpec, RecipeSpec
+from anchor_hub.specs import (
+    ArchitectureSpec,
+    BackendSpec,
+    CheckpointSpec,
+    DatasetSpec,
+    InverterSpec,
+    ModalitySpec,
+    RecipeSpec,
+)
 
 
 @hookimpl
@@ -57,6 +65,20 @@ def anchor_register_architectures(register: Callable[[ArchitectureSpec], None]) 
 
 
 @hookimpl
+def anchor_register_checkpoints(register: Callable[[CheckpointSpec], None]) -> None:
+    # In this order they are asked whether a file is theirs.
+    for name, module, summary in (
+        ("stylegan2", "stylegan2_pt", "StyleGAN2 generators in rosinality's layout"),
+        ("stylegan2-ada", "stylegan2_ada", "StyleGAN2-ADA generators"),
+        ("latent-space-anchoring", "lsa_hub", "the generator of a release of latent-space anchoring"),
+        ("biggan-deep-hf", "biggan_deep_hf", "BigGAN-deep generators with a config.json"),
+        ("biggan", "biggan_brock", "BigGAN generators of the authors' PyTorch code"),
+        ("latent-space-anchoring-domain", "lsa_domain", "the encoder and regressor of such a release, as a domain"),
+    ):
+        register(CheckpointSpec(name, target=f"anchor_hub.checkpoints.{module}", summary=summary))
+
+
+@hookimpl
 def anchor_register_backends(register: Callable[[BackendSpec], None]) -> None:
     register(
         BackendSpec(
@@ -65,6 +87,15 @@ def anchor_register_backends(register: Callable[[BackendSpec], None]) -> None:
             summary="latent space anchoring: encode to the hub's latents, decode from its feature maps",
         )
     )
+
+
+@hookimpl
+def anchor_register_inverters(register: Callable[[InverterSpec], None]) -> None:
+    for name, kind, summary in (
+        ("w-plus", "WPlusSearch", "optimise a code for each layer"),
+        ("w", "WSearch", "optimise one code for all layers"),
+    ):
+        register(InverterSpec(name, target=f"anchor_hub.translation.inversion:{kind}", summary=summary))
 
 
 @hookimpl

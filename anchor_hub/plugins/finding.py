@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from anchor_hub.errors import (
     PriorNotFoundError,
     TranslatorNotFoundError,
 )
+from anchor_hub.plugins.names import Names
 from anchor_hub.plugins.registry import registry
 
 _NOT_HERE: dict[str, tuple[type[NotFoundError], str]] = {
@@ -24,10 +24,15 @@ _NOT_HERE: dict[str, tuple[type[NotFoundError], str]] = {
 }
 
 
-def registered(kind: str) -> Mapping[str, Any]:
+def registered(kind: str) -> Names[Any]:
     """The registry's names of one kind of bundle: "hub", "domain", "translator" or "prior"."""
-    found: Mapping[str, Any] = getattr(registry(), f"{kind}s")
+    found: Names[Any] = getattr(registry(), f"{kind}s")
     return found
+
+
+def how_to_train(kind: str, name: str) -> str:
+    """The command that trains a hub, domain, translator or prior of that name."""
+    return f"anchor {_NOT_HERE[kind][1]} {name}"
 
 
 def bundle_folder(name_or_path: str | Path, kind: str) -> Path:
@@ -45,13 +50,14 @@ def bundle_folder(name_or_path: str | Path, kind: str) -> Path:
     if record.bundle is not None:
         folder: Path = record.bundle
         return folder
-    error, command = _NOT_HERE[kind]
+    error, _ = _NOT_HERE[kind]
+    train = how_to_train(kind, text)
     if record.spec.bundle:
         raise error(
             f"{kind} {text!r} is registered by {record.label}, but its bundle {record.spec.bundle} is not "
-            f"there; install it (anchor {kind}s install) or train it (anchor {command} {text})"
+            f"there; install it (anchor {kind}s install) or train it ({train})"
         )
-    raise error(f"{kind} {text!r} is known, but not trained on this machine yet; train it: anchor {command} {text}")
+    raise error(f"{kind} {text!r} is known, but not trained on this machine yet; train it: {train}")
 
 
 def identity(folder: Path) -> tuple[str, int]:

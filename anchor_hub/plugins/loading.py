@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pluggy
 
-from anchor_hub import hookspecs
+from anchor_hub import errors, hookspecs
 from anchor_hub.errors import PluginError, UsageError, did_you_mean
 from anchor_hub.plugins.installed import EntryPoint, entry_points
 from anchor_hub.specs import (
@@ -36,22 +36,36 @@ from anchor_hub.specs import (
 )
 
 DISTRIBUTION = "anchor-hub"
-# What each hook accepts, in the order the registry lists it.
-HOOKS: dict[str, tuple[str, type[Spec]]] = {
-    "anchor_register_hubs": ("hubs", HubSpec),
-    "anchor_register_domains": ("domains", DomainSpec),
-    "anchor_register_translators": ("translators", TranslatorSpec),
-    "anchor_register_priors": ("priors", PriorSpec),
-    "anchor_register_modalities": ("modalities", ModalitySpec),
-    "anchor_register_backends": ("backends", BackendSpec),
-    "anchor_register_architectures": ("architectures", ArchitectureSpec),
-    "anchor_register_checkpoints": ("checkpoints", CheckpointSpec),
-    "anchor_register_inverters": ("inverters", InverterSpec),
-    "anchor_register_datasets": ("datasets", DatasetSpec),
-    "anchor_register_recipes": ("recipes", RecipeSpec),
-    "anchor_register_extractors": ("extractors", ExtractorSpec),
-    "anchor_register_benchmarks": ("benchmarks", BenchmarkSpec),
-    "anchor_register_commands": ("commands", CommandSpec),
+
+
+class Hook(NamedTuple):
+    """What one hook registers: the registry's collection of it, the word for one of it, its spec and its error."""
+
+    collection: str
+    kind: str
+    spec: type[Spec]
+    not_found: type[errors.NotFoundError]
+
+
+#: The one table of what plugins may register, in the order in which it is listed.
+HOOKS: dict[str, Hook] = {
+    f"anchor_register_{collection}": Hook(collection, kind, spec, not_found)
+    for collection, kind, spec, not_found in (
+        ("hubs", "hub", HubSpec, errors.HubNotFoundError),
+        ("domains", "domain", DomainSpec, errors.DomainNotFoundError),
+        ("translators", "translator", TranslatorSpec, errors.TranslatorNotFoundError),
+        ("priors", "prior", PriorSpec, errors.PriorNotFoundError),
+        ("modalities", "modality", ModalitySpec, errors.ModalityNotFoundError),
+        ("backends", "backend", BackendSpec, errors.BackendNotFoundError),
+        ("architectures", "architecture", ArchitectureSpec, errors.ArchitectureNotFoundError),
+        ("checkpoints", "checkpoint", CheckpointSpec, errors.CheckpointReaderNotFoundError),
+        ("inverters", "inverter", InverterSpec, errors.InverterNotFoundError),
+        ("datasets", "dataset", DatasetSpec, errors.DatasetNotFoundError),
+        ("recipes", "recipe", RecipeSpec, errors.RecipeNotFoundError),
+        ("extractors", "extractor", ExtractorSpec, errors.ExtractorNotFoundError),
+        ("benchmarks", "benchmark", BenchmarkSpec, errors.BenchmarkNotFoundError),
+        ("commands", "command", CommandSpec, errors.CommandNotFoundError),
+    )
 }
 SLOW_SECONDS = 1.0
 # pluggy looks at every name of what it takes hooks from, once per plugin: here are no others.
@@ -87,7 +101,7 @@ class Plugin:
 
     def as_dict(self) -> dict[str, Any]:
         """What `anchor plugins --json` prints."""
-        names = {kind: [spec.name for spec in specs] for kind, specs in self.specs.items()}
+        names = {kind: [spec.key for spec in specs] for kind, specs in self.specs.items()}
         return {
             "name": self.name,
             "distribution": self.distribution,
@@ -201,7 +215,7 @@ def collect(module: Any, name: str = "plugin") -> tuple[list[str], dict[str, lis
         hint = f" ({unmarked[0]} lacks the @hookimpl decorator)" if unmarked else ""
         raise PluginError(f"it is not a plugin: it implements no hook{hint}")
     specs: dict[str, list[Spec]] = {}
-    for hook, (kind, wanted) in HOOKS.items():
+    for hook, (kind, _, wanted, _) in HOOKS.items():
         if hook not in hooks:
             continue
         register, returned = _Register(hook, wanted), None
@@ -245,8 +259,8 @@ class _Register:
             if not isinstance(spec, self.wanted):
                 raise UsageError(f"register() takes a {self.wanted.__name__}, got {type(spec).__name__}")
             spec.check()
-            if any(other.name == spec.name for other in self.specs):
-                raise UsageError(f"registers {spec.name!r} twice")
+            if any(other.key == spec.key for other in self.specs):
+                raise UsageError(f"registers {spec.key!r} twice")
         except UsageError as error:
             self.problem = self.problem or str(error)
             raise

@@ -5,44 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from anchor_hub import errors
-from anchor_hub.errors import PluginError, did_you_mean
+from anchor_hub.errors import NotFoundError, PluginError, did_you_mean
 from anchor_hub.specs import Spec
 
+if TYPE_CHECKING:
+    from anchor_hub.bundles.base import BundleManifest
+
 SpecT = TypeVar("SpecT", bound=Spec)
-_NOT_FOUND: dict[str, type[errors.NotFoundError]] = {
-    "hub": errors.HubNotFoundError,
-    "domain": errors.DomainNotFoundError,
-    "translator": errors.TranslatorNotFoundError,
-    "prior": errors.PriorNotFoundError,
-    "architecture": errors.ArchitectureNotFoundError,
-    "checkpoint": errors.CheckpointReaderNotFoundError,
-    "inverter": errors.InverterNotFoundError,
-    "modality": errors.ModalityNotFoundError,
-    "backend": errors.BackendNotFoundError,
-    "dataset": errors.DatasetNotFoundError,
-    "recipe": errors.RecipeNotFoundError,
-    "extractor": errors.ExtractorNotFoundError,
-    "benchmark": errors.BenchmarkNotFoundError,
-    "command": errors.CommandNotFoundError,
-}
 
 
 @dataclass(frozen=True)
 class Registered(Generic[SpecT]):
-    """A record and where it comes from: `source` is "home", "first-party" or "third-party"."""
+    """A record and where it comes from: `source` is "home", "first-party" or "third-party".
+
+    manifest: of its bundle, where finding the record read it.
+    """
 
     spec: SpecT
     plugin: str
     source: str
     distribution: str = ""
     note: str = field(default="", compare=False)
+    manifest: BundleManifest | None = field(default=None, compare=False, repr=False)
 
     @property
     def name(self) -> str:
-        return self.spec.name
+        return self.spec.key
 
     @property
     def bundle(self) -> Path | None:
@@ -58,8 +48,8 @@ class Registered(Generic[SpecT]):
 class Names(Mapping[str, Registered[SpecT]]):
     """Records of one kind by name. A missing name raises the kind's NotFoundError, suggesting the nearest."""
 
-    def __init__(self, kind: str, hint: str = "") -> None:
-        self._kind, self._hint = kind, hint
+    def __init__(self, kind: str, hint: str = "", not_found: type[NotFoundError] = NotFoundError) -> None:
+        self._kind, self._hint, self._not_found = kind, hint, not_found
         self._records: dict[str, list[Registered[SpecT]]] = {}
         self._lazy: dict[str, Callable[[], Registered[SpecT]]] = {}
 
@@ -81,7 +71,7 @@ class Names(Mapping[str, Registered[SpecT]]):
             return self._lazy[name]()
         records = self._records.get(name)
         if not records:
-            raise _NOT_FOUND[self._kind](
+            raise self._not_found(
                 f"no {self._kind} is named {str(name)[:80]!r}.{did_you_mean(name, self)}{self._hint}"
             )
         if len(records) > 1:
@@ -92,6 +82,10 @@ class Names(Mapping[str, Registered[SpecT]]):
                 "or choose with ANCHOR_LOAD_PLUGINS"
             )
         return records[0]
+
+    def in_order(self) -> Iterator[str]:
+        """The names in the order of registration: this project's first, then others' plugin by plugin."""
+        return iter(list(self._records))
 
     def __contains__(self, name: object) -> bool:
         return name in self._lazy or name in self._records

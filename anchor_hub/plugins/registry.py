@@ -1,4 +1,4 @@
-"""Finds hubs, domains, modalities, backends, data sets, recipes and commands by name, from plugins and the home.
+"""Finds by name what plugins register and what lies in the home; `anchor_hub.plugins.loading.HOOKS` lists the kinds.
 
 Nothing is opened until it is asked for: plugins register names and paths, the home is listed, manifests are
 read one by one. Precedence of one name: the user's home, then this project, then others' plugins; two others
@@ -8,13 +8,14 @@ with one name is an error that names both.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from anchor_hub import errors
 from anchor_hub.errors import PluginError, UsageError
-from anchor_hub.plugins.loading import Plugin, load_plugins, reasons
+from anchor_hub.plugins.loading import HOOKS, Plugin, load_plugins, reasons
 from anchor_hub.plugins.names import Names as Names
 from anchor_hub.plugins.names import Registered as Registered
 from anchor_hub.specs import (
@@ -31,6 +32,7 @@ from anchor_hub.specs import (
     ModalitySpec,
     PriorSpec,
     RecipeSpec,
+    Spec,
     TranslatorSpec,
     check_name,
     import_target,
@@ -38,7 +40,7 @@ from anchor_hub.specs import (
 from anchor_hub.system.home import home
 
 if TYPE_CHECKING:
-    from anchor_hub.bundles.base import Bundle
+    from anchor_hub.bundles.base import BundleManifest, Kind
 
 
 class Registry:
@@ -47,14 +49,20 @@ class Registry:
     def __init__(self, plugins: list[Plugin] | None = None) -> None:
         self.plugins = load_plugins() if plugins is None else plugins
 
-    def _from_plugins(self, kind: str, collection: str) -> Names[Any]:
-        names: Names[Any] = Names(kind, reasons(self.plugins))
+    def collections(self) -> dict[str, Names[Any]]:
+        """Every collection by its name, in the order of HOOKS."""
+        return {hook.collection: getattr(self, hook.collection) for hook in HOOKS.values()}
+
+    def _from_plugins(self, collection: str) -> Names[Any]:
+        hook = HOOKS[f"anchor_register_{collection}"]
+        kind = hook.kind
+        names: Names[Any] = Names(kind, reasons(self.plugins), hook.not_found)
         for plugin in sorted(self.plugins, key=lambda item: not item.first_party):
             source = "first-party" if plugin.first_party else "third-party"
             for spec in plugin.specs.get(collection, ()):
-                held = names.first(spec.name)
+                held = names.first(spec.key)
                 if held is not None and held.source == "first-party":
-                    note = f"its {kind} {spec.name!r} is left out: {held.label} has that name"
+                    note = f"its {kind} {spec.key!r} is left out: {held.label} has that name"
                     if note not in plugin.notes:
                         plugin.notes.append(note)
                     continue
@@ -64,71 +72,71 @@ class Registry:
     @property
     def hubs(self) -> Names[HubSpec]:
         """Hubs by name; those in the home are looked up afresh at every access."""
-        return self._with_home("hub", "hubs")
+        return self._with_home("hubs")
 
     @property
     def domains(self) -> Names[DomainSpec]:
         """Domains by name; those in the home are looked up afresh at every access."""
-        return self._with_home("domain", "domains")
+        return self._with_home("domains")
 
     @property
     def translators(self) -> Names[TranslatorSpec]:
         """Translators by name; those in the home are looked up afresh at every access."""
-        return self._with_home("translator", "translators")
+        return self._with_home("translators")
 
     @property
     def priors(self) -> Names[PriorSpec]:
         """Priors by name; those in the home are looked up afresh at every access."""
-        return self._with_home("prior", "priors")
+        return self._with_home("priors")
 
     @functools.cached_property
     def architectures(self) -> Names[ArchitectureSpec]:
-        return self._from_plugins("architecture", "architectures")
+        return self._from_plugins("architectures")
 
     @functools.cached_property
     def checkpoints(self) -> Names[CheckpointSpec]:
-        return self._from_plugins("checkpoint", "checkpoints")
+        return self._from_plugins("checkpoints")
 
     @functools.cached_property
     def inverters(self) -> Names[InverterSpec]:
-        return self._from_plugins("inverter", "inverters")
+        return self._from_plugins("inverters")
 
     @functools.cached_property
     def modalities(self) -> Names[ModalitySpec]:
-        return self._from_plugins("modality", "modalities")
+        return self._from_plugins("modalities")
 
     @functools.cached_property
     def backends(self) -> Names[BackendSpec]:
-        return self._from_plugins("backend", "backends")
+        return self._from_plugins("backends")
 
     @functools.cached_property
     def datasets(self) -> Names[DatasetSpec]:
-        return self._from_plugins("dataset", "datasets")
+        return self._from_plugins("datasets")
 
     @functools.cached_property
     def recipes(self) -> Names[RecipeSpec]:
-        return self._from_plugins("recipe", "recipes")
+        return self._from_plugins("recipes")
 
     @functools.cached_property
     def extractors(self) -> Names[ExtractorSpec]:
-        return self._from_plugins("extractor", "extractors")
+        return self._from_plugins("extractors")
 
     @functools.cached_property
     def benchmarks(self) -> Names[BenchmarkSpec]:
-        return self._from_plugins("benchmark", "benchmarks")
+        return self._from_plugins("benchmarks")
 
     @functools.cached_property
     def commands(self) -> Names[CommandSpec]:
-        return self._from_plugins("command", "commands")
+        return self._from_plugins("commands")
 
-    def _with_home(self, kind: str, collection: str) -> Names[Any]:
-        names = self._from_plugins(kind, collection)
+    def _with_home(self, collection: str) -> Names[Any]:
+        names, kind = self._from_plugins(collection), HOOKS[f"anchor_register_{collection}"].kind
         for name, folder in home_bundles(kind).items():
             names.defer(name, functools.partial(_from_home, kind, folder, names.first(name)))
         return names
 
     def load(self, target: str, what: str = "") -> Any:
-        """Import `"module:attribute"`; PluginError naming `what` (or the target) where that fails."""
+        """What a target (`"module:attribute"`, or `"module"`) names; PluginError naming `what` where that fails."""
         try:
             return import_target(target)
         except UsageError:
@@ -166,45 +174,49 @@ def home_bundles(kind: str) -> dict[str, Path]:
 
 def _from_home(kind: str, folder: Path, shadowed: Registered[Any] | None) -> Registered[Any]:
     """The record of a bundle in the home; BundleError where its manifest cannot be used."""
-    note = f"in place of the one of {shadowed.label}" if shadowed else ""
-    if kind == "hub":
-        summary = shadowed.spec.summary if shadowed else ""
-        return Registered(
-            HubSpec(folder.name, bundle=str(folder), summary=summary), "home", "home", note=note
-        )
     from anchor_hub.bundles.base import open_bundle
 
-    manifest = open_bundle(folder, "domain").manifest
+    manifest = open_bundle(folder, cast("Kind", kind)).manifest
+    spec = _SPECS[kind](manifest, str(folder), shadowed.spec if shadowed else None)
+    note = f"in place of the one of {shadowed.label}" if shadowed else ""
+    return Registered(spec, "home", "home", note=note, manifest=manifest)
+
+
+def _hub(manifest: BundleManifest, folder: str, shadowed: HubSpec | None) -> HubSpec:
+    return HubSpec(Path(folder).name, bundle=folder, summary=shadowed.summary if shadowed else "")
+
+
+def _domain(manifest: BundleManifest, folder: str, shadowed: DomainSpec | None) -> DomainSpec:
     modality = manifest.modality or {}
     hub = manifest.hub or str(manifest.architecture.get("hub") or "")
     # A trained modality says more than a registered one, never less; the size of landmarks' images is its hub's.
-    known = {key: value for key, value in shadowed.spec.modality.items() if key != "size"} if shadowed else {}
+    known = {key: value for key, value in shadowed.modality.items() if key != "size"} if shadowed else {}
     if shadowed is not None and known.items() <= modality.items():
-        spec = replace(shadowed.spec, bundle=str(folder), hub=hub or shadowed.spec.hub, modality=modality)
-    else:
-        spec = DomainSpec(folder.name, hub=hub, modality=modality, bundle=str(folder))
-    return Registered(spec, "home", "home", note=note)
+        return replace(shadowed, bundle=folder, hub=hub or shadowed.hub, modality=modality)
+    return DomainSpec(Path(folder).name, hub=hub, modality=modality, bundle=folder)
+
+
+def _translator(manifest: BundleManifest, folder: str, shadowed: TranslatorSpec | None) -> TranslatorSpec:
+    ends = {
+        "backend": str(manifest.architecture.get("name") or ""),
+        "source": str(manifest.source["name"]) if manifest.source else "",
+        "targets": tuple(str(target["name"]) for target in manifest.targets),
+    }
+    if shadowed is not None and all(getattr(shadowed, field) == value for field, value in ends.items()):
+        return replace(shadowed, bundle=folder)
+    return TranslatorSpec(Path(folder).name, bundle=folder, **ends)  # type: ignore[arg-type]
+
+
+def _prior(manifest: BundleManifest, folder: str, shadowed: PriorSpec | None) -> PriorSpec:
+    return replace(shadowed or PriorSpec(Path(folder).name), bundle=folder)
+
+
+_SPECS: dict[str, Callable[[BundleManifest, str, Any], Spec]] = {
+    "hub": _hub, "domain": _domain, "translator": _translator, "prior": _prior,
+}  # fmt: skip
 
 
 @functools.cache
 def registry() -> Registry:
     """This process's registry; plugins load on the first call. `registry.cache_clear()` forgets them."""
     return Registry()
-
-
-def architecture_class(bundle: Bundle, kind: str, *, default: str = "") -> Any:
-    """The class that loads a bundle: the registered architecture that its manifest names.
-
-    :param default: the name of the architecture of bundles that state none.
-    :raises BundleError: nobody registered that architecture for bundles of this kind; the plugin is missing.
-    """
-    name = bundle.manifest.architecture.get("name", default)
-    known = registry().architectures
-    record = known[name] if isinstance(name, str) and name in known else None
-    if record is None or record.spec.kind != kind:
-        options = [item for item in known if known[item].spec.kind == kind]
-        raise errors.BundleError(
-            f"{bundle.path}: {kind} architecture {name!r} is unknown here; it needs a plugin that is not installed, or "
-            f"a newer Anchor Hub (known: {', '.join(options)})"
-        )
-    return registry().load(record.spec.target, f"architecture {name!r}")

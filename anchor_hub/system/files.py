@@ -23,21 +23,32 @@ def fsync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def write_file(path: Path | str, data: bytes | memoryview) -> Path:
-    """Write `data` to `path` atomically (temporary file beside it, fsync, rename). Raises OSError."""
-    path = Path(path)
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; the file written there becomes ``path`` where the block raises nothing.
+
+    :param durable: wait for the disk, so that not even a power failure leaves half a file. Raises OSError.
+    """
     temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with open(temporary, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+        yield temporary
+        if durable:
+            with open(temporary, "r+b") as stream:
+                os.fsync(stream.fileno())
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    fsync_folder(path.parent)
+    if durable:
+        fsync_folder(path.parent)
+
+
+def write_file(path: Path | str, data: bytes | memoryview, *, durable: bool = True) -> Path:
+    """Write `data` to `path` atomically, see :func:`replacing`. Raises OSError."""
+    path = Path(path)
+    with replacing(path, durable=durable) as temporary:
+        temporary.write_bytes(data)
     return path
 
 

@@ -10,35 +10,41 @@ from anchor_hub.system.files import write_file
 from anchor_hub.system.inputs import shown
 
 
-def check_folder(folder: Path, mark: str, what: str, *, overwrite: bool, option: str = "-o") -> None:
+def check_folder(
+    folder: Path, mark: str, what: str, *, overwrite: bool, option: str = "-o", empty_is_new: bool = False
+) -> None:
     """Whether ``folder`` may become, or be replaced by, a new ``what`` (a study, a hub ...).
 
     :param mark: the file that such a folder holds: only a folder with it (or an empty one) is ever replaced.
+    :param empty_is_new: an empty folder may be filled without ``overwrite``.
     :raises UsageError: it is a file or a folder of something else, whatever ``overwrite`` says, or exists already.
     """
     if not os.path.lexists(folder):
         return
     if not folder.is_dir():
         raise UsageError(f"{option} {shown(folder)}: is a file; give a folder that is not there yet")
+    if empty_is_new and not any(folder.iterdir()):
+        return
     if not (folder / mark).is_file() and any(folder.iterdir()):
         raise UsageError(
-            f"{option} {shown(folder)}: exists and is no {what} (it holds no {mark}), so it is not replaced; choose "
-            "another folder"
+            f"{option} {shown(folder)}: exists and is no {what} (it is not empty and holds no {mark}), so it is not "
+            "replaced; choose another folder"
         )
     if not overwrite:
         raise UsageError(f"{option} {shown(folder)}: exists already; choose another folder or pass --overwrite")
 
 
-def check_new(folder: Path, option: str, *, resume: bool = False) -> None:
+def check_new(folder: Path, option: str, *, resume: bool = False, user: str = "") -> None:
     """Whether ``folder`` is free for results: not there yet, or empty.
 
-    :param resume: there is ``--resume``, which the message offers.
+    :param resume: there is ``--resume``, which the message offers. ``user``: what does not use it, for the message.
     :raises UsageError: it is a file, in use, or nothing may be written there.
     """
     if folder.is_dir():
         if any(folder.iterdir()):
             go_on = "give --resume to go on with it, or " if resume else ""
-            raise UsageError(f"{option} {shown(folder)}: is in use: {go_on}choose another folder")
+            by_others = f", and not by {user}" if user else ""
+            raise UsageError(f"{option} {shown(folder)}: is in use{by_others}: {go_on}choose another folder")
     elif os.path.lexists(folder):
         raise UsageError(f"{option} {shown(folder)}: is a file; give a folder")
     check_place(folder, option)

@@ -8,9 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from anchor_hub.errors import AnchorError
+from anchor_hub.system.reading_ahead import Item, ReadAhead, Sample
 
-Item = TypeVar("Item")
-Sample = TypeVar("Sample")
 Result = TypeVar("Result")
 
 
@@ -45,10 +44,10 @@ class Pipeline(Generic[Item, Sample, Result]):
         """Process all items and return how many were written."""
         written = 0
         pending: deque[Future[None]] = deque()
-        reading = ThreadPoolExecutor(self.readers, thread_name_prefix="anchor-read")
+        reading = ReadAhead(self.read, items, readers=self.readers, ahead=self.batch * self.ahead)
         writing = ThreadPoolExecutor(1, thread_name_prefix="anchor-write")
         try:
-            for batch in self._batches(reading, iter(items)):
+            for batch in self._batches(reading):
                 members = [item for item, _ in batch]
                 results = self.compute(members, [sample for _, sample in batch])
                 for item, result in zip(members, results, strict=True):
@@ -60,26 +59,13 @@ class Pipeline(Generic[Item, Sample, Result]):
                 pending.popleft().result()
                 written += 1
         finally:
-            reading.shutdown(wait=True, cancel_futures=True)
+            reading.close()
             writing.shutdown(wait=True, cancel_futures=True)
         return written
 
-    def _batches(
-        self, executor: ThreadPoolExecutor, items: Iterator[Item]
-    ) -> Iterator[list[tuple[Item, Sample]]]:
-        queue: deque[tuple[Item, Future[Sample]]] = deque()
+    def _batches(self, reading: ReadAhead[Item, Sample]) -> Iterator[list[tuple[Item, Sample]]]:
         batch: list[tuple[Item, Sample]] = []
-        exhausted = False
-        while True:
-            while not exhausted and len(queue) < self.batch * self.ahead:
-                for item in items:
-                    queue.append((item, executor.submit(self.read, item)))
-                    break
-                else:
-                    exhausted = True
-            if not queue:
-                break
-            item, future = queue.popleft()
+        for item, future in reading:
             try:
                 batch.append((item, future.result()))
             except AnchorError as error:

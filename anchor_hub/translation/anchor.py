@@ -4,92 +4,201 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from anchor_hub.bundles.base import open_bundle
+from anchor_hub.bundles.base import Bundle, open_bundle
 from anchor_hub.domains.decoding import hub_mismatch, mismatch_of
 from anchor_hub.domains.loading import domain_bundle, load_domain
-from anchor_hub.errors import BundleError
-from anchor_hub.translation.base import Translator, memory_errors
-from anchor_hub.translation.styles import default_style_layers, random_styles
+from anchor_hub.errors import UsageError
+from anchor_hub.system.files import file_sha256
+from anchor_hub.translation.base import OWN, RANDOM, REFERENCE, Identity, Translator, TranslatorOptions, memory_errors
+from anchor_hub.translation.exemplars import check_exemplar_layers, exemplar_domain
+from anchor_hub.translation.inversion import open_inverter
+from anchor_hub.translation.merging import merged
+from anchor_hub.translation.styles import default_style_layers, parse_layers, random_styles
 
 if TYPE_CHECKING:
     from anchor_hub.domains.base import Domain
     from anchor_hub.hubs.base import Hub
+    from anchor_hub.modality import Modality
 
 
-class AnchorTranslator(Translator):
+class AnchorOptions(TranslatorOptions):
+    """The options of the backend ``anchor``."""
+
+    style_layers: str | None = Field(
+        default=None,
+        description="W+ layers that a style replaces, e.g. 6-9 [default: those that the source leaves alone]",
+    )
+    style_domain: str | None = Field(
+        default=None,
+        description="Domain that encodes reference pictures [default: the first colour domain of target, source, hub]",
+    )
+    invert: int = Field(default=0, ge=0, description="Optimisation steps that refine the latents of colour pictures")
+    inverter: str = Field(default="w-plus", description="The way to refine them")
+    merge_classes: str | None = Field(
+        default=None, description="YAML file that merges the classes of label maps as they are read"
+    )
+
+
+class AnchorTranslator(Translator[Tensor]):
     """Source encoder, hub, target decoder: ``x_t = R_t(f(E_s(x_s)))`` (section 3.3 of the paper).
+
+    Content is W+ latents ``[B, L, D]``; a style is a latent, too: ``[B or 1, D]`` or ``[B or 1, L, D]``.
 
     :raises HubMismatchError: the domains belong to different hubs.
     :raises MissingPartError: the source has no encoder or the target no decoder.
+    :raises UsageError: options that do not fit these domains.
     """
 
-    styles = frozenset({"latent", "exemplar"})
+    backend = "anchor"
+    Options = AnchorOptions
+    styles: ClassVar[frozenset[str]] = frozenset({OWN, RANDOM, REFERENCE})
 
-    def __init__(self, source: Domain, target: Domain) -> None:
+    def __init__(self, source: Domain, target: Domain, options: AnchorOptions | None = None) -> None:
         if source.hub_fingerprint != target.hub_fingerprint:
             raise hub_mismatch(source, target)
-        require_directions(source, target)
-        self.source, self.target = source, target
+        if not source.can_encode:
+            raise source.no_encoder()
+        if not target.can_decode:
+            raise target.no_decoder()
+        #: The domains themselves; ``source`` and ``target`` are their names.
+        self.source_domain, self.target_domain = source, target
+        self.source, self.target = source.name, target.name
+        self.options = options or AnchorOptions()
         self.source_modality, self.target_modality = source.modality, target.modality
+        if self.options.merge_classes is not None:
+            self.source_modality = merged(source, Path(self.options.merge_classes))
+        self._weights: dict[str, str] = {}
+        self._layers: tuple[int, ...] | None = None
+        if self.options.style_layers is not None:
+            self._layers = parse_layers(self.options.style_layers, self.hub.num_latents)
+        self._inverter = None
+        if self.options.invert:
+            if not source.modality.traits.picture:
+                raise UsageError(
+                    f"--invert refines latents against a picture of the hub's own kind: the source must be rgb, "
+                    f"{source.name!r} is {source.modality.name}"
+                )
+            self._inverter = open_inverter(self.options.inverter, source.hub, {"steps": self.options.invert})
+
+    @classmethod
+    def open(
+        cls, source: str, target: str, *, bundle: Bundle | None = None, options: TranslatorOptions | None = None,
+        device: str | torch.device = "auto",
+    ) -> AnchorTranslator:  # fmt: skip
+        """The translator between two domains, by name or bundle folder; loads these two and their hub.
+
+        :raises DomainNotFoundError: no such domain, or one not trained on this machine yet.
+        :raises HubMismatchError: the domains belong to different hubs (found out before any weight is read).
+        """
+        folders = domain_bundle(source), domain_bundle(target)
+        first, second = (open_bundle(folder).manifest for folder in folders)
+        if first.hub_fingerprint != second.hub_fingerprint:
+            raise mismatch_of(
+                (first.name, str(first.hub), str(first.hub_fingerprint)),
+                (second.name, str(second.hub), str(second.hub_fingerprint)),
+            )
+        start = load_domain(source, device=device)
+        end = load_domain(target, start.hub.base, device)
+        between = cls(start, end, options if isinstance(options, AnchorOptions) else None)
+        roles = zip(("source", "target"), folders, strict=True)
+        between._weights = {role: file_sha256(folder / "bundle.yaml") for role, folder in roles}
+        return between
 
     @property
     def hub(self) -> Hub:
         """The hub both domains share."""
-        return self.target.hub
+        return self.target_domain.hub
 
     @property
     def size(self) -> int:  # type: ignore[override]
         return self.hub.size
 
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        return self.hub.device
+
+    def settings(self) -> dict[str, Any]:
+        """The options that are not the defaults; ``invert`` always, and style layers as numbers."""
+        layers = {} if self._layers is None else {"style_layers": list(self._layers)}
+        return {"invert": 0, **super().settings(), **layers}
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.backend, self._weights, (self.hub.name, self.hub.fingerprint))
+
+    @property
+    def decoder(self) -> str:
+        return f"domain {self.target!r}"
+
     def __repr__(self) -> str:
-        return f"AnchorTranslator({self.source.name!r} -> {self.target.name!r}, hub {self.hub.name!r})"
+        return f"AnchorTranslator({self.source!r} -> {self.target!r}, hub {self.hub.name!r})"
 
     def encode(self, images: Tensor) -> Tensor:
-        """Network input ``[B, C, H, W]`` of the source to W+ latents ``[B, L, D]``."""
-        with torch.no_grad(), memory_errors():
-            return self.source.encode(images.to(self.hub.device))
+        """Network input ``[B, C, H, W]`` of the source to W+ latents ``[B, L, D]``, refined with ``invert``."""
+        with memory_errors():
+            with torch.no_grad():
+                latents = self.source_domain.encode(images.to(self.device))
+            return latents if self._inverter is None else self._inverter(images, start=latents)
 
     def decode(
-        self, latents: Tensor, *, style: Tensor | None = None, style_layers: Sequence[int] | None = None
+        self, content: Tensor, style: Tensor | None = None, *, style_layers: Sequence[int] | None = None
     ) -> Tensor:
-        """W+ latents ``[B, L, D]``, with ``style`` (see :meth:`translate`) in its layers, to raw target output.
+        """W+ latents ``[B, L, D]``, with a style in their layers, to raw output of the target.
 
-        Unless ``style_layers`` are given, the style's appearance goes into the other layers, too
-        (:meth:`~anchor_hub.domains.base.Domain.with_style` of the source).
+        Unless ``style_layers`` (here or as an option) are given, the style's appearance goes into the other layers,
+        too (:meth:`~anchor_hub.domains.base.Domain.with_style` of the source).
         """
+        layers = self._layers if style_layers is None else style_layers
         with torch.no_grad(), memory_errors():
-            if style is not None:
-                style = style.to(latents)
-                if style_layers is None:
-                    default_style_layers(self.source)  # there are some
-                    latents = self.source.with_style(latents, style)
-                else:
-                    latents = self.hub.merge(latents, style, style_layers)
-            return self._checked(self.target.decode(latents), len(latents))
+            return self.checked(self.target_domain.decode(self.with_style(content, style, layers)), len(content))
 
-    def _checked(self, output: Tensor, batch: int) -> Tensor:
-        """The output, if the target's modality can take it; a decoder of a plugin may return anything."""
-        expected = (batch, self.target_modality.output_channels)
-        name = self.target.name
-        if not isinstance(output, Tensor) or output.ndim != 4 or tuple(output.shape[:2]) != expected:
-            got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise BundleError(f"domain {name!r}: its decoder returned {got}, not {[*expected, 'H', 'W']}")
-        if not bool(torch.isfinite(output).all()):
-            raise BundleError(
-                f"domain {name!r}: its decoder returned NaN or infinity; train the domain again"
-            )
-        return output
+    def with_style(self, content: Tensor, style: Tensor | None, layers: Sequence[int] | None = None) -> Tensor:
+        """Latents ``[B, L, D]`` of the inputs in a style; ``layers``: those that the style replaces as they are."""
+        if style is None:
+            return content
+        style = style.to(content)
+        if layers is not None:
+            return self.hub.merge(content, style, layers)
+        default_style_layers(self.source_domain)  # there are some
+        return self.source_domain.with_style(content, style)
+
+    def random_styles(self, n: int, *, seed: int, start: int = 0, truncation: float = 1.0) -> Tensor:
+        """Sampled latents ``[n, L, D]``, one code in all layers.
+
+        :raises UsageError: the source's encoder sets every layer, and ``style_layers`` are not given.
+        """
+        if self._layers is None:
+            default_style_layers(self.source_domain)
+        return random_styles(self.hub, n, seed=seed, start=start, truncation=truncation)
+
+    @property
+    def reference_domain(self) -> Domain:
+        """The domain that encodes reference pictures, see :func:`~anchor_hub.translation.exemplars.exemplar_domain`."""
+        return exemplar_domain(self.source_domain, self.target_domain, self.options.style_domain)
+
+    @property
+    def reference_modality(self) -> Modality:
+        used = self._layers or default_style_layers(self.source_domain)
+        domain = self.reference_domain
+        check_exemplar_layers(domain, used)
+        return domain.modality
+
+    def reference_styles(self, images: Tensor) -> Tensor:
+        """The pictures' W+ codes ``[n, L, D]``."""
+        with torch.no_grad(), memory_errors():
+            return self.reference_domain.encode(images.to(self.device))
 
     def translate(
         self,
         images: Tensor,
-        *,
         style: Tensor | None = None,
+        *,
         seed: int | None = None,
         style_layers: Sequence[int] | None = None,
         truncation: float = 1.0,
@@ -102,21 +211,13 @@ class AnchorTranslator(Translator):
         :param style_layers: W+ layers the style replaces; default: those that the source's encoder leaves alone, and
             the style's colours in the others.
         :param truncation: of the random style (1: none); the encoded structure is never truncated.
-        :raises UsageError: a style, but the source's encoder drives every layer and no ``style_layers`` are given.
+        :raises UsageError: a style, but the source's encoder sets every layer and no ``style_layers`` are given.
         """
         if style is None and seed is not None:
             style = random_styles(self.hub, 1, seed=seed, truncation=truncation)
         elif style is not None and style.ndim == 1:
             style = style[None]
-        return self.decode(self.encode(images), style=style, style_layers=style_layers)
-
-
-def require_directions(source: Domain, target: Domain) -> None:
-    """:raises MissingPartError: the source has no encoder or the target no decoder."""
-    if not source.can_encode:
-        raise source.no_encoder()
-    if not target.can_decode:
-        raise target.no_decoder()
+        return self.decode(self.encode(images), style, style_layers=style_layers)
 
 
 def translator(
@@ -125,6 +226,7 @@ def translator(
     *,
     hub: Hub | None = None,
     device: str | torch.device = "auto",
+    options: AnchorOptions | None = None,
 ) -> AnchorTranslator:
     """The anchor translator between two domains, by name, bundle folder or object; loads these two and their hub.
 
@@ -132,18 +234,10 @@ def translator(
     :raises HubMismatchError: the domains belong to different hubs (found out before any weight is read).
     """
     if hub is None and isinstance(source, (str, Path)) and isinstance(target, (str, Path)):
-        _compare_hubs(source, target)
+        # A name and a path differ: Path("seg") is a folder, whatever is registered.
+        return AnchorTranslator.open(source, target, options=options, device=device)  # type: ignore[arg-type]
     if isinstance(source, (str, Path)):
         source = load_domain(source, hub or getattr(target, "hub", None), device)
     if isinstance(target, (str, Path)):
         target = load_domain(target, hub or source.hub, device)
-    return AnchorTranslator(source, target)
-
-
-def _compare_hubs(source: str | Path, target: str | Path) -> None:
-    first, second = (open_bundle(domain_bundle(name)).manifest for name in (source, target))
-    if first.hub_fingerprint != second.hub_fingerprint:
-        raise mismatch_of(
-            (first.name, str(first.hub), str(first.hub_fingerprint)),
-            (second.name, str(second.hub), str(second.hub_fingerprint)),
-        )
+    return AnchorTranslator(source, target, options)

@@ -1,13 +1,80 @@
-"""Optimisation-based inversion, an encoder for rgb images: the latents whose image is nearest to a given one."""
+"""Inversion: from pictures of the hub's own kind to the latents whose images come near them."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from anchor_hub.errors import UsageError
+from anchor_hub.errors import ConfigError, UsageError
 from anchor_hub.hubs.base import Hub
+from anchor_hub.plugins.registry import registry
+from anchor_hub.system.config import validate
+
+
+class InverterOptions(BaseModel):
+    """The options of one inverter; a subclass names them, with defaults and ranges."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Inverter(ABC):
+    """Pictures to latents of a hub. Plugins register subclasses (``anchor_register_inverters``)."""
+
+    Options: ClassVar[type[InverterOptions]] = InverterOptions
+
+    def __init__(self, hub: Hub, options: InverterOptions) -> None:
+        self.hub, self.options = hub, options
+
+    @abstractmethod
+    def __call__(self, images: Tensor, *, start: Tensor | None = None) -> Tensor:
+        """W+ latents ``[B, L, D]`` of ``[B, 3, H, W]`` in [-1, 1] at the hub's size.
+
+        :param start: latents to begin from, such as an encoder's.
+        """
+
+
+class SearchOptions(InverterOptions):
+    """See :func:`invert`."""
+
+    steps: int = Field(default=200, ge=0)
+    lr: float = Field(default=0.1, gt=0)
+    regulariser: float = Field(default=0.02, ge=0)
+
+
+class WPlusSearch(Inverter):
+    """:func:`invert` with a code for each layer."""
+
+    Options = SearchOptions
+    space: ClassVar[str] = "w+"
+
+    def __call__(self, images: Tensor, *, start: Tensor | None = None) -> Tensor:
+        return invert(self.hub, images, start=start, space=self.space, **self.options.model_dump())
+
+
+class WSearch(WPlusSearch):
+    """:func:`invert` with one code for all layers."""
+
+    space = "w"
+
+
+def open_inverter(name: str, hub: Hub, options: Mapping[str, Any]) -> Inverter:
+    """The registered inverter of that name for a hub.
+
+    :raises InverterNotFoundError: nobody registered it. :raises UsageError: an option that it does not take.
+    """
+    record = registry().inverters[name]
+    kind = registry().load(record.spec.target, f"inverter {name!r}")
+    try:
+        found: Inverter = kind(hub, validate(dict(options), kind.Options, f"options of the inverter {name!r}"))
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+    return found
 
 
 def invert(

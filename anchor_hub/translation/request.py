@@ -1,186 +1,152 @@
-"""A translation as the command line describes it: names and options in, translator and styles out."""
+"""One way to ask for a translation, whoever asks: plain values in, a session that answers for samples out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from anchor_hub.bundles.base import open_bundle
-from anchor_hub.domains.anchored import HUB_DECODER
-from anchor_hub.domains.base import Domain
-from anchor_hub.domains.loading import load_domain
-from anchor_hub.errors import AnchorError, DomainNotFoundError, UsageError
-from anchor_hub.modality import Modality, build_modality
-from anchor_hub.translation.anchor import AnchorTranslator, translator
-from anchor_hub.translation.running import StyleChoice
-from anchor_hub.translation.styles import check_exemplar_layers, default_style_layers, parse_layers
+from anchor_hub.errors import UsageError
+from anchor_hub.modality import Modality
+from anchor_hub.translation.backends import find_way
+from anchor_hub.translation.base import OWN, RANDOM, REFERENCE, Translator, read_options
+from anchor_hub.translation.styles import check_truncation
 
 
-@dataclass(frozen=True)
-class Job:
-    """What ``translate_files`` needs. ``reading``: the modality that reads, where not the source's own."""
+class TranslationRequest(BaseModel):
+    """What ``anchor translate``, Python's ``translate``, ``anchor evaluate`` and the benchmarks ask with.
 
-    translator: AnchorTranslator
-    choice: StyleChoice
-    reading: Modality | None = None
-
-
-def prepare(
-    source: str | Path,
-    target: str | Path,
-    *,
-    styles: int = 0,
-    vary: bool = False,
-    style_from: Sequence[str | Path] = (),
-    style_domain: str | Path | None = None,
-    style_layers: str | None = None,
-    truncation: float = 1.0,
-    seed: int | None = None,
-    merge_classes: Path | None = None,
-    backend: str = "anchor",
-    device: str = "auto",
-) -> Job:
-    """Load what a translation needs; options that contradict each other are refused before anything is loaded.
-
-    :param style_from: exemplar images; each gives one output per input. ``style_domain`` encodes them.
-    :param style_layers: as ``parse_layers`` reads them.
-    :param seed: of the random styles; given alone it asks for one.
-    :param merge_classes: YAML file that merges the classes of label maps as they are read.
-    :param backend: the translator backend; others than ``anchor`` are classes to be used from Python.
-    :raises UsageError: options that contradict each other, or layers the hub has not.
+    Plain JSON (``model_dump_json``, ``model_validate_json``): it can be written beside outputs and sent to workers.
     """
-    check_backend(backend)
-    count = max(styles, 1) if seed is not None and not style_from else styles
-    if style_from and styles:
-        raise UsageError("--styles draws random styles, --style-from takes an image's: use one of them")
-    if not count:
-        for option, given in (("--truncation", truncation != 1.0), ("--vary", vary)):
-            if given:
-                raise UsageError(f"{option} acts on random styles: give --styles N, too")
-    if style_layers is not None and not (count or style_from):
-        raise UsageError("--style-layers says where a style goes: give --styles N or --style-from IMAGE, too")
-    if style_domain is not None and not style_from:
-        raise UsageError("--style-domain encodes an exemplar: give --style-from IMAGE, too")
-    between = translator(source, target, device=device)
-    layers = None if style_layers is None else parse_layers(style_layers, between.hub.num_latents)
-    exemplars: Tensor | None = None
-    pictures: tuple[Tensor, ...] = ()
-    if style_from:
-        used = layers or default_style_layers(between.source)
-        domain = exemplar_domain(between, style_domain)
-        exemplars, pictures = exemplar_styles(domain, style_from, used)
-    reading = None if merge_classes is None else merged(between.source, merge_classes)
-    choice = StyleChoice(count, vary, seed or 0, truncation, layers, exemplars, pictures)
-    return Job(between, choice, reading)
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: Names of domains, bundle folders, or names of the translator's own.
+    source: str
+    target: str
+    #: None: ``anchor`` where both are domains of one hub, else the installed translator that serves the pair.
+    backend: str | None = None
+    #: A trained translator, by name or bundle folder, where several serve the pair.
+    translator: str | None = None
+    #: Random styles for each input; 0 (and no ``references``): the backend's own look.
+    styles: int = Field(default=0, ge=0)
+    #: Random styles of its own for every input, instead of the same ones for all.
+    vary: bool = False
+    #: Of the random styles.
+    seed: int = 0
+    #: Of the random styles; 1 is none.
+    truncation: float = 1.0
+    #: Pictures whose look to take; each gives one output per input.
+    references: tuple[str, ...] = ()
+    #: Options of the backend.
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def open(self, device: str | torch.device = "auto") -> Session:
+        """The session that answers this request; finds and loads the backend, once.
+
+        :raises UsageError: contradictions, or an option that the backend does not have: before anything is loaded.
+        :raises NotFoundError: an unknown name, or no way between the two.
+        """
+        self.check()
+        way = find_way(self.source, self.target, backend=self.backend, translator=self.translator)
+        self.check_styles(way.kind, way.backend)
+        options = read_options(way.kind, way.backend, self.options)
+        between = way.kind.open(self.source, self.target, bundle=way.bundle, options=options, device=device)
+        return Session(between, self)
+
+    def check(self) -> None:
+        """:raises UsageError: what contradicts itself, whatever the backend."""
+        check_truncation(self.truncation)
+        if self.references and self.styles:
+            raise UsageError("--styles draws random styles, --style-from takes an image's: use one of them")
+        if not self.styles:
+            for option, given in (("--truncation", self.truncation != 1.0), ("--vary", self.vary)):
+                if given:
+                    raise UsageError(f"{option} acts on random styles: give --styles N, too")
+
+    def check_styles(self, kind: type[Translator[Any]], backend: str) -> None:
+        """:raises UsageError: the backend does not take the styles that are asked for."""
+        for wanted, given, option in (
+            (RANDOM, self.styles, "--styles"), (REFERENCE, self.references, "--style-from"),
+        ):  # fmt: skip
+            if given and wanted not in kind.styles:
+                raise UsageError(f"{option}: the backend {backend!r} takes no {wanted} styles; leave it out")
+        if not self.styles and not self.references and OWN not in kind.styles:
+            other = "--styles N" if RANDOM in kind.styles else "--style-from IMAGE"
+            raise UsageError(f"the backend {backend!r} has no look of its own: give {other}")
 
 
-def check_backend(name: str) -> None:
-    """Whether files can be translated by that backend.
+class Session:
+    """An opened request: translates samples, in batches of any size, with the same results.
 
-    :raises BackendNotFoundError: nobody registered it. :raises UsageError: it takes more than two domains' names.
+    :param translator: what was opened.
+    :param request: how it was asked; what it says of backends and options is not looked at again.
+    :raises UsageError: the translator has not the styles that are asked for.
+    :raises ImageError: a reference picture cannot be read.
     """
-    from anchor_hub.plugins.registry import registry
 
-    found = registry().backends[name]
-    if name != "anchor":
-        raise UsageError(
-            f"the backend {name!r} ({found.label}) is used from Python ({found.spec.target}); files are translated by "
-            "--backend anchor"
-        )
+    def __init__(self, translator: Translator[Any], request: TranslationRequest) -> None:
+        request.check()
+        self.translator, self.request = translator, request
+        self.source_modality: Modality = translator.source_modality
+        self.target_modality: Modality = translator.target_modality
+        self.size = translator.size
+        #: Previews of the reference pictures, uint8 ``[3, H, W]``, for sheets.
+        self.pictures: tuple[Tensor, ...] = ()
+        self._shared: list[Tensor | None] = [None]
+        if request.references:
+            self._shared = list(self._reference_styles())
+        elif request.styles:
+            # Drawn here even where every input gets its own: what cannot be drawn is told before any work.
+            self._shared = [row[None] for row in self._random_styles(0)]
 
+    @property
+    def outputs(self) -> int:
+        """Outputs per input."""
+        return len(self._shared)
 
-def exemplar_styles(
-    domain: Domain, paths: Sequence[str | Path], layers: tuple[int, ...]
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The styles of exemplar images (their W+ codes ``[n, L, D]`` from a domain's encoder), and previews.
+    def read(self, path: str | Path) -> Tensor:
+        """The sample in a file. :raises ImageError: it cannot be read."""
+        return self.source_modality.read(path, self.size)
 
-    :raises UsageError: the domain has nothing but the mean latent in some of ``layers``.
-    :raises ImageError: an exemplar cannot be read.
-    """
-    check_exemplar_layers(domain, layers)
-    modality, size = domain.modality, domain.hub.size
-    samples = [modality.read(Path(path), size) for path in paths]
-    with torch.no_grad():
-        codes = domain.encode(modality.to_network(modality.collate(samples)).to(domain.hub.device))
-    return codes, tuple(modality.preview(sample, size) for sample in samples)
+    def __call__(self, samples: Tensor, indices: Sequence[int]) -> list[Tensor]:
+        """A batch of target samples (on the CPU) for each style.
 
+        :param samples: a batch of source samples ``[B, ...]``.
+        :param indices: their numbers among all inputs, on which random styles of their own depend.
+        """
+        between = self.translator
+        content = between.encode(self.source_modality.to_network(samples))
+        batches = []
+        for style in self._styles(indices):
+            with torch.no_grad():
+                output = between.checked(between.decode(content, style), len(samples))
+            batches.append(self.target_modality.from_network(output).cpu())
+        return batches
 
-def exemplar_domain(translator: AnchorTranslator, name: str | Path | None = None) -> Domain:
-    """The domain that encodes exemplars: the one named; else the target or the source where it is rgb and
-    encodes; else the first rgb domain of this hub that decodes through the hub itself.
+    def compute(self, samples: Sequence[Tensor], indices: Sequence[int]) -> list[list[Tensor]]:
+        """Outputs of each sample, one per style; see :meth:`__call__`."""
+        columns = self(self.source_modality.collate(list(samples)), indices)
+        return [[column[row] for column in columns] for row in range(len(samples))]
 
-    :raises DomainNotFoundError: there is none of these; name one with ``--style-domain``.
-    """
-    from anchor_hub.plugins.registry import registry
+    def _styles(self, indices: Sequence[int]) -> list[Tensor | None]:
+        """One style for each output: ``[1, ...]``, or ``[B, ...]`` where every input has its own."""
+        if not (self.request.vary and self.request.styles):
+            return self._shared
+        own = [self._random_styles(index * self.request.styles) for index in indices]
+        return list(torch.stack(own, dim=1))
 
-    if name is not None:
-        domain = load_domain(name, translator.hub)
-        if not domain.can_encode:
-            raise UsageError(
-                f"--style-domain {name}: this domain has no encoder, so it cannot read an exemplar"
-            )
-        return domain
-    for own in (translator.target, translator.source):
-        if own.modality.name == "rgb" and own.can_encode:
-            return own
-    domains = registry().domains
-    for candidate in domains:
-        try:
-            record = domains[candidate]
-            if record.bundle is None or record.spec.modality.get("name") != "rgb":
-                continue
-            manifest = open_bundle(record.bundle, "domain").manifest
-        except AnchorError:
-            continue
-        drives = manifest.architecture.get("regressor") == HUB_DECODER and manifest.architecture.get(
-            "encoder"
-        )
-        if drives and manifest.hub_fingerprint == translator.hub.fingerprint:
-            return load_domain(candidate, translator.hub)
-    raise DomainNotFoundError(
-        f"no rgb domain of hub {translator.hub.name!r} can encode the exemplar: name one with --style-domain"
-    )
+    def _random_styles(self, start: int) -> Tensor:
+        ask = self.request
+        return self.translator.random_styles(ask.styles, seed=ask.seed, start=start, truncation=ask.truncation)
 
-
-def merged(source: Domain, table: Path) -> Modality:
-    """A modality that reads label maps of finer classes, which ``table`` (YAML) merges into the source's own.
-
-    The finer classes are those of the source's palette, or of the known palette that has all the names in the
-    table; a table of ids alone may merge maps of any classes.
-
-    :raises UsageError: the source's files are no label maps, or the table makes another number of classes.
-    :raises ConfigError: a table that is wrong in itself.
-    """
-    from anchor_hub.modality.merging import REST, load_merge_table
-    from anchor_hub.modality.palettes import PALETTES
-
-    own = source.modality
-    if own.name != "segmentation":
-        raise UsageError(f"--merge-classes merges label maps, but domain {source.name!r} is {own.name}")
-    groups = load_merge_table(table)
-    members = [member for group in groups.values() for member in group if member != REST]
-    names = {member for member in members if isinstance(member, str)}
-    ids = [member for member in members if isinstance(member, int)]
-    options: dict[str, Any] = {"name": "segmentation", "merge": groups}
-    palette = own.options().get("palette")
-    if isinstance(palette, list) and names and names <= {str(entry.get("name")) for entry in palette}:
-        options["palette"] = palette
-    elif names:
-        known = [name for name in ([palette] if isinstance(palette, str) else []) + list(PALETTES) if name in PALETTES]
-        # Where none has all the names, the first one's error says which of them it lacks.
-        options["palette"] = next((name for name in known if names <= set(PALETTES[name].names)), known[0])
-    else:
-        rest = any(REST in group for group in groups.values())
-        options["classes"] = 256 if rest else max(ids, default=0) + 1
-    reading = build_modality(options)
-    if reading.input_channels != own.input_channels:
-        raise UsageError(
-            f"{table}: merges into {reading.input_channels} classes, but domain {source.name!r} takes "
-            f"{own.input_channels}"
-        )
-    return reading
+    def _reference_styles(self) -> list[Tensor]:
+        modality = self.translator.reference_modality
+        samples = [modality.read(path, self.size) for path in self.request.references]
+        styles = self.translator.reference_styles(modality.to_network(modality.collate(samples)))
+        self.pictures = tuple(modality.preview(sample, self.size) for sample in samples)
+        return [row[None] for row in styles]

@@ -64,14 +64,3 @@ def default_style_layers(source: Domain) -> tuple[int, ...]:
             f"e.g. --style-layers {middle}-{count - 1}"
         )
     return tuple(range(source.structure_layers, count))
-
-
-def check_exemplar_layers(domain: Domain, layers: tuple[int, ...]) -> None:
-    """:raises UsageError: the exemplar's domain has nothing but the mean latent in some of the style layers."""
-    missing = [layer for layer in layers if layer >= domain.structure_layers]
-    if missing:
-        raise UsageError(
-            f"domain {domain.name!r} encodes layers 0 to {domain.structure_layers - 1} only and has no style "
-            f"for layers {missing[0]} to {missing[-1]}; take the exemplar's style from another domain "
-            f"(--style-domain)"
-        )

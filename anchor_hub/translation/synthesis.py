@@ -17,6 +17,7 @@ from anchor_hub.errors import DataError, UsageError
 from anchor_hub.system.config import dump_yaml
 from anchor_hub.system.files import new_folder
 from anchor_hub.system.inputs import shown
+from anchor_hub.system.outputs import check_folder
 from anchor_hub.system.seeds import derive_seed
 from anchor_hub.translation.styles import check_truncation
 
@@ -53,7 +54,7 @@ def synthesize_set(
     check_truncation(truncation)
     if grid is not None and Path(grid).suffix.lower() != ".png":
         raise UsageError(f"--grid {shown(grid)}: the sheet is a PNG, give a name ending in .png")
-    _check_folder(folder, overwrite)
+    check_folder(folder, "dataset.yaml", "data set of this command", overwrite=overwrite, empty_is_new=True)
     loaded = load_domains(domains, device)
     hub = loaded[0].hub
     digits = max(6, len(str(count - 1)))
@@ -99,19 +100,6 @@ def synthesize_set(
         Path(grid).parent.mkdir(parents=True, exist_ok=True)
         save_png(contact_sheet(rows, scale=sheet_scale(hub.size), labels=names), Path(grid))
     return folder
-
-
-def _check_folder(folder: Path, overwrite: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"-o {shown(folder)} is a file; give a folder")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not overwrite:
-        raise UsageError(f"-o {shown(folder)} is not empty: give a new folder, or --overwrite")
-    if not (folder / "dataset.yaml").is_file():
-        raise UsageError(
-            f"-o {shown(folder)} is no data set of this command, so it is not replaced: give a new folder"
-        )
 
 
 def _write_latents(path: Path, name: str, latents: Tensor) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from anchor_cli.training_options import Requires, Settings, named, settings
+from anchor_cli.training_options import Requires, Settings, named
 
 
 def add_domain(
@@ -17,7 +17,9 @@ def add_domain(
     modality: str | None = typer.Option(
         None, help="rgb, gray, segmentation, landmarks, or a modality of a plugin [default: the registered domain's]."
     ),
-    modality_set: list[str] = typer.Option([], help="An option of the modality, KEY=VALUE; repeatable."),
+    modality_set: list[str] = typer.Option(
+        [], metavar="NAME=VALUE", help="An option of the modality, e.g. fit=crop; repeatable."
+    ),
     classes: int | None = typer.Option(None, min=2, help="Label maps: number of classes."),
     palette: str | None = typer.Option(None, help="Label maps: a palette's name, e.g. celebamask-hq."),
     merge_classes: Path | None = typer.Option(None, help="Label maps: YAML file that merges classes."),
@@ -93,6 +95,7 @@ def add_domain(
 ) -> None:
     """Train a domain on its own images alone and register it: from then on it translates to and from every other."""
     from anchor_cli.output import note, step_progress
+    from anchor_hub.system.settings import parse_settings
     from anchor_hub.training.anchoring.add_domain import add_domain as add
     from anchor_hub.training.anchoring.add_domain import modality_table, option_table, plan_domain
 
@@ -102,11 +105,11 @@ def add_domain(
         data=data,
         modality=modality_table(
             name, modality, classes=classes, palette=palette, merge_classes=merge_classes,
-            options=settings(modality_set, "--modality-set"),
+            settings=modality_set,
         ),
         method=method,
         requires=named(requires, "--requires", "KIND=NAME, e.g. prior=content-64"),
-        options=settings(set_)
+        options=parse_settings(set_)
         | option_table(
             objective=objective,
             encoder=encoder,

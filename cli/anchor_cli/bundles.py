@@ -1,8 +1,9 @@
-"""What the bundle commands of hubs and domains share: arguments in, lines out."""
+"""What the bundle commands of every kind share: arguments in, lines out."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -10,11 +11,15 @@ from anchor_cli.output import note, print_json, print_table, size_text
 from anchor_hub import inventory
 from anchor_hub.bundles import archive
 from anchor_hub.bundles.base import Kind, open_bundle
-from anchor_hub.errors import AnchorError
+from anchor_hub.plugins.finding import how_to_train
+from anchor_hub.plugins.usable import lacks
 from anchor_hub.system.config import dump_yaml
 
 #: Names of classes that `hubs show` prints.
 MOST_CLASSES = 50
+#: Names of targets that `translators list` prints.
+MOST_TARGETS = 3
+_COLUMNS: dict[Kind, tuple[str, ...]] = {"domain": ("modality", "hub"), "translator": ("from", "to", "backend")}
 
 
 def list_bundles(kind: Kind, as_json: bool) -> None:
@@ -22,16 +27,22 @@ def list_bundles(kind: Kind, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    columns: tuple[str, ...] = ("name", "state", "source", "summary")
-    if kind == "domain":
-        columns = ("name", "state", "modality", "hub", "source", "summary")
-    print_table([column.upper() for column in columns], [[row[column] for column in columns] for row in rows])
+    columns = ("name", "state", *_COLUMNS.get(kind, ()), "source", "summary")
+    print_table([column.upper() for column in columns], [[_cell(row[column]) for column in columns] for row in rows])
     for row in rows:
         if row["note"]:
             note(f"note: {row['name']}: {row['note']}")
-    waiting = [row["name"] for row in rows if row["state"] == "can be added"]
+    waiting = [row["name"] for row in rows if row["state"] in ("can be added", "can be trained")]
     if waiting:
-        note(f"`anchor add-domain {waiting[0]}` trains one that can be added.")
+        note(f"`{how_to_train(kind, waiting[0])}` trains one that {inventory.UNTRAINED[kind]}.")
+
+
+def _cell(value: Any) -> str:
+    """A list of names as text: the first few."""
+    if not isinstance(value, list):
+        return str(value)
+    more = f" and {len(value) - MOST_TARGETS} more" if len(value) > MOST_TARGETS else ""
+    return ", ".join(value[:MOST_TARGETS]) + more
 
 
 def show_bundle(kind: Kind, name: str, as_json: bool) -> None:
@@ -62,31 +73,19 @@ def verify_bundles(kind: Kind, names: list[str], as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def export_bundle(kind: Kind, name: str, output: Path, overwrite: bool) -> None:
-    written = archive.export_bundle(inventory.locate(kind, name).path, output, overwrite=overwrite)
-    print(f"{written} ({size_text(written.stat().st_size)})")
+def export_bundle(kind: Kind, name: str, output: Path, overwrite: bool, with_required: bool = False) -> None:
+    written, left_out = inventory.export(kind, name, output, with_required=with_required, overwrite=overwrite)
+    for path in written:
+        print(f"{path} ({size_text(path.stat().st_size)})")
+    for needed in left_out:
+        note(f"note: it requires the {needed.kind} {needed.name}, which is not in this archive (--with-required)")
 
 
 def install_bundle(kind: Kind, source: Path, name: str | None, overwrite: bool) -> None:
     folder = archive.install_bundle(source, kind=kind, name=name, overwrite=overwrite)
     print(f"installed {kind} {folder.name} in {folder}")
-    manifest = open_bundle(folder).manifest
-    if kind == "domain" and not _hub_is_here(manifest.hub_fingerprint):
-        hub = manifest.hub or manifest.architecture.get("hub") or "its hub"
-        note(
-            f"note: its hub {hub} (fingerprint {manifest.hub_fingerprint}) is not on this machine: "
-            "install it, too"
-        )
-
-
-def _hub_is_here(fingerprint: str | None) -> bool:
-    for name in inventory.names("hub"):
-        try:
-            if inventory.locate("hub", name).manifest.hub_fingerprint == fingerprint:
-                return True
-        except AnchorError:
-            continue
-    return False
+    for lack in lacks(open_bundle(folder).manifest):
+        note(f"note: {lack.message}")
 
 
 def remove_bundle(kind: Kind, name: str, force: bool = False) -> None:

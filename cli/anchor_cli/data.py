@@ -9,9 +9,6 @@ from anchor_cli.lazy import Entry, lazy_group
 app = typer.Typer(
     cls=lazy_group(
         {
-            "render": Entry(
-                "anchor_cli.data_render:render", "Render faces with labels, landmarks, sketches and depth."
-            ),
             "check": Entry("anchor_cli.data_check:check", "Check a folder of images before training on it."),
         }
     ),
@@ -21,4 +18,4 @@ app = typer.Typer(
 
 @app.callback()
 def data() -> None:
-    """Data sets: render them, check your own."""
+    """Data sets: make them, check your own."""

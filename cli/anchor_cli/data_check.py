@@ -18,6 +18,9 @@ def check(
     classes: int | None = typer.Option(None, min=2, help="Number of classes of label maps."),
     palette: str | None = typer.Option(None, help="Palette of label maps, e.g. celebamask-hq."),
     merge_classes: Path | None = typer.Option(None, help="YAML file that merges classes as they are read."),
+    modality_set: list[str] | None = typer.Option(
+        None, help="An option of the modality as OPTION=VALUE, e.g. points=5; may be repeated."
+    ),
     size: int = typer.Option(64, min=4, help="Height and width in pixels to read them at."),
     where: str | None = typer.Option(None, help="Only files whose manifest columns fulfil this, e.g. 'smile>0.5'."),
     limit: int | None = typer.Option(None, min=1, help="Only the first so many files."),
@@ -30,7 +33,9 @@ def check(
     from anchor_cli.output import print_json, printable, step_progress
     from anchor_hub.data.check import check_folder, folder_modality
 
-    found = folder_modality(domain, modality, classes=classes, palette=palette, merge_classes=merge_classes)
+    found = folder_modality(
+        domain, modality, classes=classes, palette=palette, merge_classes=merge_classes, settings=modality_set or ()
+    )
     with step_progress("files", quiet=quiet) as progress:
         report = check_folder(data, found, size, where=where, limit=limit, workers=workers, progress=progress)
     if as_json:

@@ -27,13 +27,11 @@ def import_(
     """Make a released encoder and regressor a domain of an installed hub; no code in the file is run."""
     from anchor_cli.hubs_import import ask_license, report
     from anchor_hub.checkpoints.importing_domains import import_domain
-    from anchor_hub.errors import UsageError
+    from anchor_hub.modality.options import modality_table
 
-    if palette and modality not in (None, "segmentation"):
-        raise UsageError(f"--palette is for label maps; --modality is {modality}")
     table: dict[str, Any] | None = {"name": modality} if modality else None
     if palette:
-        table = {"name": "segmentation", "palette": palette}
+        table = modality_table({"name": modality or "segmentation"}, palette=palette)
     result = import_domain(
         file,
         name,

@@ -50,10 +50,20 @@ def evaluate(
     ),
     styles: int = typer.Option(0, min=0, help="Random styles for each input [default: mean look; diversity: 10]."),
     vary: bool = typer.Option(False, "--vary", help="Give every input random styles of its own."),
+    style_from: list[Path] = typer.Option([], help="Take the style of this image; repeatable."),
     style_layers: str | None = typer.Option(None, help="W+ layers a style replaces, e.g. 6-9."),
     truncation: float = typer.Option(1.0, min=0, max=2, help="Pull random styles towards the mean (1: not at all)."),
     seed: int = typer.Option(0, help="Of random styles, random pairs and subsets."),
     invert: int = typer.Option(0, min=0, help="Refine the latents of an rgb source by so many steps."),
+    backend: str | None = typer.Option(
+        None, help="Translator backend [default: anchor for two domains of one hub, else who serves the pair]."
+    ),
+    translator: str | None = typer.Option(
+        None, help="A trained translator, by name (anchor translators list) or bundle folder."
+    ),
+    settings: list[str] = typer.Option(
+        [], "--set", metavar="NAME=VALUE", help="An option of the backend, e.g. intensity=0.7; repeatable."
+    ),
     batch: int = typer.Option(
         16, min=1, help="Images in memory at once, rounded up to a multiple of 8; results do not depend on it."
     ),
@@ -77,6 +87,7 @@ def evaluate(
     from anchor_hub.evaluation.plan import Networks
     from anchor_hub.evaluation.report import check_logs, named_runs, own_runs, write_report
     from anchor_hub.evaluation.running import Options
+    from anchor_hub.system.settings import parse_settings
 
     if report is None:
         raise UsageError("--report FOLDER is missing: the result is written there. See `anchor evaluate --help`")
@@ -91,23 +102,26 @@ def evaluate(
                     "--metrics": metrics, "--real": real, "--extractor": extractor, "--styles": styles, "--vary": vary,
                     "--style-layers": style_layers, "--truncation": truncation != 1, "--invert": invert,
                     "--lpips-net": lpips_net != Networks.lpips_net, "--lpips-weights": lpips_weights,
-                    "--fid-resize": fid_resize != Networks.resize,
+                    "--fid-resize": fid_resize != Networks.resize, "--style-from": style_from,
                 }  # fmt: skip
                 for option, value in given.items():
                     if value:
                         raise UsageError(f"{option} is not for benchmarks: {benchmark!r} says itself what it measures")
                 options = Options(seed=seed, batch=batch, workers=workers, resume=resume)
-                result = evaluate_benchmark(benchmark, source, target, report, count, device, options, progress)
+                way = {"backend": backend, "translator": translator, "options": parse_settings(settings)}
+                asked = {key: value for key, value in way.items() if value}
+                result = evaluate_benchmark(benchmark, source, target, report, count, device, options, progress, asked)
             else:
                 if source is None or target is None:
                     raise UsageError("--from DOMAIN and --to DOMAIN are missing")
                 assert data is not None
                 request = PairsRequest(
                     source, target, data, metrics, real=real, count=count, styles=styles, vary=vary,
-                    style_layers=style_layers, truncation=truncation, device=device,
+                    style_layers=style_layers, truncation=truncation, device=device, references=tuple(style_from),
+                    invert=invert, backend=backend, translator=translator, options=settings,
                 )  # fmt: skip
                 networks = Networks(tuple(extractor), fid_resize, lpips_net, lpips_weights)
-                options = Options(seed=seed, invert=invert, batch=batch, workers=workers, resume=resume)
+                options = Options(seed=seed, batch=batch, workers=workers, resume=resume)
                 result = evaluate_pairs(request, report, networks, options, progress)
     except KeyboardInterrupt:
         if report.is_dir():

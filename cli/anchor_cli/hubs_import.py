@@ -17,6 +17,9 @@ def import_(
     license: str | None = typer.Option(None, help="Licence of the weights [default: asked for, else unknown]."),
     data_license: str | None = typer.Option(None, help="Licence of the images they were trained on."),
     seed: int = typer.Option(0, help="Of the 10,000 samples behind the hub's statistics."),
+    bn_eps: float | None = typer.Option(
+        None, help="Epsilon of a BigGAN's batch norms [default: of the configuration beside FILE, else as published]."
+    ),
     output: Path | None = typer.Option(
         None, "--output", "-o", help="The bundle's folder [default: hubs/NAME in the home]."
     ),
@@ -33,6 +36,7 @@ def import_(
         license=license if license is not None else ask_license(as_json),
         data_license=data_license,
         seed=seed,
+        norm_epsilon=bn_eps,
         output=output,
         overwrite=overwrite,
     )

@@ -7,25 +7,17 @@ import errno
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from anchor_cli.output import printable
+from anchor_cli.entries import Entry as Entry
+from anchor_cli.entries import with_plugins
 from anchor_hub.errors import AnchorError, PluginError, UsageError
 from anchor_hub.specs import import_target
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A command: `"module:attribute"` of a Typer app or a function, its help line, the plugin it is of."""
-
-    target: str
-    help: str
-    plugin: str = ""
+from anchor_hub.system.terminal import printable
 
 
 def load_entry(name: str, entry: Entry) -> Any:
@@ -48,11 +40,16 @@ def load_entry(name: str, entry: Entry) -> Any:
             f"the command {name!r} of {whose} cannot be loaded ({entry.target}): {reason}"
         ) from error
     command.name = name
+    if isinstance(command, LazyGroup):
+        command.add_stubs()  # what plugins add is found by the name
     return command
 
 
 class LazyGroup(TyperGroup):
     """`entries()` names the commands; while help is printed they are stubs, nothing of theirs is imported."""
+
+    #: The built-in ones of `entries()`.
+    table: Mapping[str, Entry] = {}
 
     def entries(self) -> Mapping[str, Entry]:
         return {}
@@ -60,6 +57,10 @@ class LazyGroup(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self._listing = False
+        self.add_stubs()
+
+    def add_stubs(self) -> None:
+        """Give every entry a command of its name and help line, for lists."""
         for name, entry in self.entries().items():
             self.commands[name] = TyperCommand(name, help=entry.help, rich_markup_mode=None)
 
@@ -117,8 +118,9 @@ class LazyGroup(TyperGroup):
 
 
 def lazy_group(table: Mapping[str, Entry]) -> type[LazyGroup]:
-    """A LazyGroup of these commands, for `typer.Typer(cls=...)`."""
-    return type("LazyTableGroup", (LazyGroup,), {"entries": lambda self: table})
+    """A LazyGroup for `typer.Typer(cls=...)`: these commands and those that plugins add to the group of its name."""
+    members = {"table": table, "entries": lambda self: with_plugins(table, self.name or "-")}
+    return type("LazyTableGroup", (LazyGroup,), members)
 
 
 def refuse_options_before(context: typer.Context) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import typer
 
-from anchor_cli.lazy import Entry, LazyGroup
+from anchor_cli.entries import Entry, with_plugins
+from anchor_cli.lazy import LazyGroup, load_entry
 
 COMMANDS: dict[str, Entry] = {
     "translate": Entry("anchor_cli.translate:translate", "Translate images of one domain into another."),
@@ -23,13 +24,12 @@ COMMANDS: dict[str, Entry] = {
     "add-domain": Entry(
         "anchor_cli.add_domain:add_domain", "Train a new domain on this machine and register it."
     ),
-    "domains": Entry("anchor_cli.domains:app", "List, show, verify, export, install and remove domains."),
-    "hubs": Entry("anchor_cli.hubs:app", "List, show, verify, export, install, remove and train hubs."),
+    "domains": Entry("anchor_cli.kinds:domains", "List, show, verify, export, install, remove and import domains."),
+    "hubs": Entry("anchor_cli.kinds:hubs", "The same for hubs, and train them."),
+    "translators": Entry("anchor_cli.kinds:translators", "The same for translators, and train them."),
+    "priors": Entry("anchor_cli.kinds:priors", "The same for priors, networks that translators build on."),
     "checkpoints": Entry("anchor_cli.checkpoints:app", "Look into checkpoint files; nothing in them is run."),
-    "data": Entry("anchor_cli.data:app", "Render and check data sets."),
-    "benchmark": Entry(
-        "anchor_cli.benchmark:app", "Measure translations of rendered faces against the truth; train its judges."
-    ),
+    "data": Entry("anchor_cli.data:app", "Make and check data sets."),
     "study": Entry("anchor_cli.study:app", "Blind user studies: make one, serve it, count the votes."),
     "plugins": Entry("anchor_cli.plugins:plugins", "List plugins, and why one was not loaded."),
     "doctor": Entry("anchor_cli.doctor:doctor", "Check this installation and say what to mend."),
@@ -39,23 +39,27 @@ COMMANDS: dict[str, Entry] = {
 @functools.cache
 def all_commands() -> Mapping[str, Entry]:
     """The built-in commands and those of plugins; built-in names cannot be taken."""
-    commands = dict(COMMANDS)
+    return with_plugins(COMMANDS)
+
+
+def note_commands_left_out() -> None:
+    """Note with each plugin which of its commands nobody can call: built-in names, and groups that there are not."""
     from anchor_hub.plugins.registry import registry
 
-    try:
-        registered = registry().commands
-    except Exception:
-        # Whatever is wrong with this machine's plugins, `anchor plugins` and `anchor doctor` must still run.
-        return commands
-    for name in registered:
-        if name in COMMANDS:
-            continue
-        try:
-            found = registered[name]
-        except Exception:
-            continue
-        commands[name] = Entry(found.spec.target, found.spec.help or found.spec.summary, found.label)
-    return commands
+    for plugin in registry().plugins:
+        for spec in plugin.specs.get("commands", ()):
+            group, reason = getattr(spec, "group", ""), ""
+            if not group and spec.name in COMMANDS:
+                reason = "that command is built in"
+            elif group:
+                found = load_entry(group, COMMANDS[group]) if group in COMMANDS else None
+                if not isinstance(found, LazyGroup):
+                    reason = f"`anchor {group}` is no group of commands"
+                elif spec.name in found.table:
+                    reason = "that command is built in"
+            note = f"its command {spec.key!r} is left out: {reason}"
+            if reason and note not in plugin.notes:
+                plugin.notes.append(note)
 
 
 class Main(LazyGroup):

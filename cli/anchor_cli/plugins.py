@@ -10,13 +10,13 @@ def plugins(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -
 
     ANCHOR_LOAD_PLUGINS=a,b loads only these of others' plugins, ANCHOR_LOAD_PLUGINS= none.
     """
+    from anchor_cli.main import note_commands_left_out
     from anchor_cli.output import print_json, print_table
     from anchor_hub.plugins.registry import registry
 
     found = registry()
-    # Names are resolved when first looked at; looking now lets shadowed ones appear among the notes.
-    for collection in ("hubs", "domains", "modalities", "backends", "datasets", "recipes", "commands"):
-        getattr(found, collection)
+    found.collections()  # names are resolved when first looked at; now, so that shadowed ones are among the notes
+    note_commands_left_out()
     described = [plugin.as_dict() for plugin in found.plugins]
     if as_json:
         print_json(described)

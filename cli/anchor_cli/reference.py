@@ -6,13 +6,14 @@ Written from the parameters, not from the printed help, whose layout changes wit
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from typer.main import get_command
 
 from anchor_cli import main as cli
+from anchor_cli.entries import Entry
 from anchor_cli.lazy import LazyGroup, load_entry
 
 _HEAD = """# Command line
@@ -27,29 +28,38 @@ limits which plugins load.
 
 
 def reference() -> str:
-    """The reference of the built-in commands as Markdown; the same on every machine."""
+    """The reference of Anchor Hub's own commands as Markdown; the same on every machine."""
     sections = [_HEAD, _section(get_command(cli.app), "anchor")]
-    for name, entry in cli.COMMANDS.items():
+    for name, entry in _own(cli.all_commands()).items():
         sections.extend(_sections(load_entry(name, entry), f"anchor {name}"))
     return "\n".join(sections)
 
 
+def _own(entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    return {name: entry for name, entry in entries.items() if entry.first_party}
+
+
+def _commands(command: Any) -> dict[str, Any]:
+    """Commands of a group by name, less those of others' plugins; a lazy group's are entries or stubs."""
+    commands = dict(getattr(command, "commands", {}))
+    if isinstance(command, LazyGroup):
+        own = _own(command.entries())
+        commands = {name: found for name, found in commands.items() if name in own}
+    return commands
+
+
 def _sections(command: Any, path: str) -> Iterator[str]:
     yield _section(command, path)
-    for name in getattr(command, "commands", {}):
+    for name, found in _commands(command).items():
         entry = command.entries().get(name) if isinstance(command, LazyGroup) else None
-        yield from _sections(load_entry(name, entry) if entry else command.commands[name], f"{path} {name}")
+        yield from _sections(load_entry(name, entry) if entry else found, f"{path} {name}")
 
 
 def _section(command: Any, path: str) -> str:
     parameters = [item for item in command.params if not getattr(item, "hidden", False)]
     arguments = [item for item in parameters if item.param_type_name == "argument"]
     options = [item for item in parameters if item.param_type_name == "option"]
-    subcommands = {
-        name: item
-        for name, item in getattr(command, "commands", {}).items()
-        if path != "anchor" or name in cli.COMMANDS
-    }
+    subcommands = _commands(command)
     usage = [path, *(["[OPTIONS]"] if options else []), *map(_argument_usage, arguments)]
     lines = [f"## `{path}`", "", *(line.strip() for line in (command.help or "").strip().splitlines()), ""]
     lines += ["```text", " ".join([*usage, *(["COMMAND ..."] if subcommands else [])]), "```", ""]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from anchor_hub.errors import ConfigError, UsageError
+from anchor_hub.errors import UsageError
 
 Data = Annotated[
     list[str],
@@ -18,7 +18,7 @@ Data = Annotated[
         "the recipe reads several; repeatable [default: the registered ones].",
     ),
 ]
-Settings = Annotated[list[str], typer.Option("--set", help="An option of the recipe, KEY=VALUE; repeatable.")]
+Settings = Annotated[list[str], typer.Option("--set", help="An option of the recipe, NAME=VALUE; repeatable.")]
 Requires = Annotated[
     list[str], typer.Option("--requires", help="A bundle that the recipe builds on, e.g. hub=faces-64; repeatable.")
 ]
@@ -28,7 +28,8 @@ ModalityNames = Annotated[
 ]
 ModalitySettings = Annotated[
     list[str],
-    typer.Option("--modality-set", help="An option of the modality, KEY=VALUE or DATA:KEY=VALUE; repeatable."),
+    typer.Option("--modality-set", metavar="NAME=VALUE",
+        help="An option of the modality; of one data set's: DATA:NAME=VALUE; repeatable.",),
 ]
 Images = Annotated[int | None, typer.Option(min=1, help="Images to train on in total.")]
 MaxMinutes = Annotated[float | None, typer.Option(min=0, help="Stop cleanly after this many minutes of training.")]
@@ -60,24 +61,6 @@ DataLicense = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
-def settings(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
-    """``["width=8", "names=[a, b]"]`` as a table. Values are YAML; what is not is text."""
-    from anchor_hub.system.config import load_yaml
-
-    table: dict[str, Any] = {}
-    for text in texts:
-        key, sign, value = text.partition("=")
-        if not sign or not key.strip():
-            raise UsageError(f"{option} {text!r} must read KEY=VALUE, e.g. {option} width=8")
-        if key.strip() in table:
-            raise UsageError(f"{option}: {key.strip()!r} is given twice")
-        try:
-            table[key.strip()] = load_yaml(f"value: {value}")["value"]
-        except ConfigError:
-            table[key.strip()] = value
-    return table
-
-
 def named(texts: Iterable[str], option: str, what: str) -> dict[str, str]:
     """``["hub=faces-64"]`` as a table. :raises UsageError: a text without a name, or a name given twice."""
     table: dict[str, str] = {}
@@ -107,12 +90,13 @@ def maybe_named(texts: Iterable[str], option: str) -> dict[str, str]:
     return table
 
 
-def modality_settings(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """``["period=4", "source:period=2"]`` as tables by data set; those of every data set are called ``""``."""
-    tables: dict[str, dict[str, Any]] = {}
-    for key, value in settings(texts, "--modality-set").items():
-        data, colon, option = key.partition(":")
-        tables.setdefault(data if colon else "", {})[option if colon else key] = value
+def modality_settings(texts: Iterable[str]) -> dict[str, list[str]]:
+    """``["period=4", "source:period=2"]`` by data set, as ``option=value``; those of every data set under ``""``."""
+    tables: dict[str, list[str]] = {}
+    for text in texts:
+        key, _, _ = text.partition("=")
+        data, colon, _ = key.partition(":")
+        tables.setdefault(data if colon else "", []).append(text[len(data) + 1 :] if colon else text)
     return tables
 
 
@@ -125,13 +109,14 @@ def run_training(
 ) -> None:  # fmt: skip
     """Train what a command was asked for and print where it is; exit with 130 or 143 where a signal ended it."""
     from anchor_cli.output import note, step_progress
+    from anchor_hub.system.settings import parse_settings
     from anchor_hub.training import RunSettings, train
     from anchor_hub.training.planning import plan_training
 
     plan = plan_training(
         kind, name, recipe=recipe, backend=backend, source=source, targets=targets or (),
         data=maybe_named(data, "--data"), requires=named(requires, "--requires", "KIND=NAME, e.g. hub=faces-64"),
-        options=settings(set_), modalities=maybe_named(modality, "--modality"),
+        options=parse_settings(set_), modalities=maybe_named(modality, "--modality"),
         modality_options=modality_settings(modality_set), images=images, max_minutes=max_minutes, batch=batch,
         count=count, seed=seed, mirror=mirror, where=where, limit=limit,
     )  # fmt: skip

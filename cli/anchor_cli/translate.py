@@ -42,7 +42,15 @@ def translate(
     merge_classes: Path | None = typer.Option(
         None, help="YAML file that merges the classes of label maps as they are read."
     ),
-    backend: str = typer.Option("anchor", help="Translator backend: anchor translates through the hub's latents."),
+    backend: str | None = typer.Option(
+        None, help="Translator backend [default: anchor for two domains of one hub, else who serves the pair]."
+    ),
+    translator: str | None = typer.Option(
+        None, help="A trained translator, by name (anchor translators list) or bundle folder."
+    ),
+    settings: list[str] = typer.Option(
+        [], "--set", metavar="NAME=VALUE", help="An option of the backend, e.g. intensity=0.7; repeatable."
+    ),
     batch: int = typer.Option(16, min=1, help="Images computed at once."),
     workers: int = typer.Option(2, min=1, help="Threads that read images."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
@@ -54,12 +62,14 @@ def translate(
 ) -> None:
     """Translate images of one domain into another of the same hub; all is written at the end, or nothing."""
     from anchor_cli.output import note, print_json, step_progress
-    from anchor_hub.translation.request import prepare
+    from anchor_hub.translation.command_line import request_of
     from anchor_hub.translation.running import translate_files
 
-    job = prepare(
+    request = request_of(
         source,
         target,
+        backend=backend,
+        translator=translator,
         styles=styles,
         vary=vary,
         style_from=style_from,
@@ -67,21 +77,19 @@ def translate(
         style_layers=style_layers,
         truncation=truncation,
         seed=seed,
+        invert=invert,
         merge_classes=merge_classes,
-        backend=backend,
-        device=device,
+        settings=settings,
     )
+    session = request.open(device)
     with step_progress("images", quiet=quiet or as_json) as progress:
         results = translate_files(
-            job.translator,
+            session,
             inputs,
             output=output,
             grid=grid,
-            choice=job.choice,
             batch=batch,
             readers=workers,
-            invert=invert,
-            reading=job.reading,
             skip_bad=skip_bad,
             progress=progress,
         )

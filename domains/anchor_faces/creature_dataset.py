@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from anchor_hub.errors import UsageError
+from anchor_hub.system.files import write_file
 from anchor_hub.system.home import Home
 
 from .dataset import chunk_length, encode
-from .growing import Progress, begin, check_numbers, fill, fill_cache, numbered, present, write_factors, write_rendered
+from .growing import Progress, begin, check_numbers, fill, fill_cache, numbered, present, write_factors
 from .rendering import RENDERER_VERSION
 from .rendering.creatures import (
     CREATURE_MODALITIES,
@@ -140,7 +141,9 @@ def _render_chunk(
     for index, sample in zip(indices, render_creatures(name, seed, indices, size, modalities), strict=True):
         for modality in modalities:
             picture = "face" if modality == "image" else modality
-            write_rendered(creature_path(folder, modality, name, index), encode(picture, sample[modality], size))
+            path = creature_path(folder, modality, name, index)
+            # Nobody waits for the disk: what a power failure takes is rendered again.
+            write_file(path, encode(picture, sample[modality], size), durable=False)
     return len(indices)
 
 

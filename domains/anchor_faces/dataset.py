@@ -29,9 +29,10 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from anchor_hub.system.files import write_file
 from anchor_hub.system.home import Home
 
-from .growing import Progress, begin, check_numbers, fill, fill_cache, numbered, present, write_factors, write_rendered
+from .growing import Progress, begin, check_numbers, fill, fill_cache, numbered, present, write_factors
 from .rendering import CLASS_COLOURS, MODALITIES, RENDERER_VERSION, render, sample_factors
 from .rendering.render import check_modalities, check_size
 
@@ -122,7 +123,8 @@ def _missing(folder: Path, indices: Iterable[int], modalities: Sequence[str], ch
 def _render_chunk(folder: Path, indices: Sequence[int], modalities: Sequence[str], size: int, seed: int) -> int:
     for index, sample in zip(indices, render(seed, indices, size, modalities), strict=True):
         for modality in modalities:
-            write_rendered(sample_path(folder, modality, index), encode(modality, sample[modality], size))
+            # Nobody waits for the disk: what a power failure takes is rendered again.
+            write_file(sample_path(folder, modality, index), encode(modality, sample[modality], size), durable=False)
     return len(indices)
 
 

@@ -102,17 +102,6 @@ def _differs(name: str, found: dict[str, Any], settings: dict[str, Any], lists: 
     return bool(found.get(name) != settings.get(name))
 
 
-def write_rendered(path: Path, data: bytes) -> None:
-    """``write_file`` without waiting for the disk: what a power failure takes is rendered again."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 def present(folder: Path) -> set[str]:
     """Names of the whole files in a folder, which may not be there."""
     if not folder.is_dir():

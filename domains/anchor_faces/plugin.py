@@ -1,4 +1,4 @@
-"""What this package registers: the hub `faces-64`, its domains, and the data set `rendered-faces`."""
+"""What this package registers: hubs, their domains, rendered data sets, a benchmark with its judges, and commands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anchor_hub.hookspecs import hookimpl
-from anchor_hub.specs import BenchmarkSpec, DatasetSpec, DomainSpec, ExtractorSpec, HubSpec, RecipeSpec
+from anchor_hub.specs import BenchmarkSpec, CommandSpec, DatasetSpec, DomainSpec, ExtractorSpec, HubSpec, RecipeSpec
 
 HERE = Path(__file__).resolve().parent
 HUB = "faces-64"
@@ -154,5 +154,24 @@ def anchor_register_benchmarks(register: Callable[[BenchmarkSpec], None]) -> Non
             "rendered-faces",
             target="anchor_faces.benchmark.run:evaluate",
             summary="translations between rendered faces' domains against the renderer's truth",
+        )
+    )
+
+
+@hookimpl
+def anchor_register_commands(register: Callable[[CommandSpec], None]) -> None:
+    register(
+        CommandSpec(
+            "benchmark",
+            target="anchor_faces.commands.benchmark:app",
+            help="Measure translations of rendered faces against the truth; train its judges.",
+        )
+    )
+    register(
+        CommandSpec(
+            "render",
+            target="anchor_faces.commands.render:render",
+            group="data",
+            help="Render faces with labels, landmarks, sketches and depth.",
         )
     )

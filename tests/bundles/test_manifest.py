@@ -30,8 +30,7 @@ name: spot
 hub: tiny
 hub_fingerprint: abababababababababababababababababababababababababababababababab
 architecture:
-  name: toy
-  size: 8
+  name: anchored
 modality:
   name: rgb
 provenance:

@@ -14,6 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anchor_hub.checkpoints import biggan_brock, stylegan2_ada
+from anchor_hub.networks.biggan import BigGAN, BigGANConfig
+from anchor_hub.networks.biggan_discriminators import ProjectionDiscriminator
+from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
+
 BUFFERS = ("resample_filter", "noise_const", "w_avg")
 
 
@@ -97,4 +102,56 @@ def rosinality_file(path: Path, state: Mapping[str, Tensor], **extra: Any) -> Pa
     if "latent_avg" in state:
         content["latent_avg"] = state["latent_avg"]
     torch.save({**content, **extra}, path)
+    return path
+
+
+def ada_state(config: StyleGAN2Config, seed: int = 0) -> dict[str, Tensor]:
+    """The entries of a StyleGAN2-ADA generator of an architecture, with random weights, under NVIDIA's names."""
+    torch.manual_seed(seed)
+    ours = Generator(config).state_dict()
+    state = {"mapping.w_avg": torch.randn(config.latent_dim) * 0.1}
+    for name, theirs in stylegan2_ada._generator_names(config).items():
+        value = ours[name]
+        if theirs.endswith("noise_strength"):
+            state[theirs] = torch.tensor(0.1)
+        elif theirs.endswith("noise_const"):
+            state[theirs] = value[0, 0]
+        elif theirs.endswith("b4.const"):
+            state[theirs] = value[0]
+        else:
+            state[theirs] = value[..., None, None] if theirs.endswith("torgb.weight") else value
+    return state
+
+
+def ada_arguments(config: StyleGAN2Config) -> dict[str, Any]:
+    """The constructor's arguments that go with :func:`ada_state`."""
+    sizes = {"z_dim": config.code_dim, "c_dim": config.classes, "w_dim": config.latent_dim}
+    return {**sizes, "img_resolution": config.size, "img_channels": config.image_channels}
+
+
+def biggan_state(network: nn.Module) -> dict[str, Tensor]:
+    """The entries of a BigGAN generator or discriminator under the names of the authors' PyTorch code."""
+    config: Any = network.config
+    critic = isinstance(network, ProjectionDiscriminator)
+    names = (biggan_brock.discriminator_names if critic else biggan_brock.generator_names)(config)
+    ours = network.state_dict()
+    state = {}
+    for name, theirs in names.items():
+        state[theirs] = ours[name][None] if name.endswith(".u") else ours[name]
+        if name.endswith(".u"):
+            state[theirs.replace("u0", "sv0")] = torch.ones(1)
+    return state
+
+
+def biggan_for(size: int, classes: int) -> BigGAN:
+    """A narrow generator with random weights, of this size and so many classes."""
+    torch.manual_seed(0)
+    channels = {4 * 2**k: 8 for k in range((size // 4).bit_length())}
+    return BigGAN(BigGANConfig(size, latent_dim=3, classes=classes, embedding_dim=5, channels=channels, attention=()))
+
+
+def saved(path: Path, state: Mapping[str, Tensor], prefix: str = "") -> Path:
+    """A file of ``torch.save`` with a flat state dict, in a folder that is made for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({prefix + name: value for name, value in state.items()}, path)
     return path

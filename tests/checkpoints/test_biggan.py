@@ -14,21 +14,19 @@ from torch import Tensor
 from anchor_hub.checkpoints.importing import import_hub, read_hub
 from anchor_hub.errors import CheckpointError
 from anchor_hub.hubs.base import Hub
+from anchor_hub.networks.biggan_discriminators import BigGANDiscriminator, BigGANDiscriminatorConfig
 from tests.checkpoints.full_size import biggan_deep
+from tests.checkpoints.makers import biggan_for, biggan_state, saved
 from tests.cli.running import anchor
-from tests.parity import assert_parity, load_case
+from tests.parity import assert_parity, case_names, load_case, numbered
 
-FLAT, DEEP = "biggan_brock", "biggan_deep_brock"
+GENERATORS = [*case_names("biggan_brock_g"), *case_names("biggan_deep_brock_g")]
+DISCRIMINATORS = [*case_names("biggan_brock_d"), *case_names("biggan_deep_brock_d")]
 SMALL_DEEP: dict[str, Any] = {
     "output_dim": 16, "z_dim": 4, "class_embed_dim": 4, "channel_width": 4, "num_classes": 3,
     "layers": [[False, 16, 16], [True, 16, 8], [True, 8, 4]],
     "attention_layer_position": 2, "eps": 1e-4, "n_stats": 5,
 }  # fmt: skip
-
-
-def saved(path: Path, state: Mapping[str, Tensor], prefix: str = "") -> Path:
-    torch.save({prefix + name: value for name, value in state.items()}, path)
-    return path
 
 
 def folder(path: Path, name: str) -> Path:
@@ -40,36 +38,49 @@ def folder(path: Path, name: str) -> Path:
     return path
 
 
+def run(path: Path, name: str, prefix: str = "") -> Path:
+    """A stored case as a file of weights with its training's configuration beside it."""
+    case = load_case(name)
+    saved(path, case.state, prefix)
+    (path.parent / "config.json").write_text(json.dumps(case.manifest["config"]))
+    return path
+
+
 @torch.no_grad()
-def test_config_and_bin_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", case_names("biggan_deep_hf"))
+def test_config_and_bin_by_command(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANCHOR_HOME", str(tmp_path / "home"))
-    source = folder(tmp_path / "biggan-deep-256", "biggan_deep_hf")
+    source = folder(tmp_path / "biggan-deep-256", name)
     result = anchor("hubs", "import", str(source), "--name", "imagenet-256", "--license", "MIT")
     assert result.exit_code == 0, result.output
-    hub, case = Hub.load(tmp_path / "home" / "hubs" / "imagenet-256"), load_case("biggan_deep_hf")
+    hub, case = Hub.load(tmp_path / "home" / "hubs" / "imagenet-256"), load_case(name)
     z, weights = case.inputs["z"], case.inputs["class_one_hot"]
     classes = hub.generator.embed(weights)
-    for truncation in (0.4, 0.5, 0.435, 0.28, 0.58):
+    for key, truncation in numbered(case, "image_t"):
         image = hub.generator(z, classes, truncation=truncation).image
-        assert_parity(image, case.expected[f"image_t{truncation}"], f"truncation {truncation}")
-    labels = weights.argmax(dim=1)
-    for row, label in enumerate(labels.tolist()):
-        image = hub.of_class(label).image(z[row : row + 1])
-        assert_parity(image, case.expected["image_t0.4"][row : row + 1], f"class {label}")
-    assert hub.of_class("2").sample(64, seed=0).abs().max() <= 0.8, "never beyond the statistics' truncation"
+        assert_parity(image, case.expected[key], key)
+    own = hub.config.truncation
+    for row, label in enumerate(weights.argmax(dim=1).tolist()):
+        image, stored = hub.of_class(label).image(z[row : row + 1]), case.expected.get(f"image_t{own}")
+        if stored is not None:
+            assert_parity(image, stored[row : row + 1], f"class {label}")
+    samples = hub.of_class(0).sample(64, seed=0)
+    assert samples.abs().max() <= 2 * own, "never beyond the statistics' truncation"
 
 
 @torch.no_grad()
-def test_latent_space_anchoring_s_generator(tmp_path: Path) -> None:
-    case = load_case("lsa_biggan_generator")
-    result = import_hub(folder(tmp_path / "lsa", "lsa_biggan_generator"), "lsa", output=tmp_path / "hub")
+@pytest.mark.parametrize("name", case_names("lsa_biggan_generator"))
+def test_latent_space_anchoring_s_generator(name: str, tmp_path: Path) -> None:
+    case = load_case(name)
+    result = import_hub(folder(tmp_path / "lsa", name), "lsa", output=tmp_path / "hub")
     hub = Hub.load(result.folder)
     classes = hub.generator.embed(case.inputs["class_onehot"])
-    for truncation in ("0.4", "1.0", "0.375"):
-        output = hub.generator(case.inputs["z"], classes, truncation=float(truncation), features=(64,))
-        assert_parity(output.image, case.expected[f"image_t{truncation}"])
-        features = hub.generator.before_rgb(output.features[64], float(truncation))
-        assert_parity(features, case.expected[f"features_t{truncation}"])
+    for key, truncation in numbered(case, "image_t"):
+        output = hub.generator(case.inputs["z"], classes, truncation=truncation, features=(hub.size,))
+        assert_parity(output.image, case.expected[key], key)
+        features = hub.generator.before_rgb(output.features[hub.size], truncation)
+        maps = key.replace("image", "features")
+        assert_parity(features, case.expected[maps], maps)
     soft = hub.generator(case.inputs["z"], hub.generator.embed(case.inputs["class_soft"]))
     assert_parity(soft.image, case.expected["image_soft"])
     assert not any("mean latent" in note for note in result.notes)
@@ -77,42 +88,56 @@ def test_latent_space_anchoring_s_generator(tmp_path: Path) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("prefix", ["", "module."])
-@pytest.mark.parametrize("name", [FLAT, DEEP])
-def test_generator_and_discriminator_files(name: str, prefix: str, tmp_path: Path) -> None:
-    generator, critic = load_case(f"{name}_g"), load_case(f"{name}_d")
-    result = import_hub(
-        saved(tmp_path / "G_ema.pth", generator.state, prefix),
-        "biggan",
-        discriminator=saved(tmp_path / "D.pth", critic.state, prefix),
-        output=tmp_path / "hub",
-    )
-    hub = Hub.load(result.folder)
-    assert (hub.size, len(hub.classes), hub.num_latents) == (64, 6, 5 if name == FLAT else 1)
-    z, y = generator.inputs["z"], generator.inputs["y"]
-    assert_parity(hub.generator(z, y).image, generator.expected["image"], "image")
+@pytest.mark.parametrize("name", GENERATORS)
+def test_generator_files(name: str, prefix: str, tmp_path: Path) -> None:
+    case = load_case(name)
+    config = case.manifest["config"]
+    hub = Hub.load(import_hub(run(tmp_path / "run" / "G_ema.pth", name, prefix), "b", output=tmp_path / "hub").folder)
+    slots = 1 if "G_depth" in config or not config["hier"] else len(hub.feature_channels)
+    assert (hub.size, len(hub.classes), hub.num_latents) == (config["resolution"], config["n_classes"], slots)
+    assert (hub.config.norm_epsilon, hub.config.spectral_epsilon) == (config["BN_eps"], config["SN_eps"])
+    z, y = case.inputs["z"], case.inputs["y"]
+    assert_parity(hub.generator(z, y).image, case.expected["image"], "image")
     for row, label in enumerate(y.tolist()):
         image = hub.of_class(label).image(z[row : row + 1])
-        assert_parity(image, generator.expected["image"][row : row + 1], f"class {label}")
-    found = hub.discriminator().eval()
-    logits = found(critic.inputs["x"], critic.inputs["y"])
-    assert_parity(logits[:, None], critic.expected["logits"], "logits")
-    fake = found(critic.inputs["x_fake"], critic.inputs["y_fake"])
-    assert_parity(fake[:, None], critic.expected["logits_fake"], "logits of fakes")
+        assert_parity(image, case.expected["image"][row : row + 1], f"class {label}")
 
 
 @torch.no_grad()
-def test_standing_statistics_in_sums(tmp_path: Path) -> None:
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_discriminator_files(name: str, prefix: str, tmp_path: Path) -> None:
+    case = load_case(name)
+    config = case.manifest["config"]
+    generator = biggan_state(biggan_for(config["resolution"], config["n_classes"]))
+    result = import_hub(
+        saved(tmp_path / "made" / "G_ema.pth", generator, prefix),
+        "biggan",
+        discriminator=run(tmp_path / "run" / "D.pth", name, prefix),
+        output=tmp_path / "hub",
+    )
+    found = Hub.load(result.folder).discriminator().eval()
+    logits = found(case.inputs["x"], case.inputs["y"])
+    assert_parity(logits[:, None], case.expected["logits"], "logits")
+    fake = found(case.inputs["x_fake"], case.inputs["y_fake"])
+    assert_parity(fake[:, None], case.expected["logits_fake"], "logits of fakes")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", case_names("biggan_brock_g"))
+def test_standing_statistics_in_sums(name: str, tmp_path: Path) -> None:
     """The other batch norm of the same code: sums in <layer>.bn and a counter of batches."""
-    case = load_case("biggan_brock_g")
+    case = load_case(name)
     state: dict[str, Tensor] = {}
-    for name, value in case.state.items():
-        module, _, leaf = name.rpartition(".")
+    for entry, value in case.state.items():
+        module, _, leaf = entry.rpartition(".")
         if leaf in ("stored_mean", "stored_var"):
             state[f"{module}.bn.{leaf}"] = value * 3
             state[f"{module}.bn.accumulation_counter"] = torch.tensor([3.0])
         else:
-            state[name] = value
-    found = read_hub(saved(tmp_path / "G_ema.pth", state))
+            state[entry] = value
+    epsilon = case.manifest["config"]["BN_eps"]
+    found = read_hub(saved(tmp_path / "G_ema.pth", state), norm_epsilon=epsilon)
     assert_parity(found.generator(case.inputs["z"], case.inputs["y"]).image, case.expected["image"])
     assert found.notes == [] and "average" in read_hub(saved(tmp_path / "G.pth", state)).notes[0]
 
@@ -153,7 +178,11 @@ def test_configurations_of_other_weights(change: dict[str, Any], match: str, tmp
 
 
 def test_files_that_will_not_do(tmp_path: Path) -> None:
-    generator, critic = load_case(f"{FLAT}_g").state, load_case(f"{FLAT}_d").state
+    generator = load_case(GENERATORS[0]).state
+    size, classes = 32, len(generator["shared.weight"])
+    plain = biggan_state(BigGANDiscriminator(BigGANDiscriminatorConfig.of_size(size, width=4, classes=classes)))
+    fitting = biggan_state(biggan_for(size, classes))
+    critic = load_case(DISCRIMINATORS[0]).state
     good = saved(tmp_path / "G_ema.pth", generator)
 
     def refused(match: str, state: Mapping[str, Any], discriminator: Path | None = None) -> None:
@@ -173,12 +202,15 @@ def test_files_that_will_not_do(tmp_path: Path) -> None:
     refused("does not have: blocks.0.0.surprise", {**generator, "blocks.0.0.surprise": torch.zeros(1)})
     refused("does not fit its own architecture", {**generator, "blocks.1.0.conv2.bias": torch.zeros(3)})
     refused("NaN or infinity", {**generator, "linear.bias": generator["linear.bias"] / 0})
-    refused("take 17 values", {**generator, "blocks.0.0.bn1.gain.weight": torch.zeros(256, 17)})
+    gain = generator["blocks.0.0.bn1.gain.weight"]
+    odd = gain.shape[1] + 1
+    refused(f"take {odd} values", {**generator, "blocks.0.0.bn1.gain.weight": torch.zeros(len(gain), odd)})
     refused("is not a BigGAN discriminator's.*a BigGAN generator", generator, good)
-    other = saved(tmp_path / "D.pth", {**critic, "embed.weight": torch.zeros(9, 256), "embed.u0": torch.zeros(1, 9)})
-    refused("is for 9 classes, the generator for 6", generator, other)
-    plain = saved(tmp_path / "plain.pth", without(critic, "u0"))
-    refused("without spectral norm", generator, plain)
+    wrong = {"embed.weight": torch.zeros(classes + 3, 16), "embed.u0": torch.zeros(1, classes + 3)}
+    other = saved(tmp_path / "D.pth", {**plain, **wrong})
+    refused(f"is for {classes + 3} classes, the generator for {classes}", fitting, other)
+    bare = saved(tmp_path / "plain.pth", without(plain, "u0"))
+    refused("without spectral norm", fitting, bare)
     hf = load_case("biggan_deep_hf")
     source = folder(tmp_path / "hf", "biggan_deep_hf")
     with pytest.raises(CheckpointError, match="published without a discriminator"):

@@ -14,6 +14,7 @@ from tests.watching import watched_anchor
 
 
 def test_list(fresh_home: Path) -> None:
+    tiny_hub(fresh_home / "hubs" / "tiny")
     tiny_domain(fresh_home / "domains" / "spot")
     result = anchor("domains", "list")
     lines = {line.split()[0]: line for line in result.stdout.splitlines()}
@@ -41,7 +42,7 @@ def test_a_damaged_bundle_is_listed_as_such(fresh_home: Path) -> None:
 
 def test_listing_a_hundred_domains_opens_each_manifest_once(fresh_home: Path, tmp_path: Path) -> None:
     folders = [fresh_home / "domains" / f"d{index}" for index in range(100)]
-    made = tiny_domain(folders[0])
+    made, hub = tiny_domain(folders[0]), tiny_hub(fresh_home / "hubs" / "tiny")
     few = watched_anchor(tmp_path / "few", "domains", "list")
     for folder in folders[1:]:
         folder.mkdir()
@@ -49,7 +50,7 @@ def test_listing_a_hundred_domains_opens_each_manifest_once(fresh_home: Path, tm
             (folder / item.name).write_bytes(item.read_bytes())
     many = watched_anchor(tmp_path / "many", "domains", "list")
     assert many.code == 0 and sum(" ready " in line for line in many.stdout.splitlines() if line[:1] == "d") >= 100
-    assert many.below(fresh_home) == sorted(folder / "bundle.yaml" for folder in folders)
+    assert many.below(fresh_home) == sorted(folder / "bundle.yaml" for folder in [*folders, hub])
     # Ninety-nine domains more: no folder is listed more often, nothing else is opened, imported or started.
     assert Counter(many.opened) - Counter(few.opened) == Counter(folder / "bundle.yaml" for folder in folders[1:])
     assert Counter(many.listed) == Counter(few.listed)
@@ -117,7 +118,8 @@ def test_export_install_remove(fresh_home: Path, tmp_path: Path) -> None:
     assert wrong.exit_code == 2 and "anchor domains install" in wrong.stderr
     installed = anchor("domains", "install", str(tmp_path / "spot.zip"), "--name", "dot")
     assert installed.exit_code == 0 and "installed domain dot" in installed.stdout
-    assert "note: its hub tiny" in installed.stderr
+    assert "note: its hub tiny" in installed.stderr and "(anchor hubs install)" in installed.stderr
+    tiny_hub(fresh_home / "hubs" / "tiny")
     assert anchor("domains", "verify", "dot").stdout == "dot: ok\n"
 
 

@@ -80,6 +80,16 @@ def test_a_domain_says_already_how_files_are_read(folder: Path) -> None:
     assert "readable as rgb" in anchor("data", "check", str(folder), "--domain", "face").stdout
 
 
+def test_any_option_of_a_modality_can_be_set(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[[1, 2], [3, 4]]")
+    call = ("data", "check", str(tmp_path), "--modality", "landmarks")
+    assert anchor(*call).exit_code == 1, "two points are not 68"
+    result = anchor(*call, "--modality-set", "points=2", "--modality-set", "fit=crop")
+    assert result.exit_code == 0 and "1 readable as landmarks" in result.stdout
+    wrong = anchor(*call, "--modality-set", "point=2")
+    assert wrong.exit_code == 2 and "has no option 'point'. Did you mean 'points'" in wrong.stderr
+
+
 def test_layout_splits_and_classes(tmp_path: Path) -> None:
     archive = trees.packed(trees.afhq(tmp_path / "afhq"), tmp_path / "afhq.zip")
     result = anchor("data", "check", str(archive), "--size", "16")

@@ -12,7 +12,7 @@ import torch
 from anchor_hub.bundles import tensorfile
 from anchor_hub.evaluation.result import DataRecord, Metric, PairResult, RunResult, read_run
 from anchor_hub.metrics.mobilenet import MobileNetV2
-from anchor_hub.translation.running import Run
+from anchor_hub.translation.request import Session
 from tests.cli.running import anchor
 from tests.tiny import tiny_home, write_sample
 
@@ -69,15 +69,15 @@ def test_without_metrics_those_that_need_no_weights(folder: Path) -> None:
 
 
 def test_ctrl_c_says_how_to_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compute = Run.compute
+    compute = Session.compute
 
     def stopped(*given: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Run, "compute", stopped)
+    monkeypatch.setattr(Session, "compute", stopped)
     result = anchor(*PAIRS, "--report", "r")
     assert result.exit_code == 130 and result.stderr == "stopped; the same command with --resume goes on with r\n"
-    monkeypatch.setattr(Run, "compute", compute)
+    monkeypatch.setattr(Session, "compute", compute)
     assert anchor(*PAIRS, "--report", "r", "--resume").exit_code == 0 and (folder / "r" / "report.html").is_file()
 
 

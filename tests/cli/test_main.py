@@ -30,7 +30,9 @@ def test_no_heavy_imports(arguments: list[str]) -> None:
     assert done.stdout and not set(done.stderr.split()) & set(HEAVY_MODULES)
 
 
-@pytest.mark.parametrize("command", [*cli.COMMANDS, "hubs train", "domains show", "data render"])
+@pytest.mark.parametrize(
+    "command", [*cli.COMMANDS, "hubs train", "domains show", "data render", "benchmark", "benchmark run"]
+)
 def test_help_of_every_command_is_light(command: str) -> None:
     done = anchor_process(*command.split(), "--help", code=HEAVY)
     assert done.returncode == 0, done.stderr
@@ -208,6 +210,10 @@ COMMAND_PLUGIN = """
         register(CommandSpec("single", target=__name__ + ":single", help="One function."))
         register(CommandSpec("broken", target=__name__ + ":absent", help="Broken."))
         register(CommandSpec("translate", target=__name__ + ":app", help="Taken over!"))
+        register(CommandSpec("count", target=__name__ + ":single", help="Count them.", group="data"))
+        register(CommandSpec("count", target=__name__ + ":single", help="Count hubs.", group="hubs"))
+        register(CommandSpec("check", target=__name__ + ":single", help="Taken over!", group="data"))
+        register(CommandSpec("lost", target=__name__ + ":single", help="In no group.", group="greet"))
 """
 
 
@@ -221,6 +227,24 @@ def test_commands_of_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (
         result.exit_code == 1 and "of the plugin stranger (stranger-dist) cannot be loaded" in result.stderr
     )
+
+
+def test_commands_of_plugins_in_built_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(install_plugin(tmp_path / "site", COMMAND_PLUGIN)))
+    shown = anchor("data", "--help").stdout
+    assert "Count them." in shown and "Taken over!" not in shown and "Count hubs." not in shown
+    assert anchor("data", "count", "--count", "4").stdout == "single 4\n"
+    assert "Count hubs." in anchor("hubs", "--help").stdout
+    assert anchor("count").exit_code == 2 and anchor("greet", "lost").exit_code == 2
+    assert "--limit" in anchor("data", "check", "--help").stdout
+    notes = anchor("plugins").stdout
+    for name, reason in (
+        ("translate", "that command is built in"),
+        ("data check", "that command is built in"),
+        ("greet lost", "`anchor greet` is no group of commands"),
+    ):
+        assert f"note: stranger: its command {name!r} is left out: {reason}\n" in notes
+    assert "'data count'" not in notes and "'data render'" not in notes
 
 
 @pytest.mark.skipif(os.name != "posix", reason="shell")

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from anchor_hub.domains.decoding import decode_all, load_domains
 from anchor_hub.hubs.loading import load_hub
 from anchor_hub.system.config import load_yaml
-from anchor_hub.translation.running import Run
+from anchor_hub.translation.request import Session, TranslationRequest
 from tests.cli.test_translate import anchor, files
 from tests.hubs.test_base import counted_layers
 from tests.tiny import SIZE, tiny_home
@@ -98,7 +98,9 @@ def test_a_folder_in_use_is_not_replaced(home, tmp_path):
     assert "is not empty" in synthesize("-n", 1, "-o", "set", code=2)
     assert "no data set of this command" in synthesize("-n", 1, "-o", "set", "--overwrite", code=2)
     assert files(tmp_path / "set") == {"mine.txt": b"precious"}
+    (tmp_path / "new").mkdir()
     synthesize("-n", 2, "-o", "new")
+    assert "pass --overwrite" in synthesize("-n", 1, "-o", "new", code=2)
     synthesize("-n", 1, "-o", "new", "--overwrite")
     assert len(list((tmp_path / "new" / "face").iterdir())) == 1
 
@@ -107,7 +109,7 @@ def test_a_run_reads_what_synthesis_wrote(home, tmp_path):
     from anchor_hub.translation.anchor import translator
 
     synthesize("-n", 1, "-o", "set")
-    run = Run(translator("seg", "face", device="cpu"))
+    run = Session(translator("seg", "face", device="cpu"), TranslationRequest(source="seg", target="face"))
     sample = run.read(tmp_path / "set" / "seg" / "000000.png")
     assert sample.shape == (1, SIZE, SIZE)
     assert run.compute([sample], [0])[0][0].shape == (3, SIZE, SIZE)

@@ -19,7 +19,7 @@ from anchor_hub.evaluation.plan import Networks
 from anchor_hub.evaluation.result import RunResult, read_run, read_samples
 from anchor_hub.evaluation.running import Options
 from anchor_hub.metrics import trained_classifier
-from anchor_hub.translation.running import Run
+from anchor_hub.translation.request import Session
 from tests.tiny import CLASSES, tiny_home, write_sample
 
 COUNT = 7
@@ -96,9 +96,9 @@ def test_resume_skips_what_is_done(pairs: Path, monkeypatch: pytest.MonkeyPatch)
     wanted = measure(pairs, "whole", "l1,fd", batch=2)
     computed: list[int] = []
     stopped: list[bool] = []
-    compute, extract = Run.compute, Colours.__call__
+    compute, extract = Session.compute, Colours.__call__
 
-    def stopping(self: Run, samples: Any, indices: Any) -> Any:
+    def stopping(self: Session, samples: Any, indices: Any) -> Any:
         if 4 in indices and not stopped:
             stopped.append(True)
             wait = time.monotonic() + 60
@@ -108,7 +108,7 @@ def test_resume_skips_what_is_done(pairs: Path, monkeypatch: pytest.MonkeyPatch)
         computed.extend(indices)
         return compute(self, samples, indices)
 
-    monkeypatch.setattr(Run, "compute", stopping)
+    monkeypatch.setattr(Session, "compute", stopping)
     with pytest.raises(KeyboardInterrupt):
         measure(pairs, "report", "l1,fd", batch=2)
     assert not (pairs.parent / "report" / "metrics.json").exists()
@@ -135,7 +135,7 @@ def test_resume_skips_what_is_done(pairs: Path, monkeypatch: pytest.MonkeyPatch)
     assert sum(seen) < 2 * COUNT  # of 14 pictures, those before the stop were not looked at again
     assert result == wanted
     # A finished run is given back as it is; further metrics use its outputs.
-    monkeypatch.setattr(Run, "compute", None)
+    monkeypatch.setattr(Session, "compute", None)
     assert measure(pairs, "report", "l1,fd", resume=True) == wanted
     assert values(measure(pairs, "report", "l2", resume=True))["l2"] is not None
 
@@ -252,7 +252,7 @@ def test_trained_classifiers_stop_and_go_on(pairs: Path, monkeypatch: pytest.Mon
     with pytest.raises(KeyboardInterrupt):
         measure(pairs, "report", "rc,fc", seed=4)
     monkeypatch.setattr(trained_classifier.PictureClassifier, "fit", fit)
-    monkeypatch.setattr(Run, "compute", None)  # nothing is translated again
+    monkeypatch.setattr(Session, "compute", None)  # nothing is translated again
     assert measure(pairs, "report", "rc,fc", seed=4, resume=True) == wanted
     assert not (pairs.parent / "report" / ".evaluation").exists()
 

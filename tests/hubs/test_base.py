@@ -183,7 +183,7 @@ def test_known_but_untrained_domain_says_how_to_train_it(tmp_path, monkeypatch):
     tiny_home(tmp_path, monkeypatch, domains=())
     plugin = Plugin("p", "d", "1", "p")
     plugin.specs["domains"] = [DomainSpec("mine", hub="tiny", modality={"name": "rgb"})]
-    monkeypatch.setattr("anchor_hub.plugins.registry.registry", lambda: Registry([plugin]))
+    monkeypatch.setattr("anchor_hub.plugins.finding.registry", lambda: Registry([plugin]))
     with pytest.raises(DomainNotFoundError, match="anchor add-domain mine"):
         load_domain("mine")
 

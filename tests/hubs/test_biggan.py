@@ -21,7 +21,7 @@ from anchor_hub.modality import build_modality
 from anchor_hub.networks.biggan_deep import BigGANDeep, BigGANDeepConfig
 from anchor_hub.networks.biggan_discriminators import BigGANDiscriminator, BigGANDiscriminatorConfig
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
-from tests.parity import assert_parity, load_case
+from tests.parity import assert_parity, case_names, load_case
 from tests.tiny import SIZE, tiny_biggan, tiny_hub
 
 
@@ -154,33 +154,48 @@ def test_biggan_deep_has_one_code() -> None:
 
 
 @torch.no_grad()
-def test_the_published_pair_anchors_a_mask_to_a_class() -> None:
-    """The BigGAN-deep and the encoder of latent-space anchoring, as published, behind the hub and the domain."""
-    case, other = load_case("lsa_biggan_generator"), load_case("lsa_biggan_encoder")
+@pytest.mark.parametrize("name", case_names("lsa_biggan_generator"))
+def test_the_published_generator_behind_a_hub(name: str) -> None:
+    """The BigGAN-deep of latent-space anchoring, as published."""
+    case = load_case(name)
     config = biggan_deep_hf.config_from(case.state, case.manifest["config"])
     generator = BigGANDeep(config)
     generator.load_state_dict(biggan_deep_hf.to_ours(case.state, config))
-    hub = Hub.from_generator(generator, "deep", classes=[f"class {index}" for index in range(10)])
-    assert config.truncation == 0.4, "what latent-space anchoring samples with"
+    hub = Hub.from_generator(generator, "deep", classes=[f"class {index}" for index in range(config.classes)])
+    psi = config.truncation
+    assert psi == 0.4, "what latent-space anchoring samples with"
     for row, number in enumerate(case.inputs["class_onehot"].argmax(dim=1).tolist()):
         z = case.inputs["z"][row : row + 1, None]
         view = hub.of_class(f"CLASS {number}")
-        assert_parity(view.image(z), case.expected["image_t0.4"][row : row + 1], "image")
-        finest = generator.before_rgb(view.features(z, [64])[64].clone(), 0.4)
-        assert_parity(finest, case.expected["features_t0.4"][row : row + 1], "features")
+        assert_parity(view.image(z), case.expected[f"image_t{psi}"][row : row + 1], "image")
+        finest = generator.before_rgb(view.features(z, [hub.size])[hub.size].clone(), psi)
+        assert_parity(finest, case.expected[f"features_t{psi}"][row : row + 1], "features")
     samples = hub.sample(2000, seed=0)
-    assert float(samples.abs().max()) <= 0.8
+    assert float(samples.abs().max()) <= 2 * psi
     assert float(samples.var()) == pytest.approx(float(hub.covariance[0, 0]), rel=0.05)
 
-    encoder = encoder_from_published(other.state)
-    table = {"name": "psp", "options": {"label_dim": 10}}
-    mask = build_modality({"name": "segmentation", "classes": 2})
-    domain = AnchoredDomain.build("mask", mask, hub.of_class(3), encoder=table).eval()
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", case_names("lsa_biggan_encoder"))
+def test_the_published_encoder_anchors_a_mask_to_a_class(name: str) -> None:
+    """The encoder of latent-space anchoring, as published, behind a domain of a hub with latents of its size."""
+    case = load_case(name)
+    encoder, table = encoder_from_published(case.state), case.manifest["config"]
+    side = case.inputs["x"].shape[-1]
+    config = BigGANDeepConfig(
+        side, latent_dim=table["dim_z"], classes=table["dim_label"], embedding_dim=4,
+        blocks=((True, 8, 8),) * ((side // 4).bit_length() - 1), attention=(),
+    )  # fmt: skip
+    hub = Hub.from_generator(BigGANDeep(config), "deep")
+    mask = build_modality({"name": "segmentation", "classes": table["input_nc"]})
+    last = table["dim_label"] - 1
+    options = {"name": "psp", "options": {"label_dim": table["dim_label"]}}
+    domain = AnchoredDomain.build("mask", mask, hub.of_class(last), encoder=options).eval()
     assert domain.encoder is not None
     domain.encoder.load_state_dict(encoder.state_dict())
-    label = torch.eye(10)[[3, 3]]
-    assert_parity(encoder(other.inputs["x"], other.inputs["label"])[:, 0], other.expected["z"], "z")
-    assert torch.equal(domain.encode(other.inputs["x"]), encoder(other.inputs["x"], label))
+    label = torch.eye(table["dim_label"])[[last] * len(case.inputs["x"])]
+    assert_parity(encoder(case.inputs["x"], case.inputs["label"])[:, 0], case.expected["z"], "z")
+    assert torch.equal(domain.encode(case.inputs["x"]), encoder(case.inputs["x"], label))
 
 
 def test_the_classes_file_is_plain_json(hub: Hub, tmp_path: Path) -> None:

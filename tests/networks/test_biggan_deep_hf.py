@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,10 @@ from torch import Tensor
 from anchor_hub.checkpoints import biggan_deep_hf
 from anchor_hub.networks.biggan_deep import BigGANDeep
 from anchor_hub.networks.biggan_layers import BatchNorm, standing_statistics, truncated_normal
-from tests.parity import ParityCase, assert_parity, load_case
+from tests.parity import ParityCase, assert_parity, case_names, load_case, numbered, stored_part
 
-CASES = ("biggan_deep_hf", "lsa_biggan_generator")
+HF, LSA = case_names("biggan_deep_hf"), case_names("lsa_biggan_generator")
+DTYPES = [torch.float32, torch.float64]
 
 
 def _published(name: str, dtype: torch.dtype = torch.float32) -> tuple[BigGANDeep, ParityCase]:
@@ -30,68 +33,91 @@ def _hooked(generator: BigGANDeep) -> dict[str, Tensor]:
     return seen
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def _layers(generator: BigGANDeep) -> list[str]:
+    """Our modules in the order of the published list, which counts attentions as layers."""
+    result = []
+    for position in range(len(generator.config.block_list)):
+        if position in (generator.config.attention or ()):
+            result.append(f"attentions.{position}")
+        result.append(f"blocks.{position}")
+    return result
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", HF)
 @torch.no_grad()
-def test_images_and_maps_of_every_truncation(dtype: torch.dtype) -> None:
-    generator, case = _published("biggan_deep_hf", dtype)
+def test_images_and_maps_of_every_truncation(name: str, dtype: torch.dtype) -> None:
+    generator, case = _published(name, dtype)
     classes = generator.embed(case.inputs["class_one_hot"])
     assert_parity(classes, case.expected["embed"], "embed")
     z = case.inputs["z"]
-    for truncation in (0.4, 0.5, 0.435, 0.28, 0.58):
+    for key, truncation in numbered(case, "image_t"):
         image = generator(z, classes, truncation=truncation).image
-        assert_parity(image, case.expected[f"image_t{truncation}"], f"truncation {truncation}")
-    assert generator.config.truncation == 0.4
-    image = generator(z, classes).image
-    assert_parity(image, case.expected["image_t0.4"], "the configuration's truncation")
+        assert_parity(image, case.expected[key], f"truncation {truncation}")
+    assert generator.config.truncation == biggan_deep_hf.TRUNCATION
+    default = f"image_t{biggan_deep_hf.TRUNCATION}"
+    if default in case.expected:
+        image = generator(z, classes).image
+        assert_parity(image, case.expected[default], "the configuration's truncation")
 
     seen = _hooked(generator)
-    output = generator(z, classes, truncation=0.435, features=True)
-    linear = seen["linear"].unflatten(1, (-1, 4, 4))
+    ((first, truncation),) = numbered(case, "bn_first_t")
+    output = generator(z, classes, truncation=truncation, features=True)
+    linear = seen["linear"].unflatten(1, (-1, generator.config.bottom, generator.config.bottom))
     assert_parity(linear, case.expected["gen_z"], "gen_z")
-    assert_parity(_first_norm(generator, linear, classes, z), case.expected["bn_first_t0.435"])
-    order = ["blocks.0", "blocks.1", "blocks.2", "attentions.3", "blocks.3", "blocks.4", "blocks.5"]
-    for index, ours in enumerate(order):
-        assert_parity(seen[ours], case.expected[f"feat_t0.435/layers.{index}"], ours)
-    before_rgb = generator.before_rgb(output.features[32], 0.435)
-    assert_parity(before_rgb, case.expected["feat_t0.435/before_rgb"], "before_rgb")
+    first_norm = generator.blocks[0].norm1(linear, torch.cat([classes, z], dim=1), truncation)
+    assert_parity(first_norm, case.expected[first], "first norm")
+    maps = first.replace("bn_first", "feat")
+    for key, index in numbered(case, f"{maps}/layers."):
+        found, expected = seen[_layers(generator)[int(index)]], case.expected[key]
+        assert_parity(stored_part(found, expected, first_channels=True), expected, key)
+    before_rgb = generator.before_rgb(output.features[generator.config.size], truncation)
+    assert_parity(before_rgb, case.expected[f"{maps}/before_rgb"], "before_rgb")
 
 
-def _first_norm(generator: BigGANDeep, x: Tensor, classes: Tensor, z: Tensor) -> Tensor:
-    return generator.blocks[0].norm1(x, torch.cat([classes, z], dim=1), 0.435)
-
-
+@pytest.mark.parametrize("name", HF)
 @torch.no_grad()
-def test_eight_bits_of_an_image() -> None:
-    generator, case = _published("biggan_deep_hf", torch.float64)
-    image = generator(case.inputs["z"], generator.embed(case.inputs["class_one_hot"])).image
-    values = ((image + 1) / 2 * 256).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-    assert (values.float() - case.expected["uint8_t0.4"]).abs().max() <= 1
+def test_eight_bits_of_an_image(name: str) -> None:
+    generator, case = _published(name, torch.float64)
+    classes = generator.embed(case.inputs["class_one_hot"])
+    for key, truncation in numbered(case, "uint8_t"):
+        image = generator(case.inputs["z"], classes, truncation=truncation).image
+        values = ((image + 1) / 2 * 256).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        assert (values.float() - case.expected[key]).abs().max() <= 1
 
 
-def test_truncated_noise_equals_published_numbers() -> None:
-    _, case = _published("biggan_deep_hf")
-    for seed, truncation in ((0, 1), (7, 0.4)):
-        uniform = np.random.RandomState(seed).uniform(size=(2, 16))
-        noise = truncated_normal(torch.from_numpy(uniform), truncation)
+@pytest.mark.parametrize("name", HF)
+def test_truncated_noise_equals_published_numbers(name: str) -> None:
+    _, case = _published(name)
+    found = [(key, m) for key in case.expected if (m := re.fullmatch(r"noise_seed(\d+)_t([\d.]+)", key))]
+    assert found
+    for key, match in found:
+        uniform = np.random.RandomState(int(match[1])).uniform(size=tuple(case.expected[key].shape))
+        noise = truncated_normal(torch.from_numpy(uniform), float(match[2]))
         assert noise.dtype == torch.float32
-        assert_parity(noise, case.expected[f"noise_seed{seed}_t{truncation}"])
+        assert_parity(noise, case.expected[key], key)
     assert truncated_normal(torch.tensor([0.0, 1.0]), 0.5).tolist() == pytest.approx([-1, 1])
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", LSA)
 @torch.no_grad()
-def test_latent_space_anchoring_s_generator(dtype: torch.dtype) -> None:
-    generator, case = _published("lsa_biggan_generator", dtype)
-    z, classes = case.inputs["z"], generator.embed(case.inputs["class_onehot"])
-    for truncation in ("0.4", "1.0", "0.375"):
-        output = generator(z, classes, truncation=float(truncation), features=(64,))
-        assert_parity(output.image, case.expected[f"image_t{truncation}"], f"image {truncation}")
-        features = generator.before_rgb(output.features[64], float(truncation))
-        assert_parity(features, case.expected[f"features_t{truncation}"], f"features {truncation}")
+def test_latent_space_anchoring_s_generator(name: str, dtype: torch.dtype) -> None:
+    generator, case = _published(name, dtype)
+    z, classes, size = case.inputs["z"], generator.embed(case.inputs["class_onehot"]), generator.config.size
+    for key, truncation in numbered(case, "image_t"):
+        output = generator(z, classes, truncation=truncation, features=(size,))
+        assert_parity(output.image, case.expected[key], key)
+        features = generator.before_rgb(output.features[size], truncation)
+        maps = key.replace("image", "features")
+        assert_parity(features, case.expected[maps], maps)
     seen = _hooked(generator)
     soft = generator(z, generator.embed(case.inputs["class_soft"]))
     assert_parity(soft.image, case.expected["image_soft"], "image_soft")
-    assert_parity(seen["blocks.2"], case.expected["features_layer2_soft"], "features_layer2_soft")
+    layers = [(key, m[1]) for key in case.expected if (m := re.fullmatch(r"features_layer(\d+)_soft", key))]
+    assert layers
+    for key, index in layers:
+        assert_parity(seen[_layers(generator)[int(index)]], case.expected[key], key)
 
 
 def test_published_rows_of_the_tables() -> None:
@@ -110,8 +136,8 @@ def test_published_rows_of_the_tables() -> None:
 
 
 def test_tables_are_never_replaced_by_a_batch() -> None:
-    generator, case = _published("lsa_biggan_generator")
-    classes = torch.tensor([0, 1])
+    generator, case = _published(LSA[0])
+    classes = torch.arange(len(case.inputs["z"])) % generator.config.classes
     with torch.no_grad():
         before = {name: value.clone() for name, value in generator.named_buffers() if name.endswith((".mean", ".var"))}
         generator.train()(case.inputs["z"], classes)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from anchor_hub.checkpoints import biggan_brock
+from anchor_hub.checkpoints.biggan_run import settings_of
 from anchor_hub.networks.biggan_discriminators import (
     BigGANDeepDiscriminator,
     BigGANDeepDiscriminatorConfig,
@@ -20,23 +24,28 @@ from anchor_hub.networks.biggan_discriminators import (
     published_deep_blocks,
 )
 from anchor_hub.training.generators.gan_losses import d_hinge, g_hinge
-from tests.parity import ParityCase, assert_parity, load_case
+from tests.parity import ParityCase, assert_gradients, assert_parity, case_names, load_case, stored_part
 
-FLAT, DEEP = "biggan_brock_d", "biggan_deep_brock_d"
+CASES = [*case_names("biggan_brock_d"), *case_names("biggan_deep_brock_d")]
 
 
 def _published(name: str, dtype: torch.dtype) -> tuple[ProjectionDiscriminator, dict[str, str], ParityCase]:
     case = load_case(name, dtype)
-    config = biggan_brock.discriminator_config(case.state, 64)
+    table = case.manifest["config"]
+    config = replace(
+        biggan_brock.discriminator_config(case.state), spectral_epsilon=settings_of(table).spectral_epsilon
+    )
+    assert (config.size, config.classes) == (table["resolution"], table["n_classes"])
     names = biggan_brock.discriminator_names(config)
-    build: Any = BigGANDeepDiscriminator if name == DEEP else BigGANDiscriminator
+    deep = isinstance(config, BigGANDeepDiscriminatorConfig)
+    build: Any = BigGANDeepDiscriminator if deep else BigGANDiscriminator
     network: ProjectionDiscriminator = build(config).to(dtype)
     network.load_state_dict(biggan_brock._converted(case.state, names, "discriminator"))
     return network.eval(), {theirs: ours for ours, theirs in names.items()}, case
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", [FLAT, DEEP])
+@pytest.mark.parametrize("name", CASES)
 @torch.no_grad()
 def test_logits_maps_and_losses_equal_published_numbers(name: str, dtype: torch.dtype) -> None:
     network, _, case = _published(name, dtype)
@@ -49,15 +58,17 @@ def test_logits_maps_and_losses_equal_published_numbers(name: str, dtype: torch.
     assert_parity(network.pooled(x), case.expected["pooled"], "pooled")
     assert_parity(seen["linear"], case.expected["uncond"], "uncond")
     assert_parity(seen["embedding"], case.expected["embed"], "embed")
-    depth = 2 if name == DEEP else 1
-    for key, expected in case.expected.items():
-        if key.startswith("feat/blocks"):
-            _, stage, place = key.split(".")
-            number = int(stage) * depth + int(place)
-            ours = f"attentions.{number}" if int(place) == depth else f"blocks.{number}"
-            assert_parity(seen[ours][: expected.shape[0]], expected, key)
-    if name == DEEP:
-        assert_parity(seen["stem"][:1], case.expected["feat/input_conv"], "input_conv")
+    depth = case.manifest["config"].get("D_depth", 1)
+    blocks = {key: value for key, value in case.expected.items() if key.startswith("feat/blocks")}
+    assert blocks
+    for key, expected in blocks.items():
+        _, stage, place = key.split(".")
+        number = int(stage) * depth + int(place)
+        ours = f"attentions.{number}" if int(place) == depth else f"blocks.{number}"
+        assert_parity(stored_part(seen[ours], expected, first_channels=True), expected, key)
+    if isinstance(network, BigGANDeepDiscriminator):
+        expected = case.expected["feat/input_conv"]
+        assert_parity(stored_part(seen["stem"], expected, first_channels=True), expected, "input_conv")
     fake = network(case.inputs["x_fake"], case.inputs["y_fake"])
     assert_parity(fake[:, None], case.expected["logits_fake"], "logits_fake")
     expected_d = case.expected["loss/d_real"] + case.expected["loss/d_fake"]
@@ -68,32 +79,39 @@ def test_logits_maps_and_losses_equal_published_numbers(name: str, dtype: torch.
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", [FLAT, DEEP])
+@pytest.mark.parametrize("name", CASES)
 def test_one_training_step_equals_published_numbers(name: str, dtype: torch.dtype) -> None:
     network, ours, case = _published(name, dtype)
     start = {key: value.clone() for key, value in network.state_dict().items()}
-    network.train()
-    images = torch.cat([case.inputs["x_fake"], case.inputs["x"]])
-    logits = network(images, torch.cat([case.inputs["y_fake"], case.inputs["y"]]))
-    count = len(case.inputs["x_fake"])
+    count, prefix = len(case.inputs["x_fake"]), "train/grad/"
+    expected = {key: value for key, value in case.expected.items() if key.startswith(prefix)}
+    passes: list[tuple[Tensor, Tensor]] = []
+
+    def compute(critic: nn.Module, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        images = torch.cat([inputs["x_fake"], inputs["x"]])
+        logits = critic(images, torch.cat([inputs["y_fake"], inputs["y"]]))
+        loss = d_hinge(logits[count:], logits[:count])
+        passes.append((logits.detach(), loss.detach().reshape(1)))
+        parameters = dict(critic.named_parameters())
+        wanted = [parameters[ours[key.removeprefix(prefix)]] for key in expected]
+        return dict(zip(expected, torch.autograd.grad(loss, wanted), strict=True))
+
+    assert_gradients(network.train(), case.inputs, expected, compute)
+    logits, loss = passes[0]
+    assert logits.dtype == dtype
     assert_parity(logits[:count, None], case.expected["train/logits_fake"], "fake")
     assert_parity(logits[count:, None], case.expected["train/logits_real"], "real")
-    loss = d_hinge(logits[count:], logits[:count])
-    assert_parity(loss.reshape(1), case.expected["train/loss"].reshape(1), "loss")
-    loss.backward()
-    parameters = dict(network.named_parameters())
-    for key, expected in case.expected.items():
-        theirs = key.removeprefix("train/grad/")
-        if key.startswith("train/grad/"):
-            gradient = parameters[ours[theirs]].grad
-            assert gradient is not None
-            assert_parity(gradient, expected, key)
+    assert_parity(loss, case.expected["train/loss"].reshape(1), "loss")
     state = {key: value.clone() for key, value in network.state_dict().items()}
     network.load_state_dict(start)
-    for layer, module in (("linear", network.linear), ("embed", network.embedding)):
-        u = state["embedding.u" if layer == "embed" else "linear.u"]
-        assert_parity(u[None], case.expected[f"train/{layer}.u0"], f"{layer}.u0")
-        assert_parity(module.sigma().reshape(1), case.expected[f"train/{layer}.sv0"], f"{layer}.sv0")
+    layers = [key for key in case.expected if key.startswith("train/") and key.endswith(".u0")]
+    assert layers
+    for key in layers:
+        theirs = key.removeprefix("train/").removesuffix(".u0")
+        name = ours[f"{theirs}.u0"].rpartition(".")[0]
+        assert_parity(state[f"{name}.u"][None], case.expected[key], key)
+        module: Any = network.get_submodule(name)
+        assert_parity(module.sigma().reshape(1), case.expected[f"train/{theirs}.sv0"], f"{theirs}.sv0")
 
 
 @pytest.mark.parametrize("deep", [False, True])

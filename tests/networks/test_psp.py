@@ -10,71 +10,77 @@ from anchor_hub.checkpoints.latent_space_anchoring import encoder_from_published
 from anchor_hub.errors import CheckpointError, ConfigError
 from anchor_hub.networks.encoders import ENCODERS, build_encoder
 from anchor_hub.networks.psp import PSPEncoder
-from tests.parity import assert_parity, load_case
+from tests.parity import ParityCase, assert_parity, case_names, load_case, numbered, stored_part
+
+
+def check(case: ParityCase, offsets: torch.Tensor, name: str) -> None:
+    """Compare offsets, and the codes they make, with the numbers of one input."""
+    codes = name.replace("offset", "code")
+    assert_parity(offsets, case.expected[name], name)
+    assert_parity(offsets + case.inputs["latent_avg"], case.expected[codes], codes)
 
 
 @torch.no_grad()
-def test_pyramid_encoder_equals_published_numbers():
-    case = load_case("lsa_encoder")
+@pytest.mark.parametrize("name", case_names("lsa_encoder"))
+def test_pyramid_encoder_equals_published_numbers(name):
+    case = load_case(name)
     encoder = encoder_from_published(case.state)
-    assert encoder.head == "pyramid" and encoder.num_latents == 8 and encoder.input_size == 256
-    for size in ("small", "full"):
-        offsets = encoder(case.inputs[f"x_{size}"])
-        assert_parity(offsets, case.expected[f"offsets_{size}"], f"offsets_{size}")
-        assert_parity(offsets + case.inputs["latent_avg"], case.expected[f"codes_{size}"], f"codes_{size}")
-    c1, c2, c3 = encoder.body(case.inputs["x_small"])
-    for name, maps in {"c1": c1, "c2": c2, "c3": c3}.items():
-        assert_parity(maps[:, ::8], case.expected[f"{name}_ch8"], name)
-    _, middle, fine = encoder.pyramid(case.inputs["x_small"])
-    assert_parity(middle[:, ::16], case.expected["p2_ch16"], "p2")
-    assert_parity(fine[:, ::16], case.expected["p1_ch16"], "p1")
+    assert encoder.head == "pyramid" and encoder.num_latents == case.manifest["config"]["n_styles"]
+    # What every published encoder takes, and what the number of convolutions in its heads says.
+    assert encoder.input_size == 256
+    for key in (key for key in case.inputs if key.startswith("x_")):
+        check(case, encoder(case.inputs[key]), key.replace("x", "offsets"))
+    maps = dict(zip(("c1", "c2", "c3"), encoder.body(case.inputs["x_small"]), strict=True))
+    maps["p2"], maps["p1"] = encoder.pyramid(case.inputs["x_small"])[1:]
+    stored = [key for key in case.expected if key.partition("_")[0] in maps]
+    assert len(stored) == len(maps)
+    for key in stored:
+        assert_parity(stored_part(maps[key.partition("_")[0]], case.expected[key]), case.expected[key], key)
 
 
 @torch.no_grad()
-def test_segmentation_encoder_equals_published_numbers():
-    case = load_case("lsa_encoder_seg")
+@pytest.mark.parametrize("name", case_names("lsa_encoder_seg"))
+def test_segmentation_encoder_equals_published_numbers(name):
+    case = load_case(name)
     encoder = encoder_from_published(case.state)
-    for size in ("small", "full"):
-        labels = case.inputs[f"labels_{size}"].long()
-        one_hot = F.one_hot(labels, 19).permute(0, 3, 1, 2).float()
-        offsets = encoder(one_hot)
-        assert_parity(offsets, case.expected[f"offsets_{size}"], f"offsets_{size}")
-        assert_parity(offsets + case.inputs["latent_avg"], case.expected[f"codes_{size}"], f"codes_{size}")
+    for key in (key for key in case.inputs if key.startswith("labels_")):
+        classes = F.one_hot(case.inputs[key].long(), case.manifest["config"]["input_nc"])
+        check(case, encoder(classes.permute(0, 3, 1, 2).float()), key.replace("labels", "offsets"))
 
 
 @torch.no_grad()
-def test_w_encoder_equals_published_numbers_and_repeats_its_code():
-    case = load_case("lsa_encoder_w")
+@pytest.mark.parametrize("name", case_names("lsa_encoder_w"))
+def test_w_encoder_equals_published_numbers_and_repeats_its_code(name):
+    case = load_case(name)
     encoder = encoder_from_published(case.state, num_latents=5)
     offsets = encoder(case.inputs["x"])
-    assert offsets.shape == (2, 5, 512)
+    assert offsets.shape == (len(case.inputs["x"]), 5, case.manifest["config"]["dim_z"])
     assert torch.equal(offsets[:, 0], offsets[:, 4])
-    assert_parity(offsets[:, 0], case.expected["offset"], "offset")
-    assert_parity(offsets[:, 0] + case.inputs["latent_avg"], case.expected["code"], "code")
+    check(case, offsets[:, 0], "offset")
 
 
 @torch.no_grad()
-def test_dense_wplus_encoder_equals_published_numbers():
-    case = load_case("lsa_encoder_wplus")
+@pytest.mark.parametrize("name", case_names("lsa_encoder_wplus"))
+def test_dense_wplus_encoder_equals_published_numbers(name):
+    case = load_case(name)
     encoder = encoder_from_published(case.state)
-    assert encoder.head == "dense"
-    for index in (0, 1):
-        offsets = encoder(case.inputs[f"x{index}"])
-        assert_parity(offsets, case.expected[f"offsets{index}"], f"offsets{index}")
-        assert_parity(offsets + case.inputs["latent_avg"], case.expected[f"codes{index}"], f"codes{index}")
+    assert encoder.head == "dense" and encoder.num_latents == case.manifest["config"]["n_styles"]
+    for key, _ in numbered(case, "offsets"):
+        check(case, encoder(case.inputs[key.replace("offsets", "x")]), key)
 
 
 @torch.no_grad()
-def test_encoder_with_labels_equals_published_numbers():
-    case = load_case("lsa_biggan_encoder")
-    encoder = encoder_from_published(case.state)
-    assert (encoder.label_dim, encoder.latent_dim) == (10, 16)
+@pytest.mark.parametrize("name", case_names("lsa_biggan_encoder"))
+def test_encoder_with_labels_equals_published_numbers(name):
+    case = load_case(name)
+    encoder, config = encoder_from_published(case.state), case.manifest["config"]
+    assert (encoder.label_dim, encoder.latent_dim) == (config["dim_label"], config["dim_z"])
     offsets = encoder(case.inputs["x"], case.inputs["label"])
     assert_parity(offsets[:, 0], case.expected["z"], "z")
 
 
 def test_unknown_and_missing_entries_are_refused():
-    case = load_case("lsa_encoder_w")
+    case = load_case(case_names("lsa_encoder_w")[0])
     with pytest.raises(CheckpointError, match="surprise"):
         encoder_state({**case.state, "surprise.weight": torch.zeros(1)})
     lacking = {name: value for name, value in case.state.items() if name != "body.7.res_layer.1.weight"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,18 +12,25 @@ import torch
 from anchor_hub.checkpoints.stylegan2_rosinality import config_from, to_ours, to_theirs
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, mix_styles, truncate
 from anchor_hub.training.generators.gan_losses import path_length_penalty, path_lengths
-from tests.parity import ParityCase, assert_parity, load_case
+from tests.parity import ParityCase, assert_parity, case_names, load_case, numbered, stated, stored_part
 
 DTYPES = [torch.float32, torch.float64]
 SMALL = StyleGAN2Config(size=16, latent_dim=24, mapping_layers=2, channels={4: 20, 8: 16, 16: 12})
 
 
-@pytest.fixture(scope="module", params=DTYPES, ids=["float32", "float64"])
+CASES = [(name, dtype) for name in case_names("stylegan2_rosinality_g") for dtype in DTYPES]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=str)
 def published(request: pytest.FixtureRequest) -> tuple[Generator, ParityCase]:
-    case = load_case("stylegan2_rosinality_g", request.param)
-    config = config_from(case.state)
+    name, dtype = request.param
+    case = load_case(name, dtype)
+    config, table = config_from(case.state), case.manifest["config"]
     assert isinstance(config, StyleGAN2Config)
-    generator = Generator(config).to(request.param)
+    assert (config.size, config.latent_dim, config.mapping_layers) == (
+        table["size"], table["style_dim"], table["n_mlp"],
+    )  # fmt: skip
+    generator = Generator(config).to(dtype)
     generator.load_state_dict(to_ours(case.state))
     return generator.requires_grad_(False), case
 
@@ -45,11 +53,11 @@ def test_images_match_the_published_numbers(published: tuple[Generator, ParityCa
     """
     generator, case = published
     x, want = case.inputs, case.expected
-    length = generator.config.num_latents
-    assert length == 8
+    length, stored = generator.config.num_latents, case.manifest
+    psi, mix_psi = stated(stored, "image_trunc", "psi="), stated(stored, "image_mix_trunc", "psi=")
     w, w2 = generator.map(x["z"]), generator.map(x["z2"])
-    w_trunc = generator.map(x["z"], truncation=0.7, mean_latent=x["mean_latent"])
-    mixed = mix_styles(w, w2, 3, length)
+    w_trunc = generator.map(x["z"], truncation=psi, mean_latent=x["mean_latent"])
+    mixed = mix_styles(w, w2, int(stated(stored, "image_mix", "inject_index=")), length)
     given = [x[f"noise_{i}"] for i in range(generator.config.num_noises)]
     got = {
         "w": w,
@@ -58,9 +66,9 @@ def test_images_match_the_published_numbers(published: tuple[Generator, ParityCa
         "image": generator(x["z"]),
         "image_w_input": generator.synthesize(want["w"].to(w)).image,
         "image_wplus": generator.synthesize(x["w_plus"]).image,
-        "image_trunc": generator(x["z"], truncation=0.7, mean_latent=x["mean_latent"]),
+        "image_trunc": generator(x["z"], truncation=psi, mean_latent=x["mean_latent"]),
         "image_mix": generator.synthesize(mixed).image,
-        "image_mix_trunc": generator.synthesize(truncate(mixed, x["mean_latent"], 0.7)).image,
+        "image_mix_trunc": generator.synthesize(truncate(mixed, x["mean_latent"], mix_psi)).image,
         "image_noise_given": generator.synthesize(w, noise=given).image,
         "image_noise_zero": generator.synthesize(w, noise="none").image,
     }
@@ -73,38 +81,33 @@ def test_images_match_the_published_numbers(published: tuple[Generator, ParityCa
 def test_feature_maps_and_partial_images_match(published: tuple[Generator, ParityCase]) -> None:
     generator, case = published
     want = case.expected
-    seen: dict[int, torch.Tensor] = {}
-    raw: dict[str, torch.Tensor] = {}
+    seen: dict[str, torch.Tensor] = {}
     handles = []
-    for resolution in (8, 16, 32):
-        module = generator.synthesis.blocks[str(resolution)].up
-        handles.append(module.register_forward_hook(lambda m, i, o: seen.__setitem__(m.resolution, o)))
-    first = generator.synthesis.blocks["4"].conv
-    second = generator.synthesis.blocks["8"].up
-    for name, module in (("modconv_4", first), ("modconv_up_8", second)):
-        handles.append(
-            module.register_forward_hook(
-                lambda m, i, o, name=name: raw.__setitem__(name, m.modulated_conv(i[0], i[1]))
-            )
-        )
+
+    def keep(name: str, module: torch.nn.Module, raw: bool = False) -> None:
+        def hook(m: Any, i: Any, o: torch.Tensor) -> None:
+            seen[name] = m.modulated_conv(i[0], i[1]) if raw else o
+
+        handles.append(module.register_forward_hook(hook))
+
+    resolutions = generator.config.resolutions
+    for resolution in resolutions[1:]:
+        keep(f"conv_up_{resolution}", generator.synthesis.blocks[str(resolution)].up)
+    keep("modconv_4", generator.synthesis.blocks["4"].conv, raw=True)
+    keep("modconv_up_8", generator.synthesis.blocks["8"].up, raw=True)
     output = generator.synthesize(generator.map(case.inputs["z"]), features=True)
     for handle in handles:
         handle.remove()
 
-    features = output.features
-    assert list(features) == [4, 8, 16, 32]
-    assert_parity(features[4], want["torgb_in_4"], "features 4")
-    assert_parity(features[8], want["torgb_in_8"], "features 8")
-    assert_parity(features[16][:1], want["torgb_in_16"], "features 16")
-    assert_parity(features[32][:1, ::4], want["torgb_in_32"], "features 32")
-    assert_parity(seen[8][:1], want["conv_up_8"], "conv_up_8")
-    assert_parity(seen[16][:1, ::4], want["conv_up_16"], "conv_up_16")
-    assert_parity(seen[32][:1, ::8], want["conv_up_32"], "conv_up_32")
-    for name, value in raw.items():
-        assert_parity(value[:1], want[name], name)
-    for resolution in (4, 8, 16):
-        partial = generator.synthesize(generator.map(case.inputs["z"]), up_to=resolution).image
-        assert_parity(partial, want[f"rgb_{resolution}"], f"rgb_{resolution}")
+    assert list(output.features) == list(resolutions)
+    seen |= {f"torgb_in_{resolution}": found for resolution, found in output.features.items()}
+    names = [key for key in want if key.startswith(("torgb_in_", "conv_up_", "modconv_"))]
+    assert {"torgb_in_4", "conv_up_8", "modconv_4", "modconv_up_8"} <= set(names)
+    for name in names:
+        assert_parity(stored_part(seen[name], want[name]), want[name], name)
+    for name, resolution in numbered(case, "rgb_"):
+        partial = generator.synthesize(generator.map(case.inputs["z"]), up_to=int(resolution)).image
+        assert_parity(partial, want[name], name)
 
 
 def test_path_lengths_match(published: tuple[Generator, ParityCase]) -> None:
@@ -113,7 +116,8 @@ def test_path_lengths_match(published: tuple[Generator, ParityCase]) -> None:
     latents = generator.map(case.inputs["z"])[:, None].repeat(1, length, 1).requires_grad_()
     image = generator.synthesize(latents).image
     lengths = path_lengths(image, latents, noise=case.inputs["pl_noise"])
-    penalty, mean = path_length_penalty(lengths, torch.tensor(0.1, dtype=latents.dtype))
+    before, decay = (stated(case.manifest, "pl_mean", text) for text in ("previous mean m = ", "pl_mean = m + "))
+    penalty, mean = path_length_penalty(lengths, torch.tensor(before, dtype=latents.dtype), decay)
     assert_parity(lengths, case.expected["pl_lengths"], "path lengths")
     assert_parity(penalty.reshape(1), case.expected["pl_penalty"].reshape(1), "penalty")
     assert_parity(mean.reshape(1), case.expected["pl_mean"].reshape(1), "mean")

@@ -9,6 +9,7 @@ import pytest
 
 from anchor_hub.errors import ImageError
 from anchor_hub.system.pipeline import Pipeline
+from anchor_hub.system.reading_ahead import ReadAhead
 
 
 def run(items, *, read=lambda item: item, write=None, batch=3, skip=None, **options):
@@ -106,3 +107,28 @@ def test_reading_overlaps_computing_and_writing():
 
     assert Pipeline(read, compute, write, batch=2, readers=1).run(range(16)) == 16
     assert not together.broken
+
+
+def test_read_ahead_keeps_order_bounds_and_errors():
+    def read(item):
+        started.append(item)
+        if item == 5:
+            raise ImageError("5: is bad")
+        return item * 10
+
+    started, found = [], []
+    before = threading.active_count()
+    with ReadAhead(read, iter(range(100)), readers=3, ahead=4) as reading:
+        for item, future in reading:
+            if item == 5:
+                with pytest.raises(ImageError, match="5: is bad"):
+                    future.result()
+                continue
+            found.append(future.result())
+            assert len(started) <= item + 4
+            if item == 9:
+                break
+    assert found == [0, 10, 20, 30, 40, 60, 70, 80, 90]
+    assert threading.active_count() == before and len(started) <= 13
+    with ReadAhead(read, [], readers=1, ahead=1) as reading:
+        assert list(reading) == []

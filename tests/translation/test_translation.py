@@ -12,7 +12,7 @@ import anchor_hub as ah
 from anchor_hub.domains.anchored import STYLE_CORRECTIONS
 from anchor_hub.errors import BundleError, HubMismatchError, ImageError, MissingPartError, UsageError
 from anchor_hub.translation.anchor import AnchorTranslator, translator
-from anchor_hub.translation.running import StyleChoice
+from anchor_hub.translation.request import Session, TranslationRequest
 from anchor_hub.translation.styles import parse_layers, random_styles
 from tests.hubs.test_base import counted_layers
 from tests.tiny import SIZE, tiny_domain, tiny_home, tiny_hub, write_sample
@@ -53,8 +53,8 @@ def test_a_style_gives_its_appearance_to_the_layers_of_the_source(pair, monkeypa
     images = network_input(pair)
     style = random_styles(pair.hub, 1, seed=3)
     with torch.no_grad():
-        monkeypatch.setattr(pair.source, "corrections", corrections)
-        source, codes = pair.source, pair.encode(images)
+        monkeypatch.setattr(pair.source_domain, "corrections", corrections)
+        source, codes = pair.source_domain, pair.encode(images)
 
         def found(latents):
             return source.codes(source.modality.as_input(source.decode(latents)))
@@ -74,15 +74,15 @@ def test_a_style_gives_its_appearance_to_the_layers_of_the_source(pair, monkeypa
         expected = pair.hub.image(latents)
     assert torch.allclose(pair.translate(images, style=style), expected, atol=1e-4)
     assert torch.equal(pair.translate(images, style=style), pair.translate(images, seed=3))
-    assert torch.count_nonzero(pair.source.appearance(style)[:, 4:]) == 0
-    assert torch.count_nonzero(pair.target.appearance(style)) == 0, "its encoder says everything of a picture"
+    assert torch.count_nonzero(pair.source_domain.appearance(style)[:, 4:]) == 0
+    assert torch.count_nonzero(pair.target_domain.appearance(style)) == 0, "its encoder says everything of a picture"
 
 
 def test_a_style_leaves_its_own_structure_as_it_is(pair):
     """Giving an image's map the appearance of the very latent it was read from gives that latent."""
     style = random_styles(pair.hub, 1, seed=3)
     with torch.no_grad():
-        read = pair.source.modality.as_input(pair.source.decode(style))
+        read = pair.source_modality.as_input(pair.source_domain.decode(style))
     assert torch.allclose(pair.translate(read, style=style), pair.hub.image(style), atol=1e-4)
 
 
@@ -111,13 +111,16 @@ def test_random_styles_depend_on_their_number_alone(pair):
     assert torch.equal(styles[:, :1].expand_as(styles), styles), "one code in all layers"
 
 
-def test_styles_of_a_run(pair):
-    shared = StyleChoice(2, seed=1).of(pair, [0, 1, 2])
+def test_styles_of_a_session(pair):
+    def session(**asked):
+        return Session(pair, TranslationRequest(source="seg", target="face", styles=2, seed=1, **asked))
+
+    shared = session()._styles([0, 1, 2])
     assert [tuple(style.shape) for style in shared] == [(1, 6, 16)] * 2
-    own = StyleChoice(2, vary=True, seed=1).of(pair, [0, 1, 2])
+    own = session(vary=True)._styles([0, 1, 2])
     assert [tuple(style.shape) for style in own] == [(3, 6, 16)] * 2
     assert len({tuple(row.flatten().tolist()) for style in own for row in style}) == 6
-    again = StyleChoice(2, vary=True, seed=1).of(pair, [2])
+    again = session(vary=True)._styles([2])
     assert torch.allclose(again[1][0], own[1][2], atol=1e-6), "whatever the batch"
 
 
@@ -161,10 +164,10 @@ def test_translating_leaves_the_hub_and_the_random_state_alone(pair):
 
 def test_what_a_broken_decoder_returns_is_refused(pair, monkeypatch):
     images = network_input(pair)
-    monkeypatch.setattr(pair.target, "decode", lambda latents: torch.full((2, 3, SIZE, SIZE), torch.nan))
+    monkeypatch.setattr(pair.target_domain, "decode", lambda latents: torch.full((2, 3, SIZE, SIZE), torch.nan))
     with pytest.raises(BundleError, match="'face'.*NaN"):
         pair.translate(images)
-    monkeypatch.setattr(pair.target, "decode", lambda latents: torch.zeros(2, 4, SIZE, SIZE))
+    monkeypatch.setattr(pair.target_domain, "decode", lambda latents: torch.zeros(2, 4, SIZE, SIZE))
     with pytest.raises(BundleError, match=r"returned \[2, 4, 16, 16\]"):
         pair.translate(images)
 
@@ -212,7 +215,7 @@ def test_python_interface(tmp_path, monkeypatch):
 
 def test_merge_tables_by_name_take_the_palette_that_has_the_names(tmp_path):
     from anchor_hub.errors import ConfigError
-    from anchor_hub.translation.request import merged
+    from anchor_hub.translation.merging import merged
 
     coarse = tiny_domain("seg", tiny_hub(), modality={"name": "segmentation", "classes": 2})
     table = tmp_path / "merge.yaml"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anchor_hub.data.layouts.base import Found, Request, is_image, missing
 from anchor_hub.data.layouts.class_folders import split_samples
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 
 NAME = "AFHQ"
 SUMMARY = "train|val|test/cat|dog|wild; --where \"class == cat\" chooses a class, \"split == val\" a split"
@@ -20,7 +20,7 @@ def find(tree: Tree, request: Request) -> Found | None:
     inner = {tuple(name.split("/")[:2]) for name in tree.files if name.count("/") > 1}
     if not inner or not all(len(pair) == 2 and pair[0] in SPLITS and pair[1] in CLASSES for pair in inner):
         return None
-    if request.modality in ("segmentation", "landmarks"):
+    if request.label_maps or request.points:
         raise missing(tree, NAME, f"{request.modality}, which is not published with it,", ("a folder by itself",))
     samples = split_samples(tree, [name for name in tree.files if is_image(name) and name.count("/") > 1])
     if not samples:

@@ -6,13 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import DataError
 from anchor_hub.images.reading import IMAGE_EXTENSIONS
 from anchor_hub.images.sources import Source
+from anchor_hub.modality.traits import Traits
 from anchor_hub.system.inputs import shown
+
+if TYPE_CHECKING:
+    from anchor_hub.modality import Modality
 
 POINT_SUFFIXES = (".json", ".pts", ".csv")
 SPLITS = ("train", "training", "trn", "val", "valid", "validation", "test", "testing", "eval")
@@ -59,15 +63,34 @@ class Found:
 
 @dataclass(frozen=True)
 class Request:
-    """What is looked for: the modality's name and the suffixes its files may have."""
+    """What is looked for: the modality's name (for messages), its traits, the suffixes its files may have, and the
+    channels that networks see."""
 
     modality: str
     extensions: tuple[str, ...]
+    traits: Traits
+    channels: int
+
+    @classmethod
+    def of(cls, modality: Modality) -> Request:
+        """What ``modality`` reads."""
+        return cls(modality.name, tuple(modality.extensions), modality.traits, modality.input_channels)
+
+    @property
+    def label_maps(self) -> bool:
+        """Whether label maps are looked for."""
+        return bool(self.traits.classes)
+
+    @property
+    def points(self) -> bool:
+        """Whether points are looked for, be it to draw them."""
+        return bool(self.traits.points) or set(POINT_SUFFIXES) <= set(self.extensions)
 
     @property
     def suffixes(self) -> tuple[str, ...]:
         """Suffixes to look for where pictures and points lie side by side: points are what landmarks are made of."""
-        return POINT_SUFFIXES if self.modality == "landmarks" else self.extensions
+        files = tuple(suffix for suffix in self.extensions if suffix not in IMAGE_EXTENSIONS)
+        return files if self.points and files else self.extensions
 
 
 class Layout(Protocol):
@@ -101,8 +124,8 @@ def is_image(name: str) -> bool:
 
 def readable(tree: Tree, request: Request) -> list[str]:
     """The files that the modality reads; of points beside their pictures only the points."""
-    if request.modality == "landmarks":
-        points = [name for name in tree.with_suffix(POINT_SUFFIXES) if not _goes_with(name)]
+    if request.points:
+        points = [name for name in tree.with_suffix(request.suffixes) if not _goes_with(name)]
         pictures = {str(stem(name)) for name in tree.with_suffix(IMAGE_EXTENSIONS)}
         if points and pictures & {str(stem(name)) for name in points}:
             return points

@@ -21,7 +21,7 @@ import numpy as np
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, missing, natural
 from anchor_hub.data.layouts.tables import attribute_table
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import ImageError
 from anchor_hub.images.reading import open_image
 from anchor_hub.images.sources import ComposedFile, Source
@@ -40,9 +40,9 @@ def find(tree: Tree, request: Request) -> Found | None:
     """Photographs, or label maps merged of part masks. :raises DataError: the part asked for is not there."""
     if not {IMAGES, MASKS} & set(tree.folders):
         return None
-    if request.modality == "landmarks":
+    if request.points:
         raise missing(tree, NAME, "landmarks, which are not published with it,", ("a folder of them by itself",))
-    found = _masks(tree) if request.modality == "segmentation" else _images(tree)
+    found = _masks(tree) if request.label_maps else _images(tree)
     _add_columns(found, tree)
     return found
 

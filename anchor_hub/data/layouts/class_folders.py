@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anchor_hub.data.layouts.base import SPLITS, Found, Request, Sample, readable, stem, unread
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 
 NAME = "class folders"
 SUMMARY = "CLASS/..., or train|val|test/CLASS/... as ImageNet has it; the folder is the class"

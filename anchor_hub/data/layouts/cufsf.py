@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, missing
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 
 NAME = "CUFSF"
 SUMMARY = "cropped_sketch/ or original_sketch/ (00001.jpg ...), perhaps with photo/ beside them"
@@ -27,9 +27,9 @@ def find(tree: Tree, request: Request) -> Found | None:
     by_name = {folder.lower(): folder for folder in tree.folders}
     if not any(name in by_name for name in SKETCHES):
         return None
-    if request.modality in ("segmentation", "landmarks"):
+    if request.label_maps or request.points:
         raise missing(tree, NAME, f"{request.modality}, which is not published with it,", ("a folder by itself",))
-    order = (*PHOTOS, *SKETCHES) if request.modality == "rgb" else SKETCHES
+    order = (*PHOTOS, *SKETCHES) if request.traits.picture else SKETCHES
     there = {name: _images(tree, by_name[name]) for name in (*PHOTOS, *SKETCHES) if name in by_name}
     chosen = next((name for name in order if there.get(name)), None)
     if chosen is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from anchor_hub.data.layouts import (
     afhq,
@@ -17,10 +18,13 @@ from anchor_hub.data.layouts import (
     plain,
 )
 from anchor_hub.data.layouts.base import TRAINING_SPLITS, Found, Request, Sample
-from anchor_hub.data.trees import FolderTree, Tree, ZipTree
-from anchor_hub.data.where import mentions
+from anchor_hub.data.layouts.trees import FolderTree, Tree, ZipTree
+from anchor_hub.data.layouts.where import mentions
 from anchor_hub.errors import DataError
 from anchor_hub.images.zips import is_zip
+
+if TYPE_CHECKING:
+    from anchor_hub.modality import Modality
 
 # The first that recognises a tree has it: those with names of their own come before those that fit much.
 LAYOUTS: tuple[ModuleType, ...] = (celebamask_hq, ffhq, afhq, cufsf, manifest, labelled_json, paired, class_folders)
@@ -33,14 +37,14 @@ def supported_layouts() -> list[tuple[str, str]]:
     ]
 
 
-def find_data_set(root: Path, modality: str, extensions: tuple[str, ...]) -> Found:
+def find_data_set(root: Path, modality: Modality) -> Found:
     """What the folder or zip archive ``root`` holds for a modality.
 
     :raises DataError: nothing the modality reads, a layout that is not whole, or a refused archive; the message lists
         what was found and what is supported.
     """
     tree: Tree = FolderTree(root) if root.is_dir() else ZipTree(root)
-    request = Request(modality, tuple(extensions))
+    request = Request.of(modality)
     found = _find(tree, request)
     inner = tree
     # An archive often holds one folder with everything in it, and so do some downloads.

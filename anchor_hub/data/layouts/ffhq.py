@@ -17,7 +17,7 @@ from typing import Any
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, missing
 from anchor_hub.data.layouts.tables import load_json
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import DataError, ImageError
 from anchor_hub.images.sources import ComposedFile, Source
 from anchor_hub.system.inputs import shown
@@ -38,14 +38,14 @@ def find(tree: Tree, request: Request) -> Found | None:
     table = next((name for name in _TABLES if name in tree.names), None)
     if not folders and table is None:
         return None
-    if request.modality == "segmentation":
+    if request.label_maps:
         raise missing(tree, NAME, "label maps, which are not published with it,", ("a folder of them by itself",))
     records: dict[str, Any] = {}
     if table is not None:
         records = load_json(tree, table)
         if not isinstance(records, dict) or not all(isinstance(record, dict) for record in records.values()):
             raise DataError(f"{shown(tree.source(table))}: is not FFHQ's table of images; download it again")
-    if request.modality == "landmarks":
+    if request.points:
         if table is None:
             raise missing(tree, NAME, "its table with landmarks", _TABLES[:1])
         return _landmarks(tree, table, records)

@@ -6,7 +6,7 @@ from typing import Any
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, stem
 from anchor_hub.data.layouts.tables import load_json
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import DataError
 from anchor_hub.system.inputs import shown
 
@@ -17,7 +17,7 @@ TABLE = "dataset.json"
 
 def find(tree: Tree, request: Request) -> Found | None:
     """The pictures, with their class numbers. :raises DataError: labels for pictures that are not there."""
-    if TABLE not in tree.names or request.modality == "landmarks":
+    if TABLE not in tree.names or request.points:
         return None
     table = load_json(tree, TABLE)
     labels = table.get("labels") if isinstance(table, dict) else None

@@ -20,7 +20,7 @@ from typing import Any
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, readable, stem
 from anchor_hub.data.layouts.tables import csv_rows, json_rows
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import DataError, ImageError
 from anchor_hub.images.reading import open_image
 from anchor_hub.images.sources import ComposedFile, Source
@@ -127,10 +127,10 @@ def _reader(tree: Tree, request: Request, columns: list[str], names: _Names) -> 
     def of_column(column: str, row: dict[str, Any], name: str, number: int) -> Source | None:
         return tree.source(names.resolve(row.get(column), number)) if _cell(row.get(column)) else None
 
-    if request.modality == "segmentation":
+    if request.label_maps:
         column = _first(columns, MASK_COLUMNS)
         return of_file if column is None else partial(of_column, column)
-    if request.modality != "landmarks":
+    if not request.points:
         return of_file
     pairs = _coordinates(columns)
     column = _first(columns, POINT_COLUMNS)

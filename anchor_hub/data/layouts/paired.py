@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, readable, stem
 from anchor_hub.data.layouts.class_folders import class_samples, split_samples
-from anchor_hub.data.trees import Tree, Without
+from anchor_hub.data.layouts.trees import Tree, Without
 from anchor_hub.errors import DataError
 from anchor_hub.system.inputs import shown
 
@@ -21,8 +21,15 @@ FOLDERS = {
     "sketches": ("sketch", "sketches", "gray", "depth", "edge", "edges"),
     "landmarks": ("landmark", "landmarks", "points", "pts"),
 }  # fmt: skip
-# Which kinds of folder a modality is looked for in; the first that is there.
-_KINDS = {"segmentation": ("masks",), "landmarks": ("landmarks",), "gray": ("sketches", "images")}
+
+
+def _kinds(request: Request) -> tuple[str, ...]:
+    """Which kinds of folder a modality is looked for in; the first that is there."""
+    if request.label_maps:
+        return ("masks",)
+    if request.points:
+        return ("landmarks",)
+    return ("sketches", "images") if request.channels == 1 else ("images",)
 
 
 def find(tree: Tree, request: Request) -> Found | None:
@@ -35,7 +42,7 @@ def find(tree: Tree, request: Request) -> Found | None:
         return None
     if sum(bool(folders) for folders in kinds.values()) < 2:
         return _beside_classes(tree, request, kinds["masks"])
-    wanted = _KINDS.get(request.modality, ("images",))
+    wanted = _kinds(request)
     folders = next((kinds[kind] for kind in wanted if kinds[kind]), [])
     there = ", ".join(shown(tree.root / folder) for folders in kinds.values() for folder in folders)
     if len(folders) != 1:
@@ -67,7 +74,7 @@ def _beside_classes(tree: Tree, request: Request, masks: list[str]) -> Found | N
     others = set(tree.folders) - set(masks)
     if not inner or not inner <= others:
         return None
-    if request.modality == "segmentation":
+    if request.label_maps:
         found = _samples(tree.below(masks[0]), request)
     else:
         found = _samples(Without(tree, masks[0]), request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, nothing_readable, readable, stem, unread
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 
 NAME = "folder"
 SUMMARY = "files in a folder, with its subfolders; points may lie beside their pictures"

@@ -7,7 +7,7 @@ import io
 import json
 from typing import Any
 
-from anchor_hub.data.trees import Tree
+from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import DataError
 from anchor_hub.system.inputs import shown
 

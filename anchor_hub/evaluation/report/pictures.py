@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from anchor_hub.errors import AnchorError
-from anchor_hub.images.reading import open_image, to_rgb
+from anchor_hub.images.reading import IMAGE_EXTENSIONS, open_image, to_rgb
 
 if TYPE_CHECKING:
     from anchor_hub.modality import Modality
@@ -95,13 +95,13 @@ def read_picture(path: Path, modality: Modality | None = None) -> Image.Image:
 
     :raises ImageError: it is no picture, and no file that ``modality`` reads. Raises OSError, too.
     """
-    if modality is None or modality.name == "rgb":
+    if modality is None or (modality.traits.picture and path.suffix.lower() in IMAGE_EXTENSIONS):
         image = to_rgb(open_image(path), path)
         return Image.frombytes("RGB", image.size, image.tobytes())
     try:
         size = min(SHRUNK, max(open_image(path).size))
     except AnchorError:
         size = DRAWN
-    modality.size = size
+    modality = modality.at(size)
     picture = modality.preview(modality.read(path, size), size)
     return Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())

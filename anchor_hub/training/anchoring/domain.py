@@ -55,7 +55,7 @@ def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions
         regressor["options"].setdefault("resolutions", list(options.resolutions or fitting))
         if regressor["name"] == "compact" and options.objective == "aligned":
             regressor["options"].setdefault("instance_norm", True)
-            if modality.name == "segmentation":  # pixel by pixel: what sees further away reads codes of its own
+            if modality.traits.classes:  # pixel by pixel: what sees further away reads codes of its own
                 regressor["options"].setdefault("convs", 0)
     # Measured on StyleGAN2's W+ only.
     corrections = CORRECTIONS if options.objective == "aligned" and hub.layers_share_code else 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -16,8 +17,12 @@ from anchor_hub.training.base import RecipeOptions
 
 Chosen = TypeVar("Chosen", bound="AnchorOptions")
 
+if TYPE_CHECKING:
+    from anchor_hub.modality import Modality
+
 OBJECTIVES = ("aligned", "published")
 OPTIMIZERS = ("adam", "ranger")
+NUMBERS = ("structure_layers", "appearance", "codes", "learning_rate")
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class AnchorOptions(RecipeOptions):
     def _checked(cls, values: Any) -> Any:
         """The values, in case they are sound: told in words, before types are converted."""
         chosen = {name: item.get_default(call_default_factory=True) for name, item in cls.model_fields.items()}
+        values = {name: _number(value) if name in NUMBERS else value for name, value in dict(values).items()}
         chosen.update(values)
         _check(chosen)
         return values
@@ -113,6 +119,14 @@ class DomainOptions(AnchorOptions):
     hub_class: str | int | None = None
     start_from: str | Path | None = None
     half: bool = False
+
+
+def _number(value: Any) -> Any:
+    """The number that a text is, as the command line gives it; anything else as it is."""
+    for kind in (int, float) if isinstance(value, str) else ():
+        with contextlib.suppress(ValueError):
+            return kind(value)
+    return value
 
 
 def _check(chosen: Mapping[str, Any]) -> None:
@@ -158,8 +172,19 @@ ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
 }
 
 
+def settings_row(modality: Modality) -> str:
+    """The row of the tables of settings that is a modality's: that of its own name, or of the built-in modality that a
+    plugin's pictures, or label maps with a channel for each class, are like; else its name, which has no row."""
+    traits = modality.traits
+    if modality.name in ALIGNED_WEIGHTS:
+        return modality.name
+    if traits.classes and modality.input_channels == modality.output_channels == len(traits.classes):
+        return "segmentation"
+    return "rgb" if traits.picture else modality.name
+
+
 def aligned_weights(modality: str, overrides: Mapping[str, float]) -> AlignedWeights:
-    """The weights for a modality with overrides applied; unknown names raise :class:`UsageError`."""
+    """The weights of a row with overrides applied; unknown names raise :class:`UsageError`."""
     base = ALIGNED_WEIGHTS.get(modality, AlignedWeights())
     check_weights(overrides, [f.name for f in fields(AlignedWeights)], "aligned")
     for term in ("regions", "sampled_regions", "consensus", "dice"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -191,28 +191,22 @@ def modality_table(
     classes: int | None = None,
     palette: str | None = None,
     merge_classes: Path | None = None,
-    options: Mapping[str, Any] | None = None,
+    settings: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """The modality that a call names, or a registered domain's with what the call adds; ``None`` leaves it alone.
 
-    :param options: any of the modality's own, by name; wrong ones are told when it is built.
+    For what can be added see :func:`anchor_hub.modality.options.modality_table`.
     """
-    known = registered_domain(domain)
-    given: dict[str, Any] = {"classes": classes, "palette": palette}
-    if merge_classes is not None:
-        from anchor_hub.modality.merging import load_merge_table
+    from anchor_hub.modality.options import modality_table as with_options
 
-        given["merge"] = load_merge_table(merge_classes)
-    given = {key: value for key, value in given.items() if value is not None}
-    if name is None:
-        if not given and not options:
+    known = registered_domain(domain)
+    if name is None and known is None:
+        if not settings and classes is None and palette is None and merge_classes is None:
             return None
-        if known is None:
-            raise UsageError(f"domain {domain!r} is new: say what its images are, e.g. --modality segmentation")
-        return {**known.modality, **given, **(options or {})}
-    if given and name != "segmentation":
-        raise UsageError(f"--classes, --palette and --merge-classes are for label maps, not for modality {name!r}")
-    return {"name": name, **given, **(options or {})}
+        raise UsageError(f"domain {domain!r} is new: say what its images are, e.g. --modality segmentation")
+    base = {"name": name} if name is not None else dict(known.modality) if known is not None else {}
+    table = with_options(base, classes=classes, palette=palette, merge_classes=merge_classes, settings=settings)
+    return None if name is None and table == base else table
 
 
 def _check_network(kind: str, name: str) -> None:

@@ -22,7 +22,7 @@ from anchor_hub.networks.anchor_discriminators import LatentDiscriminator
 from anchor_hub.networks.regressors import AttentionRegressor, Regressor
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
 from anchor_hub.training.anchoring import losses
-from anchor_hub.training.anchoring.options import check_weights
+from anchor_hub.training.anchoring.options import check_weights, settings_row
 from anchor_hub.training.anchoring.presets import published_preset
 from anchor_hub.training.anchoring.ranger import Ranger
 from anchor_hub.training.generators.gan_losses import d_logistic, g_nonsaturating
@@ -51,7 +51,7 @@ def published_weights(modality: str, overrides: Mapping[str, float]) -> dict[str
 def published_resolutions(hub: Hub, modality: Modality) -> tuple[int, ...] | None:
     """The feature maps that a modality's published regressor reads, none finer than the hub's; None: none published."""
     try:
-        wanted = published_preset(modality.name).resolutions
+        wanted = published_preset(settings_row(modality)).resolutions
     except NotFoundError:
         return None
     finest = max(hub.feature_channels)
@@ -68,8 +68,8 @@ class PublishedObjective:
 
     def __init__(self, domain: AnchoredDomain, options: AnchorOptions, context: TrainingContext) -> None:
         self.domain, self.hub, self.modality, self.context = domain, domain.hub, domain.modality, context
-        preset = published_preset(self.modality.name)
-        self.weights = published_weights(self.modality.name, options.weights)
+        preset = published_preset(settings_row(self.modality))
+        self.weights = published_weights(settings_row(self.modality), options.weights)
         self.regressor = domain.regressor if isinstance(domain.regressor, Regressor) else None
         if self.weights["attention_norm"] and not isinstance(self.regressor, AttentionRegressor):
             raise UsageError("the term 'attention_norm' is for the regressor 'attention' (--regressor attention)")
@@ -154,7 +154,7 @@ class PublishedObjective:
         return report
 
     def _reconstruction(self, output: Tensor, inputs: Tensor) -> Tensor:
-        if self.modality.name == "segmentation":
+        if self.modality.traits.classes:
             return losses.reconstruction_cross_entropy(output, inputs)
         return losses.reconstruction_l2(output, inputs)
 

@@ -25,7 +25,7 @@ from anchor_hub.networks.stylegan2 import mix_styles
 from anchor_hub.training.anchoring.consensus import LinearConsensus
 from anchor_hub.training.anchoring.domain_recipe import DomainRecipe
 from anchor_hub.training.anchoring.losses import latent_consistency, mahalanobis, soft_dice
-from anchor_hub.training.anchoring.options import AnchorOptions, aligned_weights
+from anchor_hub.training.anchoring.options import AnchorOptions, aligned_weights, settings_row
 from anchor_hub.training.anchoring.published_objective import PublishedObjective, published_weights
 from anchor_hub.training.anchoring.structure import edge_agreement_loss, region_colour_loss
 from anchor_hub.training.base import OWN, Batch, TrainingContext
@@ -67,9 +67,10 @@ class AnchorRecipe(DomainRecipe):
     ) -> None:
         super().__init__(domain, options, total_images, start=start, half=half)
         self._progress = 1.0  # share of the images seen, where the run's length is known
-        self.weights = aligned_weights(self._reads.name, options.weights if options.objective == "aligned" else {})
+        self.row = settings_row(self._reads)
+        self.weights = aligned_weights(self.row, options.weights if options.objective == "aligned" else {})
         if options.objective == "published":
-            published_weights(self._reads.name, options.weights)  # a wrong name is told before the data are read
+            published_weights(self.row, options.weights)  # a wrong name is told before the data are read
 
     # ------------------------------------------------------------------ set-up
 
@@ -96,7 +97,7 @@ class AnchorRecipe(DomainRecipe):
             rate = self.options.learning_rate or LEARNING_RATE
             self.optimizers["networks"] = torch.optim.Adam(trained, lr=rate, betas=(0.9, 0.99))
             if self.regressor is not None and self.weights.adversarial:
-                detail = self._reads.name in DETAILED
+                detail = self.row in DETAILED
                 critic = PatchDiscriminator(self._reads.input_channels, num_layers=4, detail=detail)
                 self.networks["discriminator"] = critic
                 self.optimizers["discriminator"] = torch.optim.Adam(critic.parameters(), lr=rate / 2, betas=(0.0, 0.99))
@@ -266,7 +267,7 @@ class AnchorRecipe(DomainRecipe):
         penalty: Tensor | float = 0.0
         if index % R1_EVERY == 0:  # lazily, in float32: on CPUs second derivatives of bfloat16 convolutions are wrong
             reals = reals.detach().float().requires_grad_(True)
-            gamma = DETAILED_R1_GAMMA if self._reads.name in DETAILED else R1_GAMMA
+            gamma = DETAILED_R1_GAMMA if self.row in DETAILED else R1_GAMMA
             penalty = r1_penalty(critic(reals), reals) * (gamma / 2 * R1_EVERY)
         (loss + penalty).backward()
         self._update(optimizer)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, count, islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from anchor_hub.errors import TrainingError
+from anchor_hub.system.reading_ahead import ReadAhead
 from anchor_hub.training.base import Batch
 from anchor_hub.training.engine.randomness import mix_seed
 
@@ -75,9 +76,9 @@ class BatchLoader:
         if labels is not None and len(labels) != len(data):
             raise TrainingError(f"{len(labels)} labels do not fit {len(data)} samples")
         self.data, self.plan, self.modality, self.mirror, self.labels = data, plan, modality, mirror, labels
-        in_memory = isinstance(data, Tensor)
-        self._pool = None if in_memory else ThreadPoolExecutor(max(1, workers), thread_name_prefix="samples")
-        self._ahead: dict[int, list[Future[Any]]] = {}
+        self._workers = max(1, workers)
+        self._reading: ReadAhead[int, Any] | None = None
+        self._next: int | None = None  # the step that the readers are at
 
     def batch(self, step: int) -> Batch:
         """The samples of step `step`, collated: [share of this rank, ...]; with their labels where there are labels."""
@@ -87,18 +88,24 @@ class BatchLoader:
         return Batch(samples, self.labels[torch.tensor(self.plan.indices(step))])
 
     def _samples(self, step: int) -> Tensor:
-        if self._pool is None:
-            samples = self.data[torch.tensor(self.plan.indices(step))]  # type: ignore[call-overload]
+        if isinstance(self.data, Tensor):
+            samples = self.data[torch.tensor(self.plan.indices(step))]
         else:
-            # Two steps ahead keep the readers busy while the networks compute.
-            for wanted in range(step, step + 3):
-                if wanted not in self._ahead:
-                    self._ahead[wanted] = [
-                        self._pool.submit(self.data.__getitem__, index) for index in self.plan.indices(wanted)
-                    ]
-            parts = [future.result() for future in self._ahead.pop(step)]
+            parts = [future.result() for _, future in islice(self._reader(step), self.plan.share)]
+            self._next = step + 1
             samples = self.modality.collate(parts) if self.modality is not None else torch.stack(parts)
         return self._mirrored(samples, step) if self.mirror else samples
+
+    def _reader(self, step: int) -> ReadAhead[int, Any]:
+        """What reads on from `step`; readers that are elsewhere (or failed) begin anew."""
+        if self._reading is None or self._next != step:
+            self.close()
+            indices = chain.from_iterable(map(self.plan.indices, count(step)))
+            # Two steps ahead keep the readers busy while the networks compute.
+            ahead = 2 * self.plan.share + 1
+            self._reading = ReadAhead(self.data.__getitem__, indices, readers=self._workers, ahead=ahead)
+        self._next = None
+        return self._reading
 
     def _mirrored(self, samples: Tensor, step: int) -> Tensor:
         generator = torch.Generator().manual_seed(mix_seed(self.plan.seed, "mirror", step, self.plan.offset))
@@ -113,5 +120,6 @@ class BatchLoader:
 
     def close(self) -> None:
         """Stop reading ahead."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._reading is not None:
+            self._reading.close()
+            self._reading = None

@@ -15,7 +15,7 @@ from anchor_hub.domains.loading import load_domain
 from anchor_hub.errors import UsageError, did_you_mean
 from anchor_hub.hubs.loading import load_hub
 from anchor_hub.plugins.finding import bundle_folder
-from anchor_hub.plugins.registry import architecture_class
+from anchor_hub.plugins.usable import architecture_class
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class HubRecipe(GANRecipe):
         )
         self.noise = "random" if options.noise else "none"
         self.mean_path_length = torch.zeros((), device=context.device)
-        self.shown = torch.randn(SHOWN_SAMPLES, self.config.latent_dim)
+        self.shown = torch.randn(SHOWN_SAMPLES, self.config.code_dim)
         # R1 and path lengths differentiate twice, which compiled networks cannot: they use the plain modules. And they
         # are computed in float32: torch's second derivative of a bfloat16 convolution on CPUs (oneDNN) is wrong. Of
         # R1's gradient for the first convolutions of the discriminator's blocks a third was left, in another direction.
@@ -183,7 +183,7 @@ class HubRecipe(GANRecipe):
     def _latents(self, count: int) -> Tensor:
         """W+ [count, L, D] of fresh latents, with probability `style_mixing` mixed from two at one random layer."""
         layers, device = self.config.num_latents, self.context.device
-        z = torch.randn(2, count, self.config.latent_dim).to(device)
+        z = torch.randn(2, count, self.config.code_dim).to(device)
         mixed = float(torch.rand(())) < self.options.style_mixing
         crossover = int(torch.randint(1, layers, ())) if mixed else layers
         first = self.generator.mapping(z[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from torch import Tensor
 from anchor_faces.benchmark import samples as data
 from anchor_faces.benchmark.factor_groups import kept_groups
 from anchor_faces.benchmark.judges import load_judges
+from anchor_faces.benchmark.samples import End
 from anchor_faces.benchmark.scoring import FaceJudge, Scores, label_scores, landmark_scores, picture_scores
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.evaluation.result import (
@@ -30,6 +31,7 @@ from anchor_hub.system.home import Home, home
 
 if TYPE_CHECKING:
     from anchor_hub.domains.base import Domain
+    from anchor_hub.translation.base import Translator
 
 STYLES, STYLED = 5, 100  # random styles, and inputs that they are tried on
 BATCH = 50
@@ -74,50 +76,39 @@ class Benchmark:
         samples = data.benchmark_samples(where or home(), domains, count, progress)
         return cls(samples, FaceJudge(loaded, samples.truth), seed, max(1, batch), report)
 
-    def translations(self, source: Domain, targets: Sequence[Domain]) -> dict[str, Tensor]:
-        """Outputs ``[N, ...]`` for each target, as samples of its modality; the hub computes once for all of them.
+    def translations(self, translators: Sequence[Translator[Any]]) -> dict[str, Tensor]:
+        """Outputs ``[N, ...]`` by target, as samples of its modality, of translators of one source.
 
-        :raises HubMismatchError, MissingPartError: the domains cannot be translated.
+        Domains of one hub are decoded together: every input is encoded once, and the hub computes once for all of them.
         """
-        from anchor_hub.domains.decoding import decode_each
-        from anchor_hub.translation.anchor import AnchorTranslator
-
-        translators = [AnchorTranslator(source, target) for target in targets]
-        found: dict[str, list[Tensor]] = {target.name: [] for target in targets}
-
-        def keep(_: int, target: Domain, raw: Tensor) -> None:
-            found[target.name].append(target.modality.from_network(raw).cpu())
-            self._count(len(raw))
-
-        for part in self.samples.of(source).split(self.batch):
+        found: dict[str, list[Tensor]] = {translator.target: [] for translator in translators}
+        for part in self.samples.of(End.source(translators[0])).split(self.batch):
             with torch.no_grad():
-                latents = translators[0].encode(source.modality.to_network(part))
-                decode_each(targets, latents, keep)
+                for name, outputs in _translated(translators, part):
+                    found[name].append(outputs)
+                    self._count(len(part))
         return {name: torch.cat(parts) for name, parts in found.items()}
 
-    def pair(self, source: Domain, target: Domain, outputs: Tensor | None = None) -> PairResult:
-        """All scores of the anchor translation from ``source`` to ``target``, with the mean appearance.
+    def pair(self, translator: Translator[Any], outputs: Tensor | None = None) -> PairResult:
+        """All scores of a translator, in its own look (of the backend ``anchor``: the mean appearance).
 
         :param outputs: what :meth:`translations` found, if it was asked already.
-        :raises HubMismatchError, MissingPartError: the domains cannot be translated.
         """
-        from anchor_hub.translation.anchor import AnchorTranslator
-
-        translator = AnchorTranslator(source, target)
-        inputs = self.samples.of(source)
-        outputs = self.translations(source, [target])[target.name] if outputs is None else outputs
+        source, target = End.source(translator), End.target(translator)
+        outputs = self.translations([translator])[target.name] if outputs is None else outputs
         scores = self.scored(source.name, target, outputs)
-        settings: dict[str, Any] = {"appearance": "mean latent"}
-        if self._is_face(target) and source.structure_layers < source.hub.num_latents:
-            styles = self._styles(translator)
-            few = inputs[:STYLED]
+        settings: dict[str, Any] = {"appearance": "mean latent"} if translator.identity.hub else {}
+        settings |= {key: value for key, value in translator.settings().items() if value}
+        styles = self._styles(translator) if self._is_face(target) else []
+        if styles:
+            few = self.samples.of(source)[:STYLED]
             kept = kept_groups(data.render_modality(source.name), "face")
-            styled = [self._translated(translator, few, style) for style in styles]
+            styled = [self._styled(translator, few, style) for style in styles]
             scores.metrics.extend(self.face_judge.diversity(styled, kept, self.seed))
             settings |= {"styles": STYLES, "seed": self.seed, "truncation": 1.0}
-        return self._result(source.name, target, "anchor", outputs, scores, settings)
+        return self._result(source.name, target, translator.identity.backend, outputs, scores, settings)
 
-    def outputs_of(self, backend: str, source: str, target: Domain, folder: Path) -> PairResult:
+    def outputs_of(self, backend: str, source: str, target: End, folder: Path) -> PairResult:
         """Scores of outputs that another program wrote, as files named like the samples.
 
         :raises DataError: an output is missing.
@@ -129,32 +120,32 @@ class Benchmark:
                 raise DataError(
                     f"{folder}: has no output for sample {name}; {backend} must answer all {self.samples.count} samples"
                 )
-            read.append(target.modality.read(found[0], target.hub.size))
+            read.append(target.modality.read(found[0], target.size))
             self._count(1)
         outputs = target.modality.collate(read)
         return self._result(source, target, backend, outputs, self.scored(source, target, outputs), {})
 
-    def scored(self, source: str, target: Domain, outputs: Tensor) -> Scores:
+    def scored(self, source: str, target: End, outputs: Tensor) -> Scores:
         """Scores of output samples ``[N, ...]`` of the target's modality."""
         kind = data.render_modality(target.name)
         truth = self.samples.of(target)
         if self._is_face(target):
             return self.face_judge.score(outputs, kept_groups(data.render_modality(source), kind))
-        if target.modality.name == "segmentation":
-            scores = label_scores(outputs, truth, target.modality.palette.names)  # type: ignore[attr-defined]
-        elif target.modality.name == "landmarks" and outputs.ndim == 3:
+        if target.modality.traits.classes:
+            scores = label_scores(outputs, truth, list(target.modality.traits.classes))
+        elif target.modality.traits.points:
             scores = landmark_scores(outputs, truth)
         else:
             scores = picture_scores(outputs, truth)
         kept = kept_groups(data.render_modality(source), kind)
-        factors = self.face_judge.read_factors(kind, outputs, truth, target.hub.size, kept)
+        factors = self.face_judge.read_factors(kind, outputs, truth, target.size, kept)
         return Scores(scores.metrics + ([factors] if factors else []), scores.by_sample)
 
     @staticmethod
-    def _is_face(target: Domain) -> bool:
-        return data.render_modality(target.name) == "face" and target.modality.name == "rgb"
+    def _is_face(target: End) -> bool:
+        return data.render_modality(target.name) == "face" and target.modality.traits.picture
 
-    def _translated(self, translator: Any, inputs: Tensor, style: Tensor) -> Tensor:
+    def _styled(self, translator: Translator[Any], inputs: Tensor, style: Tensor) -> Tensor:
         parts = []
         for part in inputs.split(self.batch):
             images = translator.source_modality.to_network(part)
@@ -162,16 +153,18 @@ class Benchmark:
             parts.append(translator.target_modality.from_network(output).cpu())
         return torch.cat(parts)
 
-    def _styles(self, translator: Any) -> list[Tensor]:
-        from anchor_hub.translation.styles import random_styles
-
-        return list(random_styles(translator.hub, STYLES, seed=self.seed).split(1))
+    def _styles(self, translator: Translator[Any]) -> list[Tensor]:
+        """Random styles, none where the translator has no such or the source leaves nothing to them."""
+        try:
+            return list(translator.random_styles(STYLES, seed=self.seed).split(1))
+        except UsageError:
+            return []
 
     def _count(self, count: int) -> None:
         self.done(count)
 
     def _result(
-        self, source: str, target: Domain, backend: str, outputs: Tensor, scores: Scores, settings: Mapping[str, Any]
+        self, source: str, target: End, backend: str, outputs: Tensor, scores: Scores, settings: Mapping[str, Any]
     ) -> PairResult:
         file = None
         if self.report is not None:
@@ -216,8 +209,8 @@ class Benchmark:
         pairs = [pair for pair in earlier.pairs if pair.backend != "anchor"]
         return [pair.model_copy(update={"settings": {**pair.settings, **note}}) for pair in pairs]
 
-    def result(self, pairs: Sequence[PairResult], hub: Any, title: str = "") -> RunResult:
-        """The pairs as a run, with everything that stands behind its numbers."""
+    def result(self, pairs: Sequence[PairResult], hub: tuple[str, str] | None, title: str = "") -> RunResult:
+        """The pairs as a run, with everything that stands behind its numbers; ``hub``: name and fingerprint."""
         judges = self.face_judge.judges
         samples = self.samples
         floor = {"samples": samples.count, **_rounded(self.face_judge.floor)}
@@ -226,7 +219,7 @@ class Benchmark:
         return RunResult(
             kind="benchmark",
             title=title or f"{data.NAME} {data.VERSION}, {samples.count:,} samples",
-            hub=HubRecord(name=hub.name, fingerprint=hub.fingerprint),
+            hub=None if hub is None else HubRecord(name=hub[0], fingerprint=hub[1]),
             data=DataRecord(
                 path=f"{data.NAME} (seed {data.SEED})", count=samples.count, sha256=samples.sha256(),
                 benchmark=data.NAME, version=data.VERSION,
@@ -250,6 +243,9 @@ def run(
     judges: str | Path | None = None,
     others: Mapping[str, Path] | None = None,
     earlier: RunResult | None = None,
+    backend: str | None = None,
+    translator: str | None = None,
+    options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     said: Callable[[str], None] | None = None,
 ) -> RunResult:
@@ -257,22 +253,23 @@ def run(
 
     :param others: backend -> folder of its outputs, one folder ``<source>-to-<target>`` for each pair it answers.
     :param earlier: a run whose scores of other backends stand beside ours again, where ``others`` does not answer.
+    :param backend, translator, options: how to translate, see ``anchor_hub.translation.request.TranslationRequest``.
     :param said: called with one line per pair when it is measured.
     :raises DomainNotFoundError, HubMismatchError, UsageError, DataError.
     """
-    from anchor_hub.domains.loading import load_domain
     from anchor_hub.system.devices import resolve_device
+    from anchor_hub.translation.request import TranslationRequest
 
     if pairs is None:
         if len(domains) < 2 or len(set(domains)) != len(domains):
             raise UsageError(f"--domains {','.join(domains)}: name at least two different domains, with commas")
         pairs = [(source, target) for source in domains for target in domains if source != target]
     on = resolve_device(device)
-    loaded: dict[str, Any] = {}
     for name in domains:
         data.render_modality(name)  # a stranger is refused before anything is rendered
-        hub = next(iter(loaded.values())).hub if loaded else None
-        loaded[name] = load_domain(name, hub, on)
+    way: dict[str, Any] = {"backend": backend, "translator": translator, "options": dict(options or {})}
+    requests = {pair: TranslationRequest(source=pair[0], target=pair[1], **way) for pair in pairs}
+    opened = {pair: request.open(on).translator for pair, request in requests.items()}
     answered = _answers(others or {}, pairs)  # before anything is rendered, too
     benchmark = Benchmark.open(
         domains, count=count, seed=seed, batch=batch, device=on, report=report, judges=judges, progress=progress
@@ -292,17 +289,17 @@ def run(
     last = ""
     for source, target in pairs:
         if source != last:  # pairs of one source stand together
-            targets = [loaded[other] for start, other in pairs if start == source]
-            outputs, last = benchmark.translations(loaded[source], targets), source
-        first = len(results)
-        results.append(benchmark.pair(loaded[source], loaded[target], outputs[target]))
-        for backend, folder in answered.get((source, target), ()):
-            results.append(benchmark.outputs_of(backend, source, loaded[target], folder))
+            together = [between for (start, _), between in opened.items() if start == source]
+            outputs, last = benchmark.translations(together), source
+        first, between = len(results), opened[source, target]
+        results.append(benchmark.pair(between, outputs[target]))
+        for other, folder in answered.get((source, target), ()):
+            results.append(benchmark.outputs_of(other, source, End.target(between), folder))
         results += [pair for pair in known if (pair.source, pair.target) == (source, target)]
         if said is not None:
             for pair in results[first:]:
                 said(_line(pair))
-    return benchmark.result(results, loaded[domains[0]].hub)
+    return benchmark.result(results, opened[pairs[0]].identity.hub)
 
 
 def evaluate(
@@ -317,15 +314,18 @@ def evaluate(
     device: str = "auto",
     resume: bool = False,
     progress: Progress | None = None,
+    **way: Any,
 ) -> RunResult:
     """``anchor evaluate --benchmark rendered-faces``: one pair, or, with both None, those of all trained domains.
 
-    ``workers`` and ``resume`` change nothing: samples are read once, and a pair takes a minute.
+    ``way``: ``backend``, ``translator`` and ``options`` of :func:`run`. ``workers`` and ``resume`` change nothing:
+    samples are read once, and a pair takes a minute.
 
     :raises UsageError: only one of ``source`` and ``target`` is given.
     """
     options: dict[str, Any] = {
-        "count": count, "seed": seed, "batch": batch, "device": device, "report": report, "progress": progress
+        "count": count, "seed": seed, "batch": batch, "device": device, "report": report, "progress": progress,
+        **way,
     }  # fmt: skip
     if source is None and target is None:
         return run(trained_domains(), **options)
@@ -347,6 +347,28 @@ def trained_domains() -> list[str]:
     if len(names) < 2:
         raise UsageError("the benchmark needs two trained domains of rendered faces; add one: anchor add-domain sketch")
     return names
+
+
+def _translated(translators: Sequence[Translator[Any]], samples: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Each target's name and samples, on the CPU, of a batch of samples of the one source."""
+    from anchor_hub.domains.decoding import decode_each
+    from anchor_hub.translation.anchor import AnchorTranslator
+
+    first = translators[0]
+    images = first.source_modality.to_network(samples)
+    anchored = [translator for translator in translators if isinstance(translator, AnchorTranslator)]
+    if len(anchored) == len(translators):
+        found: dict[str, Tensor] = {}
+
+        def keep(_: int, target: Domain, raw: Tensor) -> None:
+            found[target.name] = target.modality.from_network(raw).cpu()
+
+        decode_each([translator.target_domain for translator in anchored], anchored[0].encode(images), keep)
+        yield from found.items()
+        return
+    for translator in translators:
+        raw = translator.checked(translator.decode(translator.encode(images)), len(samples))
+        yield translator.target, translator.target_modality.from_network(raw).cpu()
 
 
 def _answers(

@@ -18,7 +18,8 @@ from anchor_hub.errors import DataError, UsageError
 from anchor_hub.system.home import Home
 
 if TYPE_CHECKING:
-    from anchor_hub.domains.base import Domain
+    from anchor_hub.modality import Modality
+    from anchor_hub.translation.base import Translator
 
 NAME = "rendered-faces"
 #: Grows with whatever changes a number: samples, renderer, judges, definitions of scores.
@@ -59,6 +60,23 @@ def render_modality(domain: str) -> str:
     )
 
 
+@dataclass(frozen=True)
+class End:
+    """One end of a translation: its name, and how its files are read at which size in pixels."""
+
+    name: str
+    modality: Modality
+    size: int
+
+    @classmethod
+    def source(cls, translator: Translator[Any]) -> End:
+        return cls(translator.source, translator.source_modality, translator.size)
+
+    @classmethod
+    def target(cls, translator: Translator[Any]) -> End:
+        return cls(translator.target, translator.target_modality, translator.size)
+
+
 @dataclass
 class Samples:
     """The first ``count`` samples of the benchmark, loaded as domains ask for them."""
@@ -68,12 +86,12 @@ class Samples:
     truth: Renders
     _loaded: dict[tuple[str, int, str], Tensor] = field(default_factory=dict, repr=False)
 
-    def of(self, domain: Domain) -> Tensor:
-        """The samples ``[N, ...]`` of a domain, as its modality reads them at its hub's size."""
-        name, size = render_modality(domain.name), domain.hub.size
-        key = (name, size, json.dumps(domain.modality.options(), sort_keys=True, default=str))
+    def of(self, end: End) -> Tensor:
+        """The samples ``[N, ...]`` of a domain, as its modality reads them."""
+        name = render_modality(end.name)
+        key = (name, end.size, json.dumps(end.modality.options(), sort_keys=True, default=str))
         if key not in self._loaded:
-            files = ImageFolder(self.folder / name, domain.modality, size, limit=self.count)
+            files = ImageFolder(self.folder / name, end.modality, end.size, limit=self.count)
             loaded = files.load_all(1, max_bytes=1 << 40)
             assert isinstance(loaded, Tensor)
             if tuple(path.stem for path in files.paths) != self.truth.names:

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 import anchor_faces.creature_dataset as creature_dataset
-from anchor_cli.data_render import render as render_command
+from anchor_faces.commands.render import render as render_command
 from anchor_faces.creature_dataset import parse_classes, render_creature_dataset, training_folder
 from anchor_faces.dataset import render_dataset
 from anchor_faces.rendering import FACTOR_NAMES

@@ -13,6 +13,7 @@ from PIL import Image
 from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import ConfigError, MissingPartError, UsageError
 from anchor_hub.hubs.base import Hub
+from anchor_hub.networks.stylegan2 import Generator
 from anchor_hub.training.base import TrainingContext
 from anchor_hub.training.engine.average import average_decay
 from anchor_hub.training.engine.precision import resolve_precision
@@ -236,6 +237,18 @@ def test_a_training_starts_from_a_hub_and_a_fresh_discriminator_learns_first(fol
     assert open_bundle(bundle).manifest.provenance["start"]["fingerprint"] == Hub.load(first).fingerprint
     train_hub(replace(warm, images=16, resume=True))
     assert Hub.load(bundle).fingerprint != Hub.load(first).fingerprint  # and moves after the warm-up
+
+
+def test_a_training_starts_from_a_hub_whose_z_is_smaller_than_its_w(folder: Path) -> None:
+    torch.manual_seed(0)
+    config = replace(CONFIG, z_dim=3)
+    start = Hub.from_generator(Generator(config), "start", samples=100).save(folder.parent / "start")
+    again = {"start_from": start, "size": None, "channels": None, "latent_dim": None, "images": 16}
+    _, bundle = train_hub(tiny_training(folder, **again, discriminator_warmup=0))
+    assert bundle is not None
+    hub = Hub.load(bundle)
+    assert hub.config == config and hub.fingerprint != Hub.load(start).fingerprint
+    assert hub.sample_z(2, seed=0).shape == (2, 3) and hub.sample(2, seed=0).shape == (2, CONFIG.latent_dim)
 
 
 def test_while_the_discriminator_warms_up_it_learns_alone() -> None:

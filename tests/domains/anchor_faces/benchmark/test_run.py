@@ -27,6 +27,7 @@ from anchor_hub.errors import DataError, UsageError
 from anchor_hub.evaluation.result import Metric, PairResult, read_run, read_samples
 from anchor_hub.plugins.registry import registry
 from anchor_hub.system.home import Home
+from anchor_hub.translation.anchor import AnchorTranslator
 
 from .conftest import COUNT as FEW
 
@@ -115,7 +116,7 @@ def test_a_random_encoder_scores_by_chance(home: Path, samples: Samples) -> None
     with torch.no_grad():  # a fresh encoder says the mean latent, whatever it sees; this one varies
         bad.encoder.weight.mul_(20)  # type: ignore[union-attr]
     bench = Benchmark.open(["seg", "face"], count=FEW)
-    trained, random = bench.pair(good, target), bench.pair(bad, target)
+    trained, random = (bench.pair(AnchorTranslator(source, target)) for source in (good, bad))
     for name in ("parser_miou", "landmark_error_px"):
         ours, noise = metric(trained, name), metric(random, name)
         assert abs(noise.value - noise.chance) < 0.2 * abs(noise.floor - noise.chance), name

@@ -30,9 +30,9 @@ def render(
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
 ) -> None:
     """Render people, their cartoon twins and cats. What the folder holds already is not rendered again."""
-    from anchor_cli.output import step_progress
     from anchor_faces.creature_dataset import DEFAULT_CREATURE_MODALITIES, parse_classes, render_creature_dataset
     from anchor_faces.dataset import DEFAULT_MODALITIES, render_dataset
+    from anchor_hub.system.terminal import step_progress
 
     wanted = None if modalities is None else list(dict.fromkeys(name.strip() for name in modalities.split(",")))
     names = None if classes is None else parse_classes(classes)

@@ -25,11 +25,11 @@ def run(
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
 ) -> None:
     """Translate the benchmark's samples between all ordered pairs of domains, and score them against the truth."""
-    from anchor_cli.output import note, step_progress
     from anchor_faces.benchmark import run as benchmark
     from anchor_hub.errors import UsageError
     from anchor_hub.evaluation.result import read_run
     from anchor_hub.system.outputs import check_file, check_new, write_output
+    from anchor_hub.system.terminal import note, step_progress
 
     others: dict[str, Path] = {}
     for item in also:
@@ -85,9 +85,9 @@ def samples(
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
 ) -> None:
     """Render the benchmark's samples (or what is missing of them) and print their folder."""
-    from anchor_cli.output import step_progress
     from anchor_faces.benchmark.samples import benchmark_samples
     from anchor_hub.system.home import home
+    from anchor_hub.system.terminal import step_progress
 
     with step_progress("samples", quiet=quiet) as progress:
         found = benchmark_samples(home(), [name.strip() for name in domains.split(",")], count, progress)

@@ -30,11 +30,11 @@ def train_judges(
     license: str | None = typer.Option(None, help="Licence of the weights [default: unknown]."),
 ) -> None:
     """Train the benchmark's judges: one network that parses, finds landmarks and reads factors. Minutes on a CPU."""
-    from anchor_cli.output import step_progress
     from anchor_faces.benchmark.judge_recipe import JudgeOptions
     from anchor_faces.benchmark.judge_training import JudgeTraining
     from anchor_faces.benchmark.judge_training import train_judges as train
     from anchor_hub.system.home import home
+    from anchor_hub.system.terminal import step_progress
 
     options = JudgeOptions(images=images, learning_rate=learning_rate, augment=augment)
     with step_progress("renders") as progress:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anchor_hub.data.where import parse_where
+from anchor_hub.data.layouts.where import parse_where
 from anchor_hub.errors import UsageError
 
 COLUMNS = ["name", "smile", "glasses", "hair", "empty", "is_hat"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner
 
-from anchor_cli.data_render import render
+from anchor_faces.commands.render import render
 
 app = typer.Typer()
 app.command()(render)

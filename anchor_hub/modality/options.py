@@ -1,0 +1,48 @@
+"""A modality's options as a call gives them, on top of what a domain or a name says already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from anchor_hub.errors import UsageError, did_you_mean
+from anchor_hub.modality.base import known_options
+from anchor_hub.modality.merging import load_merge_table
+from anchor_hub.system.config import load_yaml
+
+
+def modality_table(
+    base: Mapping[str, Any],
+    *,
+    classes: int | None = None,
+    palette: str | None = None,
+    merge_classes: Path | None = None,
+    settings: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The table ``base`` (``{"name": ..., option: value}``) with the options that a call adds; those of the call win.
+
+    :param classes: the option ``classes``; ``palette``: likewise; ``merge_classes``: YAML file of the option ``merge``.
+    :param settings: any of the modality's options as ``option=value``, values as in YAML (``points=5``).
+    :raises UsageError: the modality has no such option, or the call gives one twice.
+    :raises ModalityNotFoundError: nobody registered its name. :raises ConfigError: a damaged file or value.
+    """
+    given: dict[str, Any] = {"classes": classes, "palette": palette}
+    if merge_classes is not None:
+        given["merge"] = load_merge_table(merge_classes)
+    given = {key: value for key, value in given.items() if value is not None}
+    name = str(base.get("name"))
+    known = known_options(name) if given or settings else {}
+    if not set(given) <= set(known):
+        raise UsageError(f"--classes, --palette and --merge-classes are for label maps, not for modality {name!r}")
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        key = key.strip()
+        if not separator or not key:
+            raise UsageError(f"--modality-set {setting}: write option=value, e.g. --modality-set fit=crop")
+        if key not in known:
+            raise UsageError(f"--modality-set: modality {name!r} has no option {key!r}.{did_you_mean(key, known)}")
+        if key in given:
+            raise UsageError(f"--modality-set {setting}: the call gives {key!r} twice; give it once")
+        given[key] = load_yaml(f"value: {text}", where=f"--modality-set {key}")["value"]
+    return {**base, **given}

@@ -1,0 +1,63 @@
+"""Reference pictures of the backend ``anchor``: which domain encodes them, and into which layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anchor_hub.bundles.base import open_bundle
+from anchor_hub.domains.anchored import HUB_DECODER
+from anchor_hub.domains.loading import load_domain
+from anchor_hub.errors import AnchorError, DomainNotFoundError, UsageError
+from anchor_hub.modality import build_modality
+from anchor_hub.plugins.registry import registry
+
+if TYPE_CHECKING:
+    from anchor_hub.domains.base import Domain
+
+
+def exemplar_domain(source: Domain, target: Domain, name: str | Path | None = None) -> Domain:
+    """The domain that encodes reference pictures.
+
+    The one named; else the target or the source where its images are colour pictures and it encodes; else the first
+    such domain of this hub whose images are the hub's own.
+
+    :raises DomainNotFoundError: there is none of these; name one with ``--style-domain``.
+    """
+    hub = target.hub
+    if name is not None:
+        domain = load_domain(name, hub)
+        if not domain.can_encode:
+            raise UsageError(
+                f"--style-domain {name}: this domain has no encoder, so it cannot read an exemplar"
+            )
+        return domain
+    for own in (target, source):
+        if own.modality.traits.picture and own.can_encode:
+            return own
+    domains = registry().domains
+    for candidate in domains:
+        try:
+            record = domains[candidate]
+            if record.bundle is None or not build_modality(record.spec.modality).traits.picture:
+                continue
+            manifest = open_bundle(record.bundle, "domain").manifest
+        except AnchorError:
+            continue
+        own_images = manifest.architecture.get("regressor") == HUB_DECODER and manifest.architecture.get("encoder")
+        if own_images and manifest.hub_fingerprint == hub.fingerprint:
+            return load_domain(candidate, hub)
+    raise DomainNotFoundError(
+        f"no rgb domain of hub {hub.name!r} can encode the exemplar: name one with --style-domain"
+    )
+
+
+def check_exemplar_layers(domain: Domain, layers: tuple[int, ...]) -> None:
+    """:raises UsageError: the exemplar's domain has nothing but the mean latent in some of the style layers."""
+    missing = [layer for layer in layers if layer >= domain.structure_layers]
+    if missing:
+        raise UsageError(
+            f"domain {domain.name!r} encodes layers 0 to {domain.structure_layers - 1} only and has no style "
+            f"for layers {missing[0]} to {missing[-1]}; take the exemplar's style from another domain "
+            f"(--style-domain)"
+        )

@@ -1,0 +1,53 @@
+"""The command groups of hubs, domains, translators and priors: what all have in common, and what each adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import typer
+
+from anchor_cli.lazy import Entry, lazy_group
+
+
+def _group(kind: str, text: str, own: Mapping[str, Entry]) -> typer.Typer:
+    """`anchor <kind>s`: the six commands of every kind of bundle, and those of its own."""
+    module = f"anchor_cli.bundle_commands:{kind}"
+    commands = {
+        "list": Entry(f"{module}.list_", f"List {kind}s, ready and not."),
+        "show": Entry(f"{module}.show", f"Print a {kind}'s manifest and card."),
+        "verify": Entry(f"{module}.verify", f"Check every byte of {kind}s, and what they need."),
+        "export": Entry(f"{module}.export", f"Write a {kind} to a zip archive."),
+        "install": Entry(f"{module}.install", f"Install a {kind} from an archive or a folder."),
+        "remove": Entry(f"{module}.remove", f"Remove a {kind} from the home."),
+    }
+    app = typer.Typer(cls=lazy_group({**commands, **own}), no_args_is_help=True)
+    app.callback(help=text)(lambda: None)
+    return app
+
+
+hubs = _group(
+    "hub",
+    "Hubs: frozen generators whose latent space is the anchor.",
+    {
+        "import": Entry("anchor_cli.hubs_import:import_", "Make a published checkpoint a hub."),
+        "train": Entry("anchor_cli.hubs_train:train", "Train a hub on a folder of images."),
+    },
+)
+domains = _group(
+    "domain",
+    "Domains: kinds of images, each with its way into and out of a hub's latents.",
+    {"import": Entry("anchor_cli.domains_import:import_", "Make a released encoder and regressor a domain.")},
+)
+translators = _group(
+    "translator",
+    "Translators: trained networks between named kinds of images, each opened by its backend.",
+    {
+        "import": Entry("anchor_cli.translators_import:import_", "Make a published checkpoint a translator."),
+        "train": Entry("anchor_cli.translators_train:train_translator", "Train a translator."),
+    },
+)
+priors = _group(
+    "prior",
+    "Priors: trained networks that translators build on.",
+    {"train": Entry("anchor_cli.priors_train:train_prior", "Train a prior.")},
+)

@@ -1,0 +1,47 @@
+"""`anchor translators import`: a published translator becomes a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def import_(
+    file: Path = typer.Argument(..., help="A published checkpoint."),
+    name: str = typer.Option(..., "--name", help="Name of the new translator."),
+    content: list[Path] = typer.Option([], "--content", help="A further file that the reader needs; repeatable."),
+    settings: list[str] = typer.Option([], "--set", metavar="NAME=VALUE", help="An option of the reader; repeatable."),
+    license: str | None = typer.Option(None, help="Licence of the weights [default: asked for, else unknown]."),
+    data_license: str | None = typer.Option(None, help="Licence of the images they were trained on."),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="The bundle's folder [default: translators/NAME in the home]."
+    ),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the translator of that name."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Make a published checkpoint a translator; a plugin's reader reads it, and no code in the file is run."""
+    from anchor_cli.hubs_import import ask_license, report
+    from anchor_hub.checkpoints.importing_translators import import_parts
+    from anchor_hub.errors import UsageError
+
+    options = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not key or not equals:
+            raise UsageError(f"--set takes NAME=VALUE, got {setting[:80]!r}")
+        if key in options:
+            raise UsageError(f"--set {key}: given twice")
+        options[key] = value
+    result = import_parts(
+        "translator",
+        file,
+        name,
+        others=content,
+        options=options,
+        license=license if license is not None else ask_license(as_json),
+        data_license=data_license,
+        output=output,
+        overwrite=overwrite,
+    )
+    report("translator", result, as_json)
