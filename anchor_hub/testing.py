@@ -24,6 +24,7 @@ from anchor_hub.bundles.base import Bundle, BundleManifest, open_bundle
 from anchor_hub.errors import AnchorError, PluginError
 from anchor_hub.hubs.classes import read_classes
 from anchor_hub.plugins.loading import collect
+from anchor_hub.plugins.usable import architecture_name
 from anchor_hub.specs import ArchitectureSpec, CheckpointSpec, DomainSpec, Spec, TranslatorSpec, import_target
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def check_architecture(spec: ArchitectureSpec, made: Hub | Domain | str | Path) 
 
 def _check_written(spec: ArchitectureSpec, bundle: Bundle) -> None:
     check_bundle(bundle.path)
-    name = bundle.manifest.architecture.get("name")
+    name = architecture_name(bundle.manifest)
     require(name == spec.name, f"architecture {spec.name!r}: its bundle says architecture.name: {name!r}")
     require(
         bundle.manifest.kind == spec.kind, f"architecture {spec.name!r}: its bundle is a {bundle.manifest.kind}"

@@ -37,3 +37,12 @@ DOMAIN_PLUGIN = """
     def anchor_register_domains(register):
         register(DomainSpec({name!r}, hub="faces-64", modality={{"name": "rgb"}}))
 """
+
+
+def hooks(**registered: str) -> str:
+    """The source of a plugin module: collection -> what its hook registers, e.g. ``hubs="HubSpec('a')"``."""
+    lines = ["from anchor_hub.hookspecs import hookimpl", "from anchor_hub.specs import *"]
+    for collection, specs in registered.items():
+        lines += ["@hookimpl", f"def anchor_register_{collection}(register):"]
+        lines += [f"    for spec in [{specs}]:", "        register(spec)"]
+    return "\n".join(lines) + "\n"

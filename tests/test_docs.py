@@ -51,7 +51,7 @@ def test_no_hook_is_documented_that_does_not_exist() -> None:
 
 def test_specs_are_documented_with_their_fields() -> None:
     text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
-    for _, spec in HOOKS.values():
+    for spec in (hook.spec for hook in HOOKS.values()):
         parameters = inspect.signature(spec).parameters.values()
         given = [item.name for item in parameters if item.kind is not inspect.Parameter.KEYWORD_ONLY]
         written = re.search(rf"`{spec.__name__}\((.*?)\)`", text)
@@ -80,7 +80,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_the_example_plugin_implements_every_hook(example: Path) -> None:
     specs = check_plugin("anchor_dogs.plugin")
-    assert set(specs) == {kind for kind, _ in HOOKS.values()}
+    assert set(specs) == {hook.collection for hook in HOOKS.values()}
     found = registry()
     assert found.domains["dog"].distribution == "anchor-dogs"
     assert found.hubs["dogs-64"].bundle is None
@@ -119,6 +119,38 @@ def test_the_example_backend_and_data_set_work(example: Path) -> None:
     plan = plan_module.plan_domain("dog")
     assert (plan.images, plan.options) == (10_000, {"structure_layers": 5})
     importlib.import_module("anchor_hub.training.anchoring.options").AnchorOptions.from_dict(plan.options)
+
+
+def test_the_example_architectures_reader_and_inverter_work(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from anchor_hub.bundles.base import open_bundle
+    from anchor_hub.checkpoints.importing_translators import import_parts
+    from anchor_hub.domains.loading import load_domain
+    from anchor_hub.inventory import describe
+    from anchor_hub.testing import check_architecture
+    from tests.bundle_makers import tiny_prior
+    from tests.tiny import tiny_home, tiny_hub
+
+    home, hub, found = tiny_home(example, monkeypatch, ()), tiny_hub(), registry()
+    tinted = found.load(found.architectures["tinted"].spec.target)
+    domain = tinted("night", hub, torch.tensor([0.1, 0.2, 0.5]).view(3, 1, 1))
+    check_architecture(found.architectures["tinted"].spec, domain)
+    domain.save(home / "domains" / "night")
+    loaded = load_domain("night", device="cpu")
+    assert torch.equal(loaded.decode(hub.sample(1, seed=0)), domain.decode(hub.sample(1, seed=0)))
+    assert open_bundle(home / "domains" / "night").manifest.plugins == {"anchor-dogs": "1.2"}
+    parts = {"filter": {"weight": hub.mean_latent}}
+    prior = tiny_prior(home / "priors" / "edge", architecture={"name": "edges"}, tensors=parts)
+    check_architecture(found.architectures["edges"].spec, prior)
+
+    torch.save({"day2night": {"bias": torch.ones(1)}}, example / "release.pt")
+    assert import_parts("translator", example / "release.pt", "day-night").family == "dog-release"
+    assert describe("translator", "day-night")["state"] == "ready"
+
+    inverter = found.load(found.inverters["mean"].spec.target)
+    images = torch.zeros(2, 3, hub.size, hub.size)
+    assert torch.equal(inverter(hub, inverter.Options())(images), hub.expand(hub.mean_latent.expand(2, -1)))
 
 
 def test_the_example_extractor_and_benchmark_work(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,7 +422,7 @@ def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_benchmarks_tables_are_made_from_the_committed_numbers(tmp_path: Path) -> None:
-    from anchor_faces.benchmark.tables import renewed
+    from anchor_faces.benchmark.markdown import renewed
     from anchor_hub.evaluation.result import read_run
 
     page = ROOT / "docs" / "benchmark.md"

@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 
 from anchor_hub import testing
+from anchor_hub.bundles.base import Bundle
+from anchor_hub.domains.anchored import AnchoredDomain
 from anchor_hub.hubs.base import Hub
 from anchor_hub.modality import Traits, build_modality
 from anchor_hub.modality.rgb import RGB
-from anchor_hub.specs import DomainSpec, ModalitySpec
+from anchor_hub.specs import ArchitectureSpec, CheckpointSpec, DomainSpec, ModalitySpec, TranslatorSpec
 from anchor_hub.testing import ContractError, check_domain, check_modality, check_spec
 from tests.bundle_makers import tiny_domain as domain_bundle
+from tests.bundle_makers import tiny_prior, tiny_translator
 from tests.tiny import DOMAINS, tiny_domain, tiny_hub
 
 
@@ -167,19 +170,19 @@ class Unmoved(RGB):
 class Textual(RGB):
     """Its traits are no traits."""
 
-    traits = "picture"  # type: ignore[assignment]
+    traits = "picture"
 
 
 class Labels(RGB):
     """Says it is label maps of three classes."""
 
-    traits = Traits(classes=("a", "b", "c"))  # type: ignore[assignment]
+    traits = Traits(classes=("a", "b", "c"))
 
 
 class Points(RGB):
     """Says it is points."""
 
-    traits = Traits(points=5)  # type: ignore[assignment]
+    traits = Traits(points=5)
 
 
 @pytest.mark.parametrize(
@@ -218,3 +221,60 @@ def test_specs(tmp_path: Path) -> None:
     (folder / "README.md").write_text("changed")
     with pytest.raises(ContractError, match=r"README.md: is damaged"):
         testing.check_bundle(folder)
+
+
+def test_architectures(hub: Hub, tmp_path: Path) -> None:
+    anchored = ArchitectureSpec("anchored", target="anchor_hub.domains.anchored:AnchoredDomain")
+    stylegan2 = ArchitectureSpec("stylegan2", kind="hub", target="anchor_hub.hubs.stylegan2:StyleGAN2Hub")
+    for name in ("seg", "face", "encode-only"):
+        testing.check_architecture(anchored, tiny_domain(name, hub))
+    testing.check_architecture(stylegan2, hub)
+    with pytest.raises(ContractError, match=r"does not derive from anchor_hub.Domain"):
+        check_spec(ArchitectureSpec("x", target="anchor_hub.hubs.stylegan2:StyleGAN2Hub"))
+    with pytest.raises(ContractError, match="lacks the method load"):
+        check_spec(ArchitectureSpec("x", kind="prior", target="anchor_hub.errors:AnchorError"))
+    with pytest.raises(ContractError, match=r"says architecture\.name: 'anchored'"):
+        testing.check_architecture(
+            ArchitectureSpec("other", target="anchor_hub.domains.anchored:AnchoredDomain"), tiny_domain("seg", hub)
+        )
+    with pytest.raises(ContractError, match="is not its class"):
+        testing.check_architecture(stylegan2, tiny_domain("seg", hub))
+
+
+def test_an_architecture_that_forgets_what_it_read(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = ArchitectureSpec("anchored", target="anchor_hub.domains.anchored:AnchoredDomain")
+    original = AnchoredDomain.load.__func__  # type: ignore[attr-defined]
+
+    def forgetful(cls: type, bundle: object, on: Hub) -> AnchoredDomain:
+        domain: AnchoredDomain = original(cls, bundle, on)
+        with torch.no_grad():
+            next(iter(domain.encoder.parameters())).add_(1)  # type: ignore[union-attr]
+        return domain
+
+    monkeypatch.setattr(AnchoredDomain, "load", classmethod(forgetful))
+    with pytest.raises(ContractError, match="loaded again, the domain's encode gives other values"):
+        testing.check_architecture(spec, tiny_domain("seg", hub))
+
+
+class Content:
+    @classmethod
+    def load(cls, bundle: Bundle, device: torch.device) -> Content | None:
+        return cls() if bundle.parts else None
+
+
+def test_priors_and_readers(tmp_path: Path) -> None:
+    spec = ArchitectureSpec("toy-content", kind="prior", target=f"{__name__}:Content")
+    testing.check_architecture(spec, tiny_prior(tmp_path / "p"))
+    with pytest.raises(ContractError, match="load returns nothing"):
+        testing.check_architecture(spec, tiny_prior(tmp_path / "q", tensors={}))
+    check_spec(CheckpointSpec("stylegan2", target="anchor_hub.checkpoints.stylegan2_pt"))
+    for target, part in (
+        ("anchor_hub.checkpoints.raw", "lacks NAME"),
+        ("anchor_hub.checkpoints.no_such_module", "cannot be imported"),
+    ):
+        with pytest.raises(ContractError, match=part):
+            check_spec(CheckpointSpec("x", target=target))
+    folder = str(tiny_translator(tmp_path / "t"))
+    check_spec(TranslatorSpec("dog-cat", backend="toy-pair", source="dog", targets=("cat",), bundle=folder))
+    with pytest.raises(ContractError, match="are not its bundle's"):
+        check_spec(TranslatorSpec("dog-cat", backend="toy-pair", source="dog", targets=("cow",), bundle=folder))

@@ -9,7 +9,7 @@ from typing import Any
 from anchor_hub.errors import UsageError, did_you_mean
 from anchor_hub.modality.base import known_options
 from anchor_hub.modality.merging import load_merge_table
-from anchor_hub.system.config import load_yaml
+from anchor_hub.system.settings import parse_settings
 
 
 def modality_table(
@@ -35,14 +35,10 @@ def modality_table(
     known = known_options(name) if given or settings else {}
     if not set(given) <= set(known):
         raise UsageError(f"--classes, --palette and --merge-classes are for label maps, not for modality {name!r}")
-    for setting in settings:
-        key, separator, text = setting.partition("=")
-        key = key.strip()
-        if not separator or not key:
-            raise UsageError(f"--modality-set {setting}: write option=value, e.g. --modality-set fit=crop")
+    for key, value in parse_settings(settings, "--modality-set").items():
         if key not in known:
             raise UsageError(f"--modality-set: modality {name!r} has no option {key!r}.{did_you_mean(key, known)}")
         if key in given:
-            raise UsageError(f"--modality-set {setting}: the call gives {key!r} twice; give it once")
-        given[key] = load_yaml(f"value: {text}", where=f"--modality-set {key}")["value"]
+            raise UsageError(f"--modality-set {key}: {key!r} is given twice; give it once")
+        given[key] = value
     return {**base, **given}

@@ -5,6 +5,7 @@ Loading, listings, `show`, `verify`, `doctor` and `install` all ask here, so tha
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +123,7 @@ def architecture_class(bundle: Bundle, kind: str) -> Any:
     """
     for lack in _missing_plugins(bundle.manifest):
         raise BundleError(f"{bundle.path}: {lack.message}")
-    name = _architecture(bundle.manifest)
+    name = architecture_name(bundle.manifest)
     record = registry().architectures[name]
     if bundle.manifest.kind != kind or record.spec.kind != kind:
         raise BundleError(f"{bundle.path}: is a {bundle.manifest.kind} bundle, a {kind} is needed here")
@@ -150,16 +151,17 @@ def plugins_behind(
     return found
 
 
-def _architecture(manifest: BundleManifest) -> str:
+def architecture_name(manifest: BundleManifest) -> str:
+    """The name under which the architecture (of a translator: its backend) is registered."""
     return str(manifest.architecture.get("name", DEFAULT_ARCHITECTURES.get(manifest.kind, "")))
 
 
 def _needed_names(manifest: BundleManifest) -> Iterator[tuple[str, str, Names[Any]]]:
     """(what, name, where such names are registered) of everything that a bundle needs a plugin for."""
     if manifest.kind == "translator":
-        yield "backend", _architecture(manifest), registry().backends
+        yield "backend", architecture_name(manifest), registry().backends
     elif manifest.kind != "judges":
-        yield f"{manifest.kind} architecture", _architecture(manifest), registry().architectures
+        yield f"{manifest.kind} architecture", architecture_name(manifest), registry().architectures
     for name in manifest.modalities():
         yield "modality", name, registry().modalities
 
@@ -173,13 +175,16 @@ def _missing_plugins(manifest: BundleManifest) -> list[Lack]:
     if not missing:
         return []
     wanted = ", ".join(missing)
-    loaded = {plugin.distribution: plugin for plugin in registry().plugins}
+    # Of a distribution with several plugins, the one that failed.
+    plugins = sorted(registry().plugins, key=lambda plugin: plugin.status != "ok")
+    loaded = {plugin.distribution: plugin for plugin in plugins}
     found = []
     for distribution, version in manifest.plugins.items():
         plugin = loaded.get(distribution)
         if plugin is None:
+            chosen = " or ANCHOR_LOAD_PLUGINS leaves out" if "ANCHOR_LOAD_PLUGINS" in os.environ else ""
             message = (
-                f"needs plugin {distribution} ({version}), which is not installed, for its {wanted}: "
+                f"needs plugin {distribution} ({version}), which is not installed{chosen}, for its {wanted}: "
                 f"pip install {distribution}"
             )
         elif plugin.status != "ok":

@@ -1,16 +1,16 @@
-"""Options given as text, ``name=value``: what ``--set`` takes."""
+"""Options given as text, ``NAME=VALUE``: what ``--set`` and its relatives take."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from anchor_hub.errors import UsageError
+from anchor_hub.errors import ConfigError, UsageError
 from anchor_hub.system.config import load_yaml
 
 
 def parse_settings(given: Iterable[str], option: str = "--set") -> dict[str, Any]:
-    """Names and values of ``name=value`` texts; values stay text, but lists and tables (``[1, 2]``, ``{a: 1}``).
+    """Names and values of ``NAME=VALUE`` texts. Values are YAML (``0.7``, ``[1, 2]``); what is not YAML is text.
 
     :raises UsageError: a text without ``=``, or a name twice.
     """
@@ -19,10 +19,11 @@ def parse_settings(given: Iterable[str], option: str = "--set") -> dict[str, Any
         name, equals, value = item.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name:
-            raise UsageError(f"{option} {item!r}: write NAME=VALUE, e.g. {option} intensity=0.7")
+            raise UsageError(f"{option} {item!r}: write NAME=VALUE, e.g. {option} width=8")
         if name in found:
-            raise UsageError(f"{option} {name}: is given twice")
-        value = value.strip()
-        table = value[:1] in ("[", "{")
-        found[name] = load_yaml(f"value: {value}", where=f"{option} {name}")["value"] if table else value
+            raise UsageError(f"{option} {item}: {name!r} is given twice; give it once")
+        try:
+            found[name] = load_yaml(f"value: {value.strip()}", where=f"{option} {name}")["value"]
+        except ConfigError:
+            found[name] = value.strip()
     return found

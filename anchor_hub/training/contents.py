@@ -22,10 +22,11 @@ class Contents:
         by: an architecture's, or (a translator) its backend's, which the run fills in where it is left out.
     :param tensors: part -> name -> tensor; each part becomes a file.
     :param card: the text of README.md, or a function of the provenance that gives it; default: a line.
-    :param name: default: the plan's. :param modality: of a domain.
+    :param name: default: the plan's. :param modality: of a domain; default: its data set's.
     :param source, targets: of a translator, ``{"name": ..., "modality": {...}}``; default: the plan's names with the
         modalities of the data sets "source" and "target".
-    :param hub: name and fingerprint of the hub that a domain belongs to, or that a hub's own bundle is.
+    :param hub: name and fingerprint of the hub that a domain belongs to (default: the one the recipe requires), or that
+        a hub's own bundle is.
     """
 
     architecture: Mapping[str, Any]
@@ -58,7 +59,7 @@ def write_contents(
     name = contents.name or name
     card = contents.card(provenance) if callable(contents.card) else contents.card
     hub, fingerprint = contents.hub or (None, None)
-    ends = [end["modality"] for end in (contents.source, *contents.targets) if end is not None]
+    ends = [end.get("modality") for end in (contents.source, *contents.targets) if end is not None]
     return write_bundle(
         folder,
         kind=kind,  # type: ignore[arg-type]  # checked there

@@ -11,6 +11,7 @@ from anchor_hub.domains.loading import domain_bundle
 from anchor_hub.errors import AnchorError, TranslatorNotFoundError, UsageError, did_you_mean
 from anchor_hub.plugins.finding import bundle_folder
 from anchor_hub.plugins.registry import registry
+from anchor_hub.plugins.usable import require_usable
 from anchor_hub.translation.base import Translator
 
 ANCHOR = "anchor"
@@ -90,6 +91,8 @@ def serves(bundle: Bundle, source: str, target: str) -> bool:
 
 
 def _way(backend: str, bundle: Bundle | None = None) -> Way:
+    if bundle is not None:
+        require_usable(bundle)
     record = registry().backends[backend]
     kind = registry().load(record.spec.target, f"backend {backend!r} of {record.label}")
     if not (isinstance(kind, type) and issubclass(kind, Translator)):

@@ -15,8 +15,11 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from anchor_hub.bundles.base import MANIFEST
 from anchor_hub.errors import BundleError, ConfigError, DeviceError, UsageError, did_you_mean
 from anchor_hub.system.config import validate
+from anchor_hub.system.files import file_sha256
+from anchor_hub.system.seeds import derive_seed
 
 if TYPE_CHECKING:
     from anchor_hub.bundles.base import Bundle
@@ -32,7 +35,7 @@ OWN, RANDOM, REFERENCE = "own", "random", "reference"
 class TranslatorOptions(BaseModel):
     """The options of one backend (``--set name=value``); a backend's subclass names them, with defaults and ranges."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,16 @@ def read_options(kind: type[Translator[Any]], backend: str, table: Mapping[str, 
         return validate(dict(table), kind.Options, f"options of the backend {backend!r}")
     except ConfigError as error:
         raise UsageError(str(error)) from None
+
+
+def bundle_digest(bundle: Bundle) -> str:
+    """The SHA-256 of a bundle's manifest, which names the hashes of all its files: what :class:`Identity` records."""
+    return file_sha256(bundle.path / MANIFEST)
+
+
+def style_generator(seed: int, number: int) -> torch.Generator:
+    """A generator on the CPU for random style ``number`` of ``seed``: draws the same in any batch and process."""
+    return torch.Generator().manual_seed(derive_seed(derive_seed(seed, "style"), number))
 
 
 class memory_errors:

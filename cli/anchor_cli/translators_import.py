@@ -23,16 +23,9 @@ def import_(
     """Make a published checkpoint a translator; a plugin's reader reads it, and no code in the file is run."""
     from anchor_cli.hubs_import import ask_license, report
     from anchor_hub.checkpoints.importing_translators import import_parts
-    from anchor_hub.errors import UsageError
+    from anchor_hub.system.settings import parse_settings
 
-    options = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not key or not equals:
-            raise UsageError(f"--set takes NAME=VALUE, got {setting[:80]!r}")
-        if key in options:
-            raise UsageError(f"--set {key}: given twice")
-        options[key] = value
+    options = {key: str(value) for key, value in parse_settings(settings).items()}
     result = import_parts(
         "translator",
         file,

@@ -187,7 +187,8 @@ def test_the_published_encoder_anchors_a_mask_to_a_class(name: str) -> None:
         blocks=((True, 8, 8),) * ((side // 4).bit_length() - 1), attention=(),
     )  # fmt: skip
     hub = Hub.from_generator(BigGANDeep(config), "deep")
-    mask = build_modality({"name": "segmentation", "classes": table["input_nc"]})
+    channels = table["input_nc"]
+    mask = build_modality({"name": "gray"} if channels == 1 else {"name": "segmentation", "classes": channels})
     last = table["dim_label"] - 1
     options = {"name": "psp", "options": {"label_dim": table["dim_label"]}}
     domain = AnchoredDomain.build("mask", mask, hub.of_class(last), encoder=options).eval()

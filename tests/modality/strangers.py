@@ -50,7 +50,7 @@ class Photo(_Plain):
     """Colour pictures that are not ``rgb``."""
 
     name, mode = "photo", "RGB"
-    traits = Traits(picture=True)  # type: ignore[assignment]
+    traits = Traits(picture=True)
 
 
 class Zones(_Plain):
@@ -58,7 +58,7 @@ class Zones(_Plain):
 
     name, mode = "zones", "L"
     input_channels = output_channels = 3
-    traits = Traits(classes=("sky", "land", "sea"))  # type: ignore[assignment]
+    traits = Traits(classes=("sky", "land", "sea"))
 
     def to_network(self, samples: Tensor) -> Tensor:
         return F.one_hot(samples[:, 0].long(), 3).permute(0, 3, 1, 2).float()

@@ -68,8 +68,7 @@ class DomainRecipe(Recipe):
 
     def fitted(self: Made, data: Mapping[str, Samples]) -> Made:
         """For drawings where landmarks were expected as points: they are read back as drawings."""
-        points = self._reads.name == "landmarks" and not getattr(self._reads, "drawn", True)
-        if points and self._built_from is not None and data[OWN].rows[0].ndim == 3:
+        if self._reads.traits.points and self._built_from is not None and data[OWN].rows[0].ndim == 3:
             return self._built(*self._built_from, self.hub, drawn=True)
         return self
 

@@ -238,7 +238,15 @@ class _Finished:
         return {**licenses(run.license, None, None), "data": several}
 
     def _with_ends(self, contents: Contents) -> Contents:
-        """A translator's contents with the names of its ends and of its backend, where the recipe leaves them out."""
+        """The contents with what the recipe leaves out and the plan says.
+
+        Of a translator the names of its ends and of its backend, of a domain its modality and its hub.
+        """
+        if type(self.recipe).kind == "domain":
+            hub = self.required["hub"].requirement if "hub" in self.required else None
+            owner = None if hub is None else (hub.name, hub.fingerprint)
+            modality = contents.modality or self._side(self.recipe.data[0])
+            return replace(contents, modality=modality, hub=contents.hub or owner)
         if type(self.recipe).kind != "translator":
             return contents
         source, targets, architecture = contents.source, contents.targets, dict(contents.architecture)

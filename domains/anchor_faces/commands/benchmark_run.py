@@ -52,7 +52,7 @@ def run(
     if output is not None:
         write_output(output, benchmark.dumped(result), "--output")
     if output is None and report is None:
-        from anchor_faces.benchmark.tables import markdown
+        from anchor_faces.benchmark.markdown import markdown
 
         typer.echo(markdown(result))
 
@@ -62,7 +62,7 @@ def table(
     into: Path | None = typer.Option(None, help="Markdown page to put the tables into, between its two marks."),
 ) -> None:
     """Print a measured benchmark as Markdown tables, or renew those of a page (docs/benchmark.md)."""
-    from anchor_faces.benchmark.tables import markdown, renewed
+    from anchor_faces.benchmark.markdown import markdown, renewed
     from anchor_hub.errors import DataError
     from anchor_hub.evaluation.result import read_run
     from anchor_hub.system.inputs import shown

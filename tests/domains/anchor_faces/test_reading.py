@@ -40,9 +40,9 @@ def test_every_domain_reads_its_folder(folder: Path, name: str, modality: dict[s
 
 
 def test_drawn_landmarks_are_drawn_alike(folder: Path) -> None:
-    modality = build_modality({"name": "landmarks"})
-    points = ImageFolder(folder / "landmark", modality, SIZE)[0]
-    drawn = modality.to_network(points[None])[0, 0] * 0.5 + 0.5
+    files = ImageFolder(folder / "landmark", build_modality({"name": "landmarks"}), SIZE)
+    points = files[0]
+    drawn = files.modality.to_network(points[None])[0, 0] * 0.5 + 0.5
     assert (drawn - landmark_map(points, SIZE)).abs().max() < 0.01
 
 
