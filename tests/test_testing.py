@@ -340,11 +340,11 @@ class Shy(Plain):
     styles = frozenset({"own"})
 
 
-SAMPLES = torch.randint(0, 256, (3, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+PICTURES = torch.randint(0, 256, (3, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
 
 
 def test_good_translators(hub: Hub) -> None:
-    testing.check_translator(Plain(), SAMPLES)
+    testing.check_translator(Plain(), PICTURES)
     pair = AnchorTranslator(tiny_domain("seg", hub), tiny_domain("face", hub))
     ids = torch.randint(0, 5, (3, 1, 16, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     testing.check_translator(pair, ids)
@@ -360,4 +360,4 @@ def test_good_translators(hub: Hub) -> None:
 )  # fmt: skip
 def test_bad_translators(kind: type[Plain], words: str) -> None:
     with pytest.raises(ContractError, match=words):
-        testing.check_translator(kind(), SAMPLES)
+        testing.check_translator(kind(), PICTURES)
