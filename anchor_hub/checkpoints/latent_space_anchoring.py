@@ -22,7 +22,6 @@ from torch import Tensor
 from anchor_hub.checkpoints import stylegan2_rosinality as rosinality
 from anchor_hub.checkpoints.raw import Record, load_raw
 from anchor_hub.errors import CheckpointError
-from anchor_hub.networks.anchor_discriminators import LatentDiscriminator
 from anchor_hub.networks.psp import BODY_GROUPS, PSPEncoder
 from anchor_hub.networks.published_anchor import PUBLISHED_SIZE, PublishedAnchor
 from anchor_hub.networks.regressors import PUBLISHED_WIDTHS, Regressor, build_regressor
@@ -287,26 +286,6 @@ def _variant(state: Mapping[str, Tensor]) -> str:
     if not names:
         raise CheckpointError(f"regressor widths {widths} are none of the published variants'")
     return names[0]
-
-
-def latent_discriminator_from_published(
-    published: Mapping[str, Tensor], mean_latent: Tensor
-) -> LatentDiscriminator:
-    """The published ``latentD`` with its weights; ``mean_latent`` ``[L, D]`` or ``[D]``.
-
-    :raises CheckpointError: unknown or missing entries, wrong shapes.
-    """
-    parts = {"linear.0": "hidden", "linear.1": "output"}
-    state: State = {}
-    for name, value in published.items():
-        stem, _, leaf = name.rpartition(".")
-        if stem not in parts:
-            raise CheckpointError(f"latent discriminator entry {name!r} is not one of the published one's")
-        state[f"{parts[stem]}.{leaf}"] = value
-    if "hidden.weight" not in state:
-        raise CheckpointError("published latent discriminator lacks 'linear.0.weight'")
-    hidden, width = state["hidden.weight"].shape
-    return _load(LatentDiscriminator(width - 1, mean_latent, hidden), state, "latent discriminator")
 
 
 # --- generator and the whole model ---------------------------------------------------------------------

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from anchor_hub.data.layouts.base import natural
-from anchor_hub.data.tables import find_table, read_table, row_of
+from anchor_hub.data.sample_tables import find_table, read_table, row_of
 from anchor_hub.errors import DataError, UsageError, did_you_mean
 from anchor_hub.system.inputs import shown
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from anchor_hub.data.layouts.base import Found, Sample
 from anchor_hub.data.layouts.detection import find_data_set, is_data_set, training_samples
-from anchor_hub.data.tables import select, select_samples
+from anchor_hub.data.sample_tables import select, select_samples
 from anchor_hub.errors import DataError, ImageError, UsageError
 from anchor_hub.modality import Modality
 from anchor_hub.system.inputs import InputFile, list_inputs, refuse_empty_names, shown

@@ -277,17 +277,6 @@ def upsample(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
-def truncated_normal(uniform: Tensor, truncation: float = 1.0) -> Tensor:
-    """``truncation`` times a standard normal cut to [-2, 2], by inversion of uniform numbers in [0, 1).
-
-    ``x = Phi^-1(Phi(-2) + U (Phi(2) - Phi(-2)))``, in float64, returned as float32 of the same shape. The range is
-    [-2 truncation, 2 truncation].
-    """
-    low, high = (0.5 * (1 + math.erf(bound / math.sqrt(2))) for bound in (-2.0, 2.0))
-    normal = torch.special.ndtri(low + uniform.double() * (high - low))
-    return normal.float() * truncation
-
-
 @torch.no_grad()
 def standing_statistics(generator: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> int:
     """Replace every batch norm's statistics by the mean of those of some batches of latents and classes.

@@ -81,14 +81,6 @@ def aggregate(activations: Sequence[Tensor], how: Literal["single", "concat"] | 
     )
 
 
-def mix_layers(codes: Tensor, other: Tensor, layers: Sequence[int], alpha: float = 1.0) -> Tensor:
-    """Codes ``[B, L, D]`` with the given layers replaced by (or, ``alpha`` < 1, blended with) those of ``other``."""
-    mixed = codes.clone()
-    index = list(layers)
-    mixed[:, index] = alpha * other[:, index] + (1 - alpha) * codes[:, index]
-    return mixed
-
-
 class PublishedAnchor(nn.Module):
     """One published domain.
 

@@ -157,12 +157,6 @@ class StyledConv(nn.Module):
         self.weight_scale = 1.0 / math.sqrt(in_channels * 9)
         self.resample = Resample(gain=4.0) if up else None
 
-    def modulated_conv(self, x: Tensor, latent: Tensor) -> Tensor:
-        """``d * conv(s * x, w)`` alone: ``[B or 1, in, H, W]`` and ``[B, D]`` to ``[B, out, R, R]``."""
-        style, coefficient = self._coefficients(latent)
-        y = self._conv(x, style)
-        return y * coefficient[:, :, None, None].to(y.dtype)
-
     def forward(self, x: Tensor, latent: Tensor, noise: Tensor | None) -> Tensor:
         """``x [B or 1, in, H, W]``, ``latent [B, D]``, ``noise [B or 1, 1, R, R]`` to ``[B, out, R, R]``."""
         style, coefficient = self._coefficients(latent)

@@ -123,11 +123,6 @@ class StyleGAN2Config(StyleGAN2Channels):
         """L, the number of layers' codes in W+: 2 log2(size) - 2."""
         return 2 * len(self.resolutions)
 
-    @property
-    def num_noises(self) -> int:
-        """Number of noise images, one per styled convolution: L - 1."""
-        return self.num_latents - 1
-
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; :meth:`from_dict` reads it."""
         return {

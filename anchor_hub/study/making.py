@@ -97,7 +97,7 @@ def new_study(
     :raises UsageError: a question needs inputs that are not there, or the folder exists.
     :raises DataError: a run holds no pictures, or no set is in every run.
     """
-    from anchor_hub.evaluation.report.pictures import modality_of
+    from anchor_hub.evaluation.report.embedding import modality_of
 
     for option, domain in (("--from", source), ("--to", target)):
         if domain is not None and modality_of(domain) is None:
@@ -228,7 +228,7 @@ def _common(runs: Mapping[str, RunFiles], inputs: Mapping[str, Path]) -> tuple[l
 
 def _copy(folder: Path, place: int, files: Sequence[tuple[int | None, Path, Modality | None]]) -> None:
     """Write a set's pictures anew: pixels only, one format, names that say nothing."""
-    from anchor_hub.evaluation.report.pictures import read_picture
+    from anchor_hub.evaluation.report.embedding import read_picture
     from anchor_hub.images.writing import encode_image
 
     encoded = []

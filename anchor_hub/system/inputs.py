@@ -1,4 +1,4 @@
-"""Which files a command reads (files, folders, globs), and under which names it writes."""
+"""Which files a command reads: files, folders, globs."""
 
 from __future__ import annotations
 
@@ -124,63 +124,3 @@ def _names(folder: Path, extensions: Collection[str]) -> list[str]:
             f"{shown(folder)}: holds no readable file; readable are {', '.join(sorted(extensions))}"
         )
     return sorted(found, key=lambda name: name.replace(os.sep, "\0"))
-
-
-def plan_outputs(
-    inputs: Sequence[InputFile],
-    output: str | Path,
-    *,
-    suffix: str,
-    styles: int = 0,
-    suffixes: Collection[str] = (),
-) -> list[list[Path]]:
-    """The paths to write for each input, one per style.
-
-    ``output`` is a folder, or, for a single input, may be a file (a name with a suffix that is no existing
-    folder). In a folder, ``a/b.jpg`` of an input folder becomes ``a/b<suffix>``; two inputs of one name get
-    ``-2``, ``-3``, ... in input order (upper and lower case count as the same). With ``styles`` > 1,
-    ``-style1``, ``-style2``, ... is appended to each name.
-
-    :param suffix: suffix of the target's files; ``suffixes``: others that it can write, too.
-    :raises UsageError: several inputs for one file, a suffix that cannot be written, or an output that is an input.
-    """
-    folder = Path(output)
-    as_file = bool(folder.suffix) and not folder.is_dir() and not str(output).endswith(("/", os.sep))
-    if as_file:
-        if len(inputs) > 1:
-            raise UsageError(
-                f"-o {shown(folder)} names one file, but there are {len(inputs)} inputs: give a folder"
-            )
-        if folder.suffix.lower() not in {suffix, *suffixes}:
-            allowed = ", ".join(sorted({suffix, *suffixes}))
-            raise UsageError(f"-o {shown(folder)}: this target is written as {allowed}")
-        names = [PurePath(folder.name).with_suffix("")]
-        folder, suffix = folder.parent, folder.suffix
-    else:
-        if folder.exists() and not folder.is_dir():
-            raise UsageError(f"-o {shown(folder)} is a file; give a folder, or a name ending in {suffix}")
-        names = _distinct([item.name for item in inputs])
-    endings = [suffix] if styles < 2 else [f"-style{number}{suffix}" for number in range(1, styles + 1)]
-    planned = [[folder / name.with_name(name.name + ending) for ending in endings] for name in names]
-    sources = {os.path.realpath(item.path) for item in inputs}
-    for path in (path for paths in planned for path in paths):
-        if os.path.realpath(path) in sources:
-            raise UsageError(
-                f"{shown(path)} is one of the inputs and would be overwritten: choose another -o"
-            )
-        if path.is_dir():
-            raise UsageError(f"{shown(path)} is a folder: choose another -o")
-    return planned
-
-
-def _distinct(names: Sequence[PurePath]) -> list[PurePath]:
-    used: set[str] = set()
-    distinct = []
-    for name in names:
-        candidate, number = name, 1
-        while str(candidate).casefold() in used:
-            number += 1
-            candidate = name.with_name(f"{name.name}-{number}")
-        used.add(str(candidate).casefold())
-        distinct.append(candidate)
-    return distinct

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from anchor_hub.errors import AnchorError, DataError, UsageError
-from anchor_hub.system.inputs import InputFile, list_inputs, plan_outputs, shown
+from anchor_hub.system.inputs import InputFile, list_inputs, shown
+from anchor_hub.system.outputs import plan_outputs
 from anchor_hub.system.pipeline import Pipeline
 from anchor_hub.system.staging import Staging
 from anchor_hub.translation.request import Session

@@ -37,7 +37,6 @@ from .rendering.render import check_size
 
 CREATURES_VERSION = 1  # rises whenever a class's picture changes
 DEFAULT_CREATURE_MODALITIES = ("image", "seg", "landmark")
-DEFAULT_CLASS_COUNT = 1000
 
 
 def parse_classes(text: str) -> list[str]:

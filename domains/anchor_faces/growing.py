@@ -14,7 +14,7 @@ from anchor_hub.system.config import dump_yaml, load_yaml
 from anchor_hub.system.files import write_file
 from anchor_hub.system.home import Home
 
-from .jobs import run_jobs
+from .parallel import run_in_processes
 from .rendering import FACTOR_NAMES
 
 LARGEST_INDEX = 999_999  # names have six digits, so that they sort
@@ -117,9 +117,9 @@ def fill(
     workers: int,
     progress: Progress | None,
 ) -> None:
-    """Run the jobs (see :func:`~anchor_faces.jobs.run_jobs`), telling ``progress`` how many of ``total`` are done."""
+    """Run the jobs, see :func:`~anchor_faces.parallel.run_in_processes`; ``progress`` hears how many are done."""
     done = 0
-    for rendered in run_jobs(work, jobs, workers, folder):
+    for rendered in run_in_processes(work, jobs, workers, folder):
         done += rendered
         if progress is not None:
             progress(done, total)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from anchor_hub.data import published_transforms as transforms
 from anchor_hub.errors import ConfigError
 from tests.parity import assert_parity, case_names, load_case, stored_part
+from tests.witnesses import published_transforms as transforms
 
 
 @pytest.fixture(scope="module", params=case_names("lsa_data"))

@@ -17,7 +17,7 @@ from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.errors import ConfigError, DataError, UsageError
 from anchor_hub.evaluation.measures import LabelMeasure, LandmarkMeasure, Loaded
 from anchor_hub.evaluation.plan import Networks, make_plan, parse_metrics
-from anchor_hub.evaluation.report.pictures import read_picture
+from anchor_hub.evaluation.report.embedding import read_picture
 from anchor_hub.modality import Modality, Traits, build_modality
 from anchor_hub.testing import check_modality
 from anchor_hub.training.anchoring.options import settings_row

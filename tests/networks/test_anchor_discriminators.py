@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from anchor_hub.checkpoints.latent_space_anchoring import latent_discriminator_from_published
 from anchor_hub.networks.anchor_discriminators import LatentDiscriminator, PatchDiscriminator
 from anchor_hub.training.anchoring import losses
 from anchor_hub.training.generators.gan_losses import d_logistic, g_nonsaturating
 from tests.parity import assert_parity, case_names, load_case
+from tests.witnesses.networks import latent_discriminator_from_published
 
 
 @torch.no_grad()

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from anchor_hub.checkpoints import biggan_deep_hf
 from anchor_hub.networks.biggan_deep import BigGANDeep
-from anchor_hub.networks.biggan_layers import BatchNorm, standing_statistics, truncated_normal
+from anchor_hub.networks.biggan_layers import BatchNorm, standing_statistics
 from tests.parity import ParityCase, assert_parity, case_names, load_case, numbered, stored_part
+from tests.witnesses.networks import truncated_normal
 
 HF, LSA = case_names("biggan_deep_hf"), case_names("lsa_biggan_generator")
 DTYPES = [torch.float32, torch.float64]

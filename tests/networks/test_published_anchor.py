@@ -8,9 +8,10 @@ from torch.nn import functional as F
 
 from anchor_hub.checkpoints.latent_space_anchoring import anchor_from_published, split_published
 from anchor_hub.errors import ConfigError, MissingPartError
-from anchor_hub.networks.published_anchor import PublishedAnchor, aggregate, layer_activations, mix_layers
+from anchor_hub.networks.published_anchor import PublishedAnchor, aggregate, layer_activations
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
 from tests.parity import ParityCase, assert_parity, case_names, load_case, mixed_layers, numbered, stated, stored_part
+from tests.witnesses.networks import mix_layers
 
 
 @pytest.fixture(scope="module", params=case_names("lsa_translator"))

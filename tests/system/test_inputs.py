@@ -10,7 +10,8 @@ import pytest
 from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.modality import build_modality
-from anchor_hub.system.inputs import FolderFiles, list_inputs, plan_outputs, shown
+from anchor_hub.system.inputs import FolderFiles, list_inputs, shown
+from anchor_hub.system.outputs import plan_outputs
 
 PNG = {".png", ".jpg"}
 

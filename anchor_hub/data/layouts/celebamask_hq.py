@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, missing, natural
-from anchor_hub.data.layouts.tables import attribute_table
+from anchor_hub.data.layouts.published_tables import attribute_table
 from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import ImageError
 from anchor_hub.images.reading import open_image

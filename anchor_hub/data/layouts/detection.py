@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from anchor_hub.data.layouts import (
@@ -17,7 +16,7 @@ from anchor_hub.data.layouts import (
     paired,
     plain,
 )
-from anchor_hub.data.layouts.base import TRAINING_SPLITS, Found, Request, Sample
+from anchor_hub.data.layouts.base import TRAINING_SPLITS, Found, Layout, Request, Sample
 from anchor_hub.data.layouts.trees import FolderTree, Tree, ZipTree
 from anchor_hub.data.layouts.where import mentions
 from anchor_hub.errors import DataError
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from anchor_hub.modality import Modality
 
 # The first that recognises a tree has it: those with names of their own come before those that fit much.
-LAYOUTS: tuple[ModuleType, ...] = (celebamask_hq, ffhq, afhq, cufsf, manifest, labelled_json, paired, class_folders)
+LAYOUTS: tuple[Layout, ...] = (celebamask_hq, ffhq, afhq, cufsf, manifest, labelled_json, paired, class_folders)
 
 
 def supported_layouts() -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, missing
-from anchor_hub.data.layouts.tables import load_json
+from anchor_hub.data.layouts.published_tables import load_json
 from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import DataError, ImageError
 from anchor_hub.images.sources import ComposedFile, Source

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, stem
-from anchor_hub.data.layouts.tables import load_json
+from anchor_hub.data.layouts.published_tables import load_json
 from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import DataError
 from anchor_hub.system.inputs import shown

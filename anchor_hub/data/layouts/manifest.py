@@ -19,7 +19,7 @@ from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from anchor_hub.data.layouts.base import Found, Request, Sample, is_image, readable, stem
-from anchor_hub.data.layouts.tables import csv_rows, json_rows
+from anchor_hub.data.layouts.published_tables import csv_rows, json_rows
 from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import DataError, ImageError
 from anchor_hub.images.reading import open_image

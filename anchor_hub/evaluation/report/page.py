@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from anchor_hub.evaluation.report.contents import Contents, Samples, inside
-from anchor_hub.evaluation.report.pictures import Embedded, Embedder
+from anchor_hub.evaluation.report.embedding import Embedded, Embedder
 from anchor_hub.evaluation.report.plots import histogram, line_plot, training_series
 from anchor_hub.evaluation.result import Metric, PairResult, SampleResult
 

@@ -56,14 +56,6 @@ def latent_norm(latents: Tensor, mean: Tensor | None = None) -> Tensor:
     return centred.flatten(1).norm(dim=1).mean()
 
 
-def latent_norm_over_layers(latents: Tensor) -> Tensor:
-    """The published code's latent norm for a network without a mean latent: ``sum(||latent||_2 over axis 1) / B``.
-
-    For z ``[B, D]`` it equals :func:`latent_norm`; for W+ the norm runs over the layers and is summed over channels.
-    """
-    return latents.norm(dim=1).sum() / latents.shape[0]
-
-
 def attention_norm(gates: Tensor) -> Tensor:
     """Sparsity of the attention regressor's gates ``[B, C, 1, 1]``: mean over the batch of the sum of
     absolute values."""
@@ -74,31 +66,6 @@ def attention_norm(gates: Tensor) -> Tensor:
 def latent_rows(latents: Tensor) -> Tensor:
     """W+ codes ``[B, L, D]`` as rows ``[B * L, D]`` for the latent discriminator."""
     return latents.reshape(-1, latents.shape[-1])
-
-
-# --- feature terms of the published options ----------------------------------------------------------------
-def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of two feature maps ``[B, C, H, W]``."""
-    return F.mse_loss(features, target)
-
-
-def style_loss(features: Tensor, target: Tensor) -> Tensor:
-    """MSE of per-channel means plus MSE of per-channel standard deviations (unbiased, 1e-5 inside the root)."""
-    mean, deviation = _channel_statistics(features)
-    target_mean, target_deviation = _channel_statistics(target)
-    return F.mse_loss(mean, target_mean) + F.mse_loss(deviation, target_deviation)
-
-
-def normalised_content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """MSE of two feature maps after each channel was brought to zero mean and unit deviation."""
-    mean, deviation = _channel_statistics(features)
-    target_mean, target_deviation = _channel_statistics(target)
-    return F.mse_loss((features - mean) / deviation, (target - target_mean) / target_deviation)
-
-
-def _channel_statistics(features: Tensor) -> tuple[Tensor, Tensor]:
-    mean = features.mean(dim=(2, 3), keepdim=True)
-    return mean, (features.var(dim=(2, 3), keepdim=True, unbiased=True) + 1e-5).sqrt()
 
 
 # --- staying inside the hub: ours --------------------------------------------------------------------------

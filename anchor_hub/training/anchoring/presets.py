@@ -2,12 +2,12 @@
 
 Two sources differ, and both are kept. ``paper``: the article's section 4.1.2. ``code``: the commands and
 option defaults of the published repository. Where neither says anything of a modality (RGB in both, landmarks
-in the code) the row says so in ``note``.
+in the code) a comment says so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from anchor_hub.errors import NotFoundError, did_you_mean
@@ -17,12 +17,12 @@ Source = Literal["paper", "code"]
 
 @dataclass(frozen=True)
 class AnchorPreset:
-    """One row of the table: everything that published training of one domain depends on.
+    """One row of the table: what published training of one domain sets.
 
     ``weights``: factors of the terms ``reconstruction``, ``latent_norm``, ``image_adversarial``,
     ``latent_adversarial`` and ``attention_norm``. The discriminators' own losses carry the same factors.
-    ``resolutions``: feature maps that the regressor reads; of a published hub's 256 px block both
-    convolutions' outputs, concatenated.
+    ``steps`` of ``batch`` samples; critics see ``image_size`` pixels at most. ``resolutions``: feature maps that the
+    regressor reads; of a published hub's 256 px block both convolutions' outputs, concatenated.
     """
 
     modality: str
@@ -31,18 +31,12 @@ class AnchorPreset:
     weights: dict[str, float]
     optimiser: Literal["adam", "ranger"]
     steps: int
-    input_channels: int
-    output_channels: int
     learning_rate: float = 1e-4
     batch: int = 4
     image_size: int = 256
-    flip: bool = True
     encoder: str = "psp"
-    encoder_options: dict[str, object] = field(default_factory=lambda: {"space": "w+", "head": "pyramid"})
     regressor: str = "deeper"
     resolutions: tuple[int, ...] = (256,)
-    start_from_mean_latent: bool = True
-    note: str = ""
 
 
 def _weights(reconstruction: float, norm: float, image: float) -> dict[str, float]:
@@ -55,6 +49,7 @@ def _weights(reconstruction: float, norm: float, image: float) -> dict[str, floa
     }
 
 
+# The text lists channels (128, 64, 32, 32) for six layers; the published weights' regressor is "deeper".
 _PAPER = AnchorPreset(
     modality="segmentation",
     source="paper",
@@ -62,76 +57,61 @@ _PAPER = AnchorPreset(
     weights=_weights(1.0, 0.005, 0.01),
     optimiser="adam",
     steps=200_000,
-    input_channels=19,
-    output_channels=19,
-    note="The text lists channels (128, 64, 32, 32) for six layers; the published weights are 'deeper'.",
 )
+# The command seg -> ffhq. Non-saturating logistic adversarial terms; latent norm not squared.
 _CODE = replace(
     _PAPER,
     source="code",
     optimiser="ranger",
     steps=300_000,
-    note="The command seg -> ffhq. Non-saturating logistic adversarial terms; latent norm not squared.",
 )
 
 #: (source, modality) -> published settings.
 PUBLISHED: dict[tuple[Source, str], AnchorPreset] = {
     ("paper", "segmentation"): _PAPER,
+    # The sketch domain.
     ("paper", "gray"): replace(
         _PAPER,
         modality="gray",
         reconstruction="l2",
         weights=_weights(10.0, 0.005, 0.01),
-        input_channels=1,
-        output_channels=1,
-        note="The sketch domain.",
     ),
+    # 68 points drawn into one channel.
     ("paper", "landmarks"): replace(
         _PAPER,
         modality="landmarks",
         reconstruction="l2",
         weights=_weights(10.0, 0.005, 0.01),
-        input_channels=1,
-        output_channels=1,
-        note="68 points drawn into one channel.",
     ),
+    # No published factor for RGB: those of the other L2 modalities.
     ("paper", "rgb"): replace(
         _PAPER,
         modality="rgb",
         reconstruction="l2",
         weights=_weights(10.0, 0.005, 0.01),
-        input_channels=3,
-        output_channels=3,
-        note="No published factor for RGB: those of the other L2 modalities.",
     ),
     ("code", "segmentation"): _CODE,
+    # The command sketch -> ffhq.
     ("code", "gray"): replace(
         _CODE,
         modality="gray",
         reconstruction="l2",
         weights=_weights(10.0, 0.02, 0.02),
-        input_channels=1,
-        output_channels=1,
-        note="The command sketch -> ffhq.",
     ),
+    # No published command for landmarks: the factors of sketch -> ffhq.
     ("code", "landmarks"): replace(
         _CODE,
         modality="landmarks",
         reconstruction="l2",
         weights=_weights(10.0, 0.02, 0.02),
-        input_channels=1,
-        output_channels=1,
-        note="No published command for landmarks: the factors of sketch -> ffhq.",
     ),
+    # No published command for RGB: factors of sketch -> ffhq, regressor of the cat2dog weights.
     ("code", "rgb"): replace(
         _CODE,
         modality="rgb",
         reconstruction="l2",
         weights=_weights(10.0, 0.02, 0.02),
-        input_channels=3,
-        output_channels=3,
         regressor="shallow",
-        note="No published command for RGB: factors of sketch -> ffhq, regressor of the cat2dog weights.",
     ),
 }
 

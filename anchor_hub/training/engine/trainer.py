@@ -21,10 +21,10 @@ from anchor_hub.training.base import Batch, Recipe, Samples, TrainingContext
 from anchor_hub.training.engine.batches import BatchLoader, BatchPlan
 from anchor_hub.training.engine.checkpoint import load_newest_checkpoint, save_checkpoint
 from anchor_hub.training.engine.distributed import ProcessGroup
-from anchor_hub.training.engine.pictures import save_samples
 from anchor_hub.training.engine.processes import helpers, one_thread
 from anchor_hub.training.engine.progress import Budget, Progress
 from anchor_hub.training.engine.randomness import mix_seed, preserved_random_state, seed_everything
+from anchor_hub.training.engine.sample_sheets import save_samples
 from anchor_hub.training.engine.signals import StopSignals
 from anchor_hub.training.engine.stats import LossMeter, StatsLog, peak_memory_mib
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from anchor_faces.benchmark.renders import NEEDED, Renders, load_renders, rendered
-from anchor_faces.rendering import MODALITIES, RENDERER_VERSION, sample_factors
+from anchor_faces.rendering import MODALITIES, RENDERER_VERSION
 from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.system.home import Home
@@ -30,15 +30,6 @@ COUNT = 2000
 _DATASET = "rendered-faces:"
 
 Progress = Callable[[int, int], None]
-
-
-def factor_list_sha256(count: int = COUNT) -> str:
-    """The hash of the benchmark's factor lists: the same on every machine, or it is another benchmark."""
-    digest = hashlib.sha256()
-    for index in range(count):
-        factors = {key: round(v, 6) if isinstance(v, float) else v for key, v in sample_factors(SEED, index).items()}
-        digest.update(json.dumps(factors, sort_keys=True).encode())
-    return digest.hexdigest()
 
 
 def render_modality(domain: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from anchor_faces.benchmark import run as benchmark
+from anchor_faces.benchmark.markdown import markdown
 from anchor_faces.benchmark.run import Benchmark
 from anchor_faces.benchmark.samples import (
     COUNT,
@@ -17,10 +19,9 @@ from anchor_faces.benchmark.samples import (
     VERSION,
     Samples,
     benchmark_samples,
-    factor_list_sha256,
     render_modality,
 )
-from anchor_faces.benchmark.tables import markdown
+from anchor_faces.rendering import sample_factors
 from anchor_hub.domains.anchored import AnchoredDomain
 from anchor_hub.domains.loading import load_domain
 from anchor_hub.errors import DataError, UsageError
@@ -53,7 +54,11 @@ def test_the_samples_are_fixed_and_no_trainings() -> None:
     from anchor_faces.benchmark.judge_training import TRAINING_SEED
 
     assert (VERSION, SEED, COUNT) == ("1", 4000, 2000)
-    assert factor_list_sha256(100) == "450938c454f0b5a5c8e9971eabe94a74c73b548b6132046a6a64e8f932baefbd"
+    digest = hashlib.sha256()
+    for index in range(100):
+        factors = {key: round(v, 6) if isinstance(v, float) else v for key, v in sample_factors(SEED, index).items()}
+        digest.update(json.dumps(factors, sort_keys=True).encode())
+    assert digest.hexdigest() == "450938c454f0b5a5c8e9971eabe94a74c73b548b6132046a6a64e8f932baefbd"
     assert SEED not in (TRAINING_SEED, 0, 1000)  # training of hub, domains and judges; held-out renders of results.md
 
 

@@ -16,7 +16,9 @@ import torch
 from anchor_hub.errors import DataError
 
 
-def run_jobs(work: Callable[..., int], jobs: Sequence[tuple[Any, ...]], workers: int, folder: Path) -> Iterator[int]:
+def run_in_processes(
+    work: Callable[..., int], jobs: Sequence[tuple[Any, ...]], workers: int, folder: Path
+) -> Iterator[int]:
     """Call ``work(*job)`` for every job, in ``workers`` processes of one thread, yielding each result as it comes.
 
     ``work`` must be a function of a module. :raises DataError: a process was killed; what is done is kept.

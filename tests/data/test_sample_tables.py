@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from anchor_hub.data.tables import find_table, read_table
+from anchor_hub.data.sample_tables import find_table, read_table
 from anchor_hub.errors import DataError
 
 

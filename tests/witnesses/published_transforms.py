@@ -1,6 +1,6 @@
 """The published pre- and post-processing of latent-space anchoring, number for number.
 
-For reproducing published results only. It resizes label maps with bilinear interpolation, so false classes
+What trained the published weights. It resizes label maps with bilinear interpolation, so false classes
 appear along boundaries, and flips them without exchanging left and right: the project's own modalities do neither.
 """
 
