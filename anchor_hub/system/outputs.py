@@ -28,8 +28,8 @@ def check_folder(
         return
     if not (folder / mark).is_file() and any(folder.iterdir()):
         raise UsageError(
-            f"{option} {shown(folder)}: exists and is no {what} (it holds no {mark}) and is not empty: it is not replaced; "
-            "choose another folder"
+            f"{option} {shown(folder)}: exists and is no {what} (it holds no {mark}) and is not empty: it is not "
+            "replaced; choose another folder"
         )
     if not overwrite:
         raise UsageError(f"{option} {shown(folder)}: exists already; choose another folder or pass --overwrite")
