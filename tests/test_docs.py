@@ -169,20 +169,23 @@ def test_the_example_extractor_and_benchmark_work(example: Path, monkeypatch: py
 
 
 def test_the_example_recipe_trains_and_exports(example: Path) -> None:
-    import torch
+    from PIL import Image
 
     from anchor_hub.bundles.base import open_bundle
-    from anchor_hub.modality import build_modality
-    from anchor_hub.training.engine.trainer import Trainer
+    from anchor_hub.training import RunSettings, TrainingPlan, train
 
-    recipe = registry().load(registry().recipes["brightness"].spec.target)()
-    samples = torch.full((8, 3, 16, 16), 191, dtype=torch.uint8)
-    trainer = Trainer(
-        recipe, samples, build_modality({"name": "rgb"}), example / "run", batch=4, total_images=400, quiet=True
-    )
-    assert trainer.run().finished
-    bundle = open_bundle(recipe.export(example / "bundle", {"images": 400}), "translator")
+    for index in range(8):
+        Image.new("RGB", (16, 16), (191, 191, 191)).save(example / f"{index}.png")
+    plan = TrainingPlan("light", "brightness", {"own": str(example)}, source="a", targets=("b",), images=400, batch=4)
+    run = RunSettings("cpu", "fp32", example / "run", example / "bundle", processes=1, quiet=True)
+    bundle = open_bundle(str(train(plan, run).bundle), "translator")
     assert abs(bundle.tensors("bias")["bias"].item() - 0.5) < 0.1
+
+
+def test_the_recipe_of_the_recipes_page_keeps_the_contract() -> None:
+    whole = blocks(ROOT / "docs" / "recipes.md", "python")[1:]
+    exec(compile("\n".join(whole), "recipes.md", "exec"), {"__name__": "recipes_page"})
+    assert any("check_recipe" in block for block in whole)
 
 
 def test_the_example_command_runs(example: Path, capsys: pytest.CaptureFixture[str]) -> None:

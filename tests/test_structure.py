@@ -28,7 +28,7 @@ FLOORS = (
     ("anchor_hub.data.layouts", "anchor_hub.metrics"),
     ("anchor_hub.data",),
     ("anchor_hub.translation", "anchor_hub.checkpoints"),
-    ("anchor_hub.training.distributed", "anchor_hub.training.writing", "anchor_hub.evaluation"),
+    ("anchor_hub.training.distributed", "anchor_hub.training.contents", "anchor_hub.evaluation"),
     ("anchor_hub.training.base", "anchor_hub.evaluation.report"),
     ("anchor_hub.training.engine",),
     ("anchor_hub.training",),

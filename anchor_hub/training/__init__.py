@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 _EXPORTS = {
     "Batch": "anchor_hub.training.base",
-    "Contents": "anchor_hub.training.base",
+    "Contents": "anchor_hub.training.contents",
     "Recipe": "anchor_hub.training.base",
     "RecipeOptions": "anchor_hub.training.base",
     "RunSettings": "anchor_hub.training.base",
@@ -29,12 +29,12 @@ def __getattr__(name: str) -> Any:
 
 if TYPE_CHECKING:
     from anchor_hub.training.base import Batch as Batch
-    from anchor_hub.training.base import Contents as Contents
     from anchor_hub.training.base import Recipe as Recipe
     from anchor_hub.training.base import RecipeOptions as RecipeOptions
     from anchor_hub.training.base import RunSettings as RunSettings
     from anchor_hub.training.base import Samples as Samples
     from anchor_hub.training.base import TrainingContext as TrainingContext
     from anchor_hub.training.base import TrainingPlan as TrainingPlan
+    from anchor_hub.training.contents import Contents as Contents
     from anchor_hub.training.engine.orchestration import TrainingResult as TrainingResult
     from anchor_hub.training.engine.orchestration import train as train

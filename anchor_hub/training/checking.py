@@ -16,9 +16,9 @@ from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import AnchorError, ConfigError
 from anchor_hub.specs import RECIPE_KINDS
 from anchor_hub.training.base import Contents, Recipe, Samples, TrainingPlan
+from anchor_hub.training.contents import write_contents
 from anchor_hub.training.engine.checkpoint import load_newest_checkpoint
 from anchor_hub.training.engine.trainer import Trainer
-from anchor_hub.training.writing import write_contents
 
 NO_SUCH_OPTION = "there_is_no_such_option"
 

@@ -17,7 +17,9 @@ def add_domain(
     modality: str | None = typer.Option(
         None, help="rgb, gray, segmentation, landmarks, or a modality of a plugin [default: the registered domain's]."
     ),
-    modality_set: list[str] = typer.Option([], help="An option of the modality, KEY=VALUE; repeatable."),
+    modality_set: list[str] = typer.Option(
+        [], metavar="NAME=VALUE", help="An option of the modality, e.g. fit=crop; repeatable."
+    ),
     classes: int | None = typer.Option(None, min=2, help="Label maps: number of classes."),
     palette: str | None = typer.Option(None, help="Label maps: a palette's name, e.g. celebamask-hq."),
     merge_classes: Path | None = typer.Option(None, help="Label maps: YAML file that merges classes."),

@@ -113,8 +113,8 @@ def train(
     """Train a hub (StyleGAN2, BigGAN, a plugin's) on a folder of images; needs an end: --images or --max-minutes."""
     from anchor_hub.specs import check_name
     from anchor_hub.system.home import home
-    from anchor_hub.system.settings import parse_settings
-    from anchor_hub.training.generators.training import HubTraining, parse_channels, parse_resolutions, train_hub
+    from anchor_hub.training.generators.choices import parse_channels, parse_resolutions
+    from anchor_hub.training.generators.training import HubTraining, recipe_settings, train_hub
 
     check_name(name, "hub name")
     given: dict[str, Any] = dict(
@@ -130,10 +130,10 @@ def train(
         workers=workers, processes=processes, sample_every=sample_every, checkpoint_minutes=checkpoint_minutes,
         compile=compile,
     )  # fmt: skip
-    training = HubTraining(
-        name, data, run_dir or home().runs / name, output or home().hubs / name, arch, {**given, **parse_settings(set_)}
+    own = {**given, **recipe_settings(set_)}
+    result, bundle = train_hub(
+        HubTraining(name, data, run_dir or home().runs / name, output or home().hubs / name, arch, own)
     )
-    result, bundle = train_hub(training)
     if bundle is not None:
         typer.echo(f"{result.images:,} images seen in {result.minutes:.0f} minutes; hub written to {bundle}")
     if result.exit_code:

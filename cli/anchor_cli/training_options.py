@@ -18,7 +18,7 @@ Data = Annotated[
         "the recipe reads several; repeatable [default: the registered ones].",
     ),
 ]
-Settings = Annotated[list[str], typer.Option("--set", help="An option of the recipe, KEY=VALUE; repeatable.")]
+Settings = Annotated[list[str], typer.Option("--set", help="An option of the recipe, NAME=VALUE; repeatable.")]
 Requires = Annotated[
     list[str], typer.Option("--requires", help="A bundle that the recipe builds on, e.g. hub=faces-64; repeatable.")
 ]
@@ -28,7 +28,8 @@ ModalityNames = Annotated[
 ]
 ModalitySettings = Annotated[
     list[str],
-    typer.Option("--modality-set", help="An option of the modality, KEY=VALUE or DATA:KEY=VALUE; repeatable."),
+    typer.Option("--modality-set", metavar="NAME=VALUE",
+        help="An option of the modality; of one data set's: DATA:NAME=VALUE; repeatable.",),
 ]
 Images = Annotated[int | None, typer.Option(min=1, help="Images to train on in total.")]
 MaxMinutes = Annotated[float | None, typer.Option(min=0, help="Stop cleanly after this many minutes of training.")]
@@ -89,14 +90,13 @@ def maybe_named(texts: Iterable[str], option: str) -> dict[str, str]:
     return table
 
 
-def modality_settings(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """``["period=4", "source:period=2"]`` as tables by data set; those of every data set are called ``""``."""
-    from anchor_hub.system.settings import parse_settings
-
-    tables: dict[str, dict[str, Any]] = {}
-    for key, value in parse_settings(texts, "--modality-set").items():
-        data, colon, option = key.partition(":")
-        tables.setdefault(data if colon else "", {})[option if colon else key] = value
+def modality_settings(texts: Iterable[str]) -> dict[str, list[str]]:
+    """``["period=4", "source:period=2"]`` by data set, as ``option=value``; those of every data set under ``""``."""
+    tables: dict[str, list[str]] = {}
+    for text in texts:
+        key, _, _ = text.partition("=")
+        data, colon, _ = key.partition(":")
+        tables.setdefault(data if colon else "", []).append(text[len(data) + 1 :] if colon else text)
     return tables
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 OBJECTIVES = ("aligned", "published")
 OPTIMIZERS = ("adam", "ranger")
+NUMBERS = ("structure_layers", "appearance", "codes", "learning_rate")
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class AnchorOptions(RecipeOptions):
     def _checked(cls, values: Any) -> Any:
         """The values, in case they are sound: told in words, before types are converted."""
         chosen = {name: item.get_default(call_default_factory=True) for name, item in cls.model_fields.items()}
+        values = {name: _number(value) if name in NUMBERS else value for name, value in dict(values).items()}
         chosen.update(values)
         _check(chosen)
         return values
@@ -116,6 +119,14 @@ class DomainOptions(AnchorOptions):
     hub_class: str | int | None = None
     start_from: str | Path | None = None
     half: bool = False
+
+
+def _number(value: Any) -> Any:
+    """The number that a text is, as the command line gives it; anything else as it is."""
+    for kind in (int, float) if isinstance(value, str) else ():
+        with contextlib.suppress(ValueError):
+            return kind(value)
+    return value
 
 
 def _check(chosen: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from anchor_hub.specs import DatasetSpec, RecipeSpec, check_name
 from anchor_hub.system.devices import one_thread, resolve_device
 from anchor_hub.system.home import home
 from anchor_hub.training.base import Contents, Recipe, RecipeOptions, RunSettings, TrainingPlan
+from anchor_hub.training.contents import write_contents
 from anchor_hub.training.engine.datasets import ReadData, Source, read_all, sources
 from anchor_hub.training.engine.precision import resolve_precision
 from anchor_hub.training.engine.processes import default_processes
@@ -26,7 +27,6 @@ from anchor_hub.training.engine.provenance import licenses, plugins_of, provenan
 from anchor_hub.training.engine.requirements import Required, load_required
 from anchor_hub.training.engine.targets import check_target_is_free, holds_run
 from anchor_hub.training.engine.trainer import RunEnd, Trainer
-from anchor_hub.training.writing import write_contents
 
 #: Of a data set's name, opens a progress bar and gives its `update(done, total)`.
 ProgressBars = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -113,7 +113,7 @@ def train(
     recipe = recipe_class.build(plan, options, {key: item.loaded for key, item in required.items()})
     read = read_all(recipe, plan, run, given, progress or (lambda name: nullcontext(lambda done, total: None)))
     recipe = recipe.fitted(read.samples)
-    samples = {name: replace(held, modality=recipe.modality(name)) for name, held in read.samples.items()}
+    samples = {name: replace(held, modality=_reading(recipe, name)) for name, held in read.samples.items()}
 
     batch = recipe.images_per_step(plan.batch)
     described = recipe.describe()
@@ -135,6 +135,12 @@ def train(
         raise UsageError(f"{kind} {plan.name!r}: the time was over before the first step; give a longer --max-minutes")
     finished = _Finished(record, plan, run, options, required, given, read, recipe, trainer, result)
     return TrainingResult(plan.name, finished.write(output), run_dir, result, read.skipped)
+
+
+def _reading(recipe: Recipe, data: str) -> Any:
+    """The modality that a data set's samples go by."""
+    modality = recipe.modality(data)
+    return None if modality is None else modality.at(recipe.size)
 
 
 def _check_complete(plan: TrainingPlan, recipe: type[Recipe]) -> None:
@@ -232,7 +238,15 @@ class _Finished:
         return {**licenses(run.license, None, None), "data": several}
 
     def _with_ends(self, contents: Contents) -> Contents:
-        """A translator's contents with the names of its ends and of its backend, where the recipe leaves them out."""
+        """The contents with what the recipe leaves out and the plan says.
+
+        Of a translator the names of its ends and of its backend, of a domain its modality and its hub.
+        """
+        if type(self.recipe).kind == "domain":
+            hub = self.required["hub"].requirement if "hub" in self.required else None
+            owner = None if hub is None else (hub.name, hub.fingerprint)
+            modality = contents.modality or self._side(self.recipe.data[0])
+            return replace(contents, modality=modality, hub=contents.hub or owner)
         if type(self.recipe).kind != "translator":
             return contents
         source, targets, architecture = contents.source, contents.targets, dict(contents.architecture)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from anchor_hub.errors import UsageError, did_you_mean
 from anchor_hub.networks.stylegan2 import StyleGAN2Config
 from anchor_hub.plugins.registry import registry
+from anchor_hub.system.settings import parse_settings
 from anchor_hub.training.base import OWN, Recipe, RecipeOptions, RunSettings, TrainingPlan
 from anchor_hub.training.engine.orchestration import find_recipe, train
 from anchor_hub.training.engine.trainer import RunEnd
@@ -137,3 +138,12 @@ def train_hub(training: HubTraining) -> tuple[RunEnd, Path | None]:
     """
     trained = train(training.plan, training.run)
     return trained.run, trained.bundle
+
+
+def recipe_settings(texts: Iterable[str]) -> dict[str, Any]:
+    """A recipe's options as ``--set`` gives them. :raises UsageError: what has an option of its own, or no ``=``."""
+    chosen = parse_settings(texts)
+    for option in chosen:
+        if option in PLAN or option in RUN:
+            raise UsageError(f"--set {option}: that is no option of a recipe; give {flag(option)}")
+    return chosen

@@ -98,7 +98,4 @@ class WashRecipe(Recipe):
         self.optimizer.load_state_dict(state["optimizer"])
 
     def contents(self) -> Contents:
-        domain = self.domain
-        return Contents(
-            domain.architecture(), domain.tensors(), domain.card(), hub=(self.hub.name, self.hub.fingerprint)
-        )
+        return Contents(self.domain.architecture(), self.domain.tensors(), self.domain.card())
