@@ -165,7 +165,7 @@ def check_architecture(spec: ArchitectureSpec, made: Hub | Domain | str | Path) 
         bundle = open_bundle(made.save(Path(folder) / "bundle"))  # type: ignore[union-attr]
         _check_written(spec, bundle)
         if spec.kind == "hub":
-            _compare_hubs(made, family._read(bundle, read_classes(bundle)), where)
+            _compare_hubs(made, family.read(bundle, read_classes(bundle)), where)
         else:
             check_domain(made)  # type: ignore[arg-type]
             _compare_domains(made, family.load(bundle, made.hub), where)  # type: ignore[union-attr]

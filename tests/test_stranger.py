@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 import anchor_faces
-from anchor_hub import build_modality, testing
+from anchor_hub import build_modality, load_hub, testing
 from anchor_hub.plugins.registry import registry
 from anchor_hub.training import Samples
 from anchor_hub.translation import TranslationRequest
@@ -192,6 +192,23 @@ def test_a_checkpoint_of_its_own_layout_is_a_hub(stranger: Path, tmp_path: Path)
     run("hubs", "import", tmp_path / "theirs.pt", "--name", "theirs", "--license", "MIT")
     rows = {row["name"]: row for row in json.loads(run("hubs", "list", "--json"))}
     assert rows["theirs"]["state"] == "ready"
+
+
+def test_a_family_of_its_own_is_a_hub(stranger: Path, tmp_path: Path) -> None:
+    from anchor_stranger.hub import Ramp  # type: ignore[import-not-found]
+
+    torch.manual_seed(0)
+    generator = Ramp(SIZE)
+    torch.save({"ramp": {"size": SIZE, "weights": generator.state_dict()}}, tmp_path / "ramp.pt")
+    run("hubs", "import", tmp_path / "ramp.pt", "--name", "ramps", "--license", "MIT")
+    hub = load_hub("ramps", "cpu")
+    testing.check_architecture(registry().architectures["ramp"].spec, hub)
+    assert torch.equal(hub.image(hub.sample(2, seed=1)), generator(hub.expand(hub.sample(2, seed=1)))[1])
+    reds = pictures(tmp_path / "roses", red=True)
+    run("add-domain", "tinge", "--method", "wash", "--hub", "ramps", "--data", reds, "--modality", "rgb", *SHORT)
+    run("add-domain", "glow", "--hub", "ramps", "--data", reds, "--modality", "rgb", "--regressor", "hub", *SHORT)
+    run("translate", reds, "--from", "glow", "--to", "tinge", "-o", tmp_path / "out")
+    assert len(list((tmp_path / "out").iterdir())) == 8
 
 
 def test_bundles_outlive_the_package(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
