@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 # has a floor of its own below them.
 FLOORS = (
     ("anchor_hub.errors",),
-    ("anchor_hub._moved", "anchor_hub.specs"),
+    ("anchor_hub._lazy", "anchor_hub._moved", "anchor_hub.specs"),
     ("anchor_hub", "anchor_hub.hookspecs"),
     ("anchor_hub.system",),
     ("anchor_hub.bundles",),

@@ -63,6 +63,26 @@ class HubTraining:
         self.name, self.data, self.run_dir, self.output, self.arch = name, data, run_dir, output, arch
         self.settings = {**(settings or {}), **changes}
 
+    def __getattr__(self, name: str) -> Any:
+        """A setting, as it was given or by default."""
+        if name.startswith("_") or "settings" not in self.__dict__:
+            raise AttributeError(name)
+        if name in self.settings:
+            return self.settings[name]
+        known = {key: getattr(TrainingPlan, field) for key, field in PLAN.items()}
+        known |= {key: getattr(RunSettings, key) for key in RUN}
+        known |= {key: item.default for key, item in self.recipe.Options.model_fields.items()}
+        if name not in known:
+            raise AttributeError(f"HubTraining has no setting {name!r}")
+        return known[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in HubTraining.__dataclass_fields__:
+            super().__setattr__(name, value)
+        else:
+            self.settings = {**self.settings, name: value}
+            self.__dict__.pop("start", None)  # it may have come from what was changed
+
     @property
     def recipe(self) -> type[Recipe]:
         """:raises UsageError: an unknown architecture."""
