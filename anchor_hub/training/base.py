@@ -21,7 +21,7 @@ from anchor_hub.errors import AnchorError, UsageError
 from anchor_hub.system.config import validate
 from anchor_hub.training.contents import Contents as Contents
 from anchor_hub.training.contents import write_contents
-from anchor_hub.training.engine.distributed import ProcessGroup
+from anchor_hub.training.distributed import ProcessGroup
 
 if TYPE_CHECKING:
     from anchor_hub.data.image_folder import ImageFolder

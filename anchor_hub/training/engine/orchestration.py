@@ -26,7 +26,7 @@ from anchor_hub.training.engine.processes import default_processes
 from anchor_hub.training.engine.provenance import licenses, plugins_of, provenance, rendered_data_set
 from anchor_hub.training.engine.requirements import Required, load_required
 from anchor_hub.training.engine.targets import check_target_is_free, holds_run
-from anchor_hub.training.engine.trainer import RunResult, Trainer
+from anchor_hub.training.engine.trainer import RunEnd, Trainer
 
 #: Of a data set's name, opens a progress bar and gives its `update(done, total)`.
 ProgressBars = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -48,7 +48,7 @@ class TrainingResult:
     name: str
     bundle: Path | None
     run_dir: Path
-    run: RunResult
+    run: RunEnd
     skipped: list[str] = field(default_factory=list)
 
     @property
@@ -187,7 +187,7 @@ class _Finished:
     read: ReadData
     recipe: Recipe
     trainer: Trainer
-    result: RunResult
+    result: RunEnd
 
     def write(self, folder: Path) -> Path:
         recipe, kind = self.recipe, type(self.recipe).kind

@@ -14,7 +14,7 @@ from anchor_hub.plugins.registry import registry
 from anchor_hub.system.settings import parse_settings
 from anchor_hub.training.base import OWN, Recipe, RecipeOptions, RunSettings, TrainingPlan
 from anchor_hub.training.engine.orchestration import find_recipe, train
-from anchor_hub.training.engine.trainer import RunResult
+from anchor_hub.training.engine.trainer import RunEnd
 from anchor_hub.training.generators import stylegan2_training
 from anchor_hub.training.generators.choices import flag
 from anchor_hub.training.generators.choices import parse_channels as parse_channels
@@ -150,7 +150,7 @@ def _of_kind(kind: str) -> Iterator[str]:
     yield from (name for name in known if (first := known.first(name)) is not None and first.spec.kind == kind)
 
 
-def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
+def train_hub(training: HubTraining) -> tuple[RunEnd, Path | None]:
     """Train, and export the bundle when the run came to its end: (result, bundle or None).
 
     A run that was interrupted leaves a checkpoint; the same call with `resume` goes on and exports at its

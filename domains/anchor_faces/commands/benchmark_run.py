@@ -19,6 +19,16 @@ def run(
         None, help="What an earlier run wrote: its scores of other programs stand beside ours again."
     ),
     judges: Path | None = typer.Option(None, help="Bundle of judges of your own [default: the bundled ones]."),
+    backend: str | None = typer.Option(
+        None, help="Translator backend [default: anchor for two domains of one hub, else who serves the pair]."
+    ),
+    translator: str | None = typer.Option(
+        None, help="A trained translator, by name (anchor translators list) or bundle folder."
+    ),
+    settings: list[str] = typer.Option(
+        [], "--set", metavar="NAME=VALUE", help="An option of the backend, e.g. intensity=0.7; repeatable."
+    ),
+    pairs: list[str] = typer.Option([], "--pair", help="Only this pair, e.g. seg:face; repeatable [default: all]."),
     seed: int = typer.Option(0, help="Of the random styles."),
     batch: int = typer.Option(50, min=1, help="Images translated at once."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
@@ -29,6 +39,7 @@ def run(
     from anchor_hub.errors import UsageError
     from anchor_hub.evaluation.result import read_run
     from anchor_hub.system.outputs import check_file, check_new, write_output
+    from anchor_hub.system.settings import parse_settings
     from anchor_hub.system.terminal import note, step_progress
 
     others: dict[str, Path] = {}
@@ -41,11 +52,14 @@ def run(
         check_new(report, "--report")
     if output is not None:
         check_file(output, "--output")
-    names = [name.strip() for name in domains.split(",") if name.strip()] or benchmark.trained_domains()
+    chosen = _pairs(pairs)
+    names = [name.strip() for name in domains.split(",") if name.strip()]
+    names = names or list(dict.fromkeys(name for pair in chosen for name in pair)) or benchmark.trained_domains()
     with step_progress("samples", quiet=quiet) as progress:
         result = benchmark.run(
             names, count=count, seed=seed, batch=batch, device=device, report=report, judges=judges, others=others,
             earlier=None if earlier is None else read_run(earlier), progress=progress, said=None if quiet else note,
+            pairs=chosen or None, backend=backend, translator=translator, options=parse_settings(settings),
         )  # fmt: skip
     if report is not None:
         result.write(report)
@@ -55,6 +69,16 @@ def run(
         from anchor_faces.benchmark.markdown import markdown
 
         typer.echo(markdown(result))
+
+
+def _pairs(given: list[str]) -> list[tuple[str, str]]:
+    """``["seg:face"]`` as pairs. :raises UsageError: a text without a colon, or a pair twice."""
+    from anchor_hub.errors import UsageError
+
+    found = [(source, target) for source, _, target in (text.partition(":") for text in given)]
+    if not all(source and target for source, target in found) or len(set(found)) != len(found):
+        raise UsageError(f"--pair {' --pair '.join(given)}: write SOURCE:TARGET, each pair once, e.g. --pair seg:face")
+    return found
 
 
 def table(
