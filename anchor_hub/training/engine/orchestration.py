@@ -111,11 +111,11 @@ def train(
     given = sources(plan, recipe_class.data)
     required = load_required(plan.recipe, recipe_class.requires, plan.requires, device)
     recipe = recipe_class.build(plan, options, {key: item.loaded for key, item in required.items()})
+    batch = recipe.images_per_step(plan.batch)
+    recipe.shares(batch)  # whether it can be shared is told before anything is read
     read = read_all(recipe, plan, run, given, progress or (lambda name: nullcontext(lambda done, total: None)))
     recipe = recipe.fitted(read.samples)
     samples = {name: replace(held, modality=_reading(recipe, name)) for name, held in read.samples.items()}
-
-    batch = recipe.images_per_step(plan.batch)
     described = recipe.describe()
     trainer = Trainer(
         recipe, samples, run_dir,
