@@ -1,5 +1,5 @@
-"""RC and FC (DeepI2I): is the class of an output known to a network that learned from real pictures, and the class of a
-real picture to one that learned from outputs?"""
+"""RC and FC (DeepI2I). RC: accuracy on outputs of a classifier trained on real images. FC: accuracy on real images of a
+classifier trained on outputs."""
 
 from __future__ import annotations
 

@@ -36,12 +36,14 @@ class ReportFolder:
     def begin(self, *, resume: bool) -> None:
         """Make the folder, or check that what is in it is of this very run.
 
-        :raises UsageError: it is in use and ``resume`` is off, or it is of another run.
+        :raises UsageError: the folder is in use and ``resume`` is off, or it holds another run.
         """
         found = self._found_key()
         if found is not None and found != self.key:
             raise UsageError(
-                f"--report {shown(self.path)}: is of other data, domains or styles: choose another folder, or remove it"
+                f"--report {shown(self.path)}: already holds an evaluation of different data, domains or styles; "
+                f"choose another "
+                "folder or delete this one"
             )
         if found is None:
             check_new(self.path, "--report", user="an evaluation")

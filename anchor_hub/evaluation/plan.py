@@ -43,8 +43,8 @@ METRICS = {
     "kd": "kernel distance of the features of --extractor",
     "mfd": "fd within each class, averaged",
     "mkd": "kd within each class, averaged",
-    "rc": "share of outputs whose class a network trained on real pictures knows (DeepI2I)",
-    "fc": "share of real pictures whose class a network trained on outputs knows (DeepI2I)",
+    "rc": "accuracy on outputs of a classifier trained on real images (DeepI2I)",
+    "fc": "accuracy on real images of a classifier trained on outputs (DeepI2I)",
     "rc_linear": "as rc, with logistic regression on the features of --extractor",
     "fc_linear": "as fc, with logistic regression on the features of --extractor",
 }
@@ -118,9 +118,9 @@ def parse_metrics(text: str | Sequence[str] | None, target: Modality, paired: bo
 
 
 def check_used(metrics: Sequence[str], networks: Networks, real: object = None) -> None:
-    """Whether every option about networks and real files is one that some metric looks at.
+    """Check that some metric uses every given option about networks and real files.
 
-    :raises UsageError: one is not; the message names the metrics that would use it.
+    :raises UsageError: an option without effect; the message names the metrics that use it.
     """
     for option, given, users in (
         ("--real", real is not None, SETS),
@@ -130,8 +130,9 @@ def check_used(metrics: Sequence[str], networks: Networks, real: object = None) 
     ):
         if given and not set(users) & set(metrics):
             raise UsageError(
-                f"{option}: is used by {', '.join(users)}, of which --metrics asks for none (it asks for "
-                f"{', '.join(metrics)}): add one, or leave {option} out"
+                f"{option} has no effect on --metrics {','.join(metrics)}; only {', '.join(users)} use it. Add one "
+                f"of these "
+                f"or drop {option}"
             )
 
 

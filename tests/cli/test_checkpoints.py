@@ -51,7 +51,7 @@ def test_an_unknown_licence_is_shown(fresh_home, tmp_path):
     shown = anchor("hubs", "show", "small").stdout
     assert "Licence of the weights: unknown: find out before you share it" in shown
     again = anchor("hubs", "import", str(tmp_path / "a.pt"), "--name", "small", "--overwrite")
-    assert again.exit_code == 0 and "--license says what it is" in again.stderr
+    assert again.exit_code == 0 and "again with --license TEXT --overwrite to state it" in again.stderr
 
 
 def test_refusals_change_nothing(fresh_home, tmp_path):

@@ -103,7 +103,7 @@ def test_export_with_what_it_requires_and_install_elsewhere(
     out = tmp_path / "out"
     out.mkdir()
     alone = anchor("translators", "export", "dog-cat", "-o", str(out))
-    assert "requires the prior content, which is not in this archive (--with-required)" in alone.stderr
+    assert "the archive lacks the prior content, which dog-cat requires; --with-required adds it" in alone.stderr
     (out / "dog-cat.zip").unlink()
     together = anchor("translators", "export", "dog-cat", "-o", str(out), "--with-required")
     assert together.exit_code == 0 and together.stderr == ""

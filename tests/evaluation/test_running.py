@@ -114,7 +114,7 @@ def test_resume_skips_what_is_done(pairs: Path, monkeypatch: pytest.MonkeyPatch)
     assert not (pairs.parent / "report" / "metrics.json").exists()
     with pytest.raises(UsageError, match="give --resume"):
         measure(pairs, "report", "l1,fd", batch=2)
-    with pytest.raises(UsageError, match="other data, domains or styles"):
+    with pytest.raises(UsageError, match="different data, domains or styles"):
         measure(pairs, "report", "l1,fd", batch=2, resume=True, styles=1)
 
     seen: list[int] = []
