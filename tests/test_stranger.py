@@ -154,7 +154,7 @@ def test_it_is_measured_like_any_other(trained: Path, tmp_path: Path) -> None:
     assert result["hub"] is None and pair["settings"]["strength"] == 0.5
     assert len(pair["settings"]["translator_bundle"]) == 64
     assert (tmp_path / "report" / "report.html").is_file()
-    assert "other data, domains or styles" in run(*asked, "--report", tmp_path / "report", "--resume", code=2)
+    assert "different data, domains or styles" in run(*asked, "--report", tmp_path / "report", "--resume", code=2)
 
 
 def test_a_domain_of_its_own_architecture_is_a_domain(stranger: Path, tmp_path: Path) -> None:
