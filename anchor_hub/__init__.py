@@ -5,10 +5,10 @@ The names below are imported on first use, so that `import anchor_hub` costs mil
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anchor_hub import _moved
+from anchor_hub._lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -39,13 +39,7 @@ _EXPORTS = {
 __all__ = ["__version__", *_EXPORTS]
 _moved.install()
 
-
-def __getattr__(name: str) -> Any:
-    if name in _EXPORTS:
-        value = getattr(importlib.import_module(_EXPORTS[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'anchor_hub' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _EXPORTS)
 
 
 def __dir__() -> list[str]:

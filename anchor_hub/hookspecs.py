@@ -53,7 +53,7 @@ def anchor_register_hubs(register: Callable[[HubSpec], None]) -> None:
 
 @hookspec
 def anchor_register_domains(register: Callable[[DomainSpec], None]) -> None:
-    """Register domains: trained (with a bundle), or such as `anchor add-domain NAME` can train."""
+    """Register domains: trained (with a bundle), or to be trained by `anchor add-domain NAME`."""
 
 
 @hookspec
@@ -68,7 +68,7 @@ def anchor_register_backends(register: Callable[[BackendSpec], None]) -> None:
 
 @hookspec
 def anchor_register_translators(register: Callable[[TranslatorSpec], None]) -> None:
-    """Register translators: trained (with a bundle), or such as `anchor translators train NAME` can train."""
+    """Register translators: trained (with a bundle), or to be trained by `anchor translators train NAME`."""
 
 
 @hookspec

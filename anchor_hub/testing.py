@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from anchor_hub.hubs.base import Hub
     from anchor_hub.modality import Modality
     from anchor_hub.training.base import Recipe, Samples
+    from anchor_hub.translation.base import Translator
 
 # Too slow for a module that every command imports.
 HEAVY_MODULES = ("torch", "torchvision", "numpy", "scipy", "PIL")
@@ -164,7 +165,7 @@ def check_architecture(spec: ArchitectureSpec, made: Hub | Domain | str | Path) 
         bundle = open_bundle(made.save(Path(folder) / "bundle"))  # type: ignore[union-attr]
         _check_written(spec, bundle)
         if spec.kind == "hub":
-            _compare_hubs(made, family._read(bundle, read_classes(bundle)), where)
+            _compare_hubs(made, family.read(bundle, read_classes(bundle)), where)
         else:
             check_domain(made)  # type: ignore[arg-type]
             _compare_domains(made, family.load(bundle, made.hub), where)  # type: ignore[union-attr]
@@ -365,6 +366,18 @@ def check_recipe(
     )  # fmt: skip
     for fault in recipe_faults(recipe, data, plan, required or {}, batch):
         raise ContractError(f"recipe {recipe.name!r}: {fault}")
+
+
+def check_translator(translator: Translator[Any], samples: Tensor) -> None:
+    """A translator's outputs have the right shape and depend on their image and style alone, whatever the batch.
+
+    Random styles depend on seed and number alone; what it does not take is refused; options of other names, too.
+    samples: a batch of at least two source samples, as its `source_modality` reads them at its `size`.
+    """
+    from anchor_hub.translation.checking import translator_faults
+
+    for fault in translator_faults(translator, samples):
+        raise ContractError(f"backend {type(translator).backend!r}, {type(translator).__name__}: {fault}")
 
 
 def _check_tensor(value: Any, shape: tuple[int, ...], hub: Any, where: str) -> None:

@@ -21,10 +21,8 @@ MANIFEST = {
 }
 
 
-def test_every_stored_case_is_of_a_kind_and_every_kind_has_one_that_some_test_reads() -> None:
-    stored = {path.parent.name for path in parity.GOLDEN.glob("*/manifest.json")}
-    assert {name for name in stored if kind_of(name) is None} == set()
-    assert {name for kind in parity.KINDS for name in case_names(kind)} == stored
+def test_every_kind_has_a_case_and_a_test_that_reads_all_its_cases() -> None:
+    assert all(case_names(kind) for kind in parity.KINDS)
     folder = Path(__file__).parent
     text = "".join(path.read_text("utf-8") for path in folder.rglob("test_*.py"))
     assert [kind for kind in parity.KINDS if f'case_names("{kind}")' not in text] == []

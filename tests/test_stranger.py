@@ -20,7 +20,11 @@ import pytest
 import torch
 from PIL import Image
 
+import anchor_faces
+from anchor_hub import build_modality, load_hub, testing
 from anchor_hub.plugins.registry import registry
+from anchor_hub.training import Samples
+from anchor_hub.translation import TranslationRequest
 from tests.cli.running import anchor
 from tests.tiny import SIZE, tiny_generator, tiny_home, write_sample
 
@@ -107,6 +111,17 @@ def test_a_translator_translates_with_options_styles_and_a_reference(trained: Pa
     assert green > red + 30 and green > blue + 30, "the look of the reference"
 
 
+def test_it_keeps_the_contract(trained: Path, tmp_path: Path) -> None:
+    session = TranslationRequest(source="face", target="rose").open("cpu")
+    names = sorted((tmp_path / "faces").iterdir())[:3]
+    testing.check_plugin("anchor_stranger.plugin")
+    testing.check_translator(session.translator, torch.stack([session.read(name) for name in names]))
+    recipe = registry().load(registry().recipes["tint"].spec.target)
+    rows = torch.randint(0, 256, (8, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    rgb = build_modality({"name": "rgb"})
+    testing.check_recipe(recipe, {name: Samples(rows, rgb) for name in ("source", "target")})
+
+
 def test_what_a_translator_does_not_take_is_refused_by_name(trained: Path, tmp_path: Path) -> None:
     picture = tmp_path / "faces" / "0.png"
     asked = ("translate", picture, "--from", "face", "--to", "rose", "-o", tmp_path / "x.png")
@@ -154,7 +169,7 @@ def test_it_is_measured_like_any_other(trained: Path, tmp_path: Path) -> None:
     assert result["hub"] is None and pair["settings"]["strength"] == 0.5
     assert len(pair["settings"]["translator_bundle"]) == 64
     assert (tmp_path / "report" / "report.html").is_file()
-    assert "other data, domains or styles" in run(*asked, "--report", tmp_path / "report", "--resume", code=2)
+    assert "different data, domains or styles" in run(*asked, "--report", tmp_path / "report", "--resume", code=2)
 
 
 def test_a_domain_of_its_own_architecture_is_a_domain(stranger: Path, tmp_path: Path) -> None:
@@ -177,6 +192,23 @@ def test_a_checkpoint_of_its_own_layout_is_a_hub(stranger: Path, tmp_path: Path)
     run("hubs", "import", tmp_path / "theirs.pt", "--name", "theirs", "--license", "MIT")
     rows = {row["name"]: row for row in json.loads(run("hubs", "list", "--json"))}
     assert rows["theirs"]["state"] == "ready"
+
+
+def test_a_family_of_its_own_is_a_hub(stranger: Path, tmp_path: Path) -> None:
+    from anchor_stranger.hub import Ramp  # type: ignore[import-not-found]
+
+    torch.manual_seed(0)
+    generator = Ramp(SIZE)
+    torch.save({"ramp": {"size": SIZE, "weights": generator.state_dict()}}, tmp_path / "ramp.pt")
+    run("hubs", "import", tmp_path / "ramp.pt", "--name", "ramps", "--license", "MIT")
+    hub = load_hub("ramps", "cpu")
+    testing.check_architecture(registry().architectures["ramp"].spec, hub)
+    assert torch.equal(hub.image(hub.sample(2, seed=1)), generator(hub.expand(hub.sample(2, seed=1)))[1])
+    reds = pictures(tmp_path / "roses", red=True)
+    run("add-domain", "tinge", "--method", "wash", "--hub", "ramps", "--data", reds, "--modality", "rgb", *SHORT)
+    run("add-domain", "glow", "--hub", "ramps", "--data", reds, "--modality", "rgb", "--regressor", "hub", *SHORT)
+    run("translate", reds, "--from", "glow", "--to", "tinge", "-o", tmp_path / "out")
+    assert len(list((tmp_path / "out").iterdir())) == 8
 
 
 def test_bundles_outlive_the_package(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +236,7 @@ def test_a_wheel_installed_beside_anchor_hub(tmp_path: Path) -> None:
     venv.create(place, with_pip=False)
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
     ours = [path for path in sys.path if path.endswith("site-packages")]
-    (site,) = place.glob("[lL]ib*/**/site-packages")
+    site = next(iter(sorted(place.glob("[lL]ib*/**/site-packages"))))
     (site / "tests_own.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in ours))
     environment = {**os.environ, "ANCHOR_HOME": str(tiny_home(tmp_path)), "OMP_NUM_THREADS": "1"}
 
@@ -236,6 +268,18 @@ def test_a_wheel_installed_beside_anchor_hub(tmp_path: Path) -> None:
     command("translators", "install", "redden.zip", home=tmp_path / "elsewhere")
     command("translate", grays, "--from", "face", "--to", "rose", "-o", "there", home=tmp_path / "elsewhere")
     assert len(list((tmp_path / "there").iterdir())) == 8
+    samples = Path(anchor_faces.__file__).parent / "samples"
+    table = ("--modality", "source=segmentation", "--modality-set", "source:classes=19", "--modality", "target=rgb")
+    command(
+        "translators", "train", "paint", "--backend", "tint", "--from", "seg", "--to", "face", "--set", "size=64",
+        "--data", f"source={samples / 'seg'}", "--data", f"target={samples / 'face'}", *table, *SHORT,
+    )  # fmt: skip
+    command(
+        "evaluate", "--benchmark", "rendered-faces", "--from", "seg", "--to", "face", "--translator", "paint",
+        "--count", 4, "--report", "report", "--quiet",
+    )  # fmt: skip
+    (pair,) = json.loads((tmp_path / "report" / "metrics.json").read_text())["pairs"]
+    assert pair["backend"] == "tint" and "parser_miou" in {metric["name"] for metric in pair["metrics"]}
     strict = ("--strict", "--config-file", os.devnull, "--ignore-missing-imports")
     call("-m", "mypy", *strict, "--follow-imports", "silent", "-p", "anchor_stranger")
     call("-m", "pip", "uninstall", "--yes", "anchor-stranger")

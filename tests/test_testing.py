@@ -18,6 +18,7 @@ from anchor_hub.modality import Traits, build_modality
 from anchor_hub.modality.rgb import RGB
 from anchor_hub.specs import ArchitectureSpec, CheckpointSpec, DomainSpec, ModalitySpec, TranslatorSpec
 from anchor_hub.testing import ContractError, check_domain, check_modality, check_spec
+from anchor_hub.translation import AnchorTranslator, Translator, TranslatorOptions, style_generator
 from tests.bundle_makers import tiny_domain as domain_bundle
 from tests.bundle_makers import tiny_prior, tiny_translator
 from tests.tiny import DOMAINS, tiny_domain, tiny_hub
@@ -278,3 +279,85 @@ def test_priors_and_readers(tmp_path: Path) -> None:
     check_spec(TranslatorSpec("dog-cat", backend="toy-pair", source="dog", targets=("cat",), bundle=folder))
     with pytest.raises(ContractError, match="are not its bundle's"):
         check_spec(TranslatorSpec("dog-cat", backend="toy-pair", source="dog", targets=("cow",), bundle=folder))
+
+
+class Plain(Translator[Tensor]):
+    """Gives back its input, mixed with a colour; each fault below breaks one promise."""
+
+    backend = "plain"
+    styles = frozenset({"own", "random"})
+
+    def __init__(self) -> None:
+        self.source = self.target = "face"
+        self.source_modality = self.target_modality = RGB()
+        self.size, self.device = 8, torch.device("cpu")
+
+    @classmethod
+    def open(cls, source: str, target: str, *, bundle: Any, options: Any, device: Any) -> Plain:
+        return cls()
+
+    def encode(self, images: Tensor) -> Tensor:
+        return images
+
+    def decode(self, content: Tensor, style: Tensor | None = None) -> Tensor:
+        return content if style is None else content / 2 + style[:, :, None, None]
+
+    def random_styles(self, n: int, *, seed: int, start: int = 0, truncation: float = 1.0) -> Tensor:
+        rows = [torch.rand(3, generator=style_generator(seed, start + number)) for number in range(n)]
+        return truncation * torch.stack(rows) / 2
+
+
+class Forgetful(Plain):
+    backend = ""
+
+
+class Sociable(Plain):
+    def decode(self, content: Tensor, style: Tensor | None = None) -> Tensor:
+        return super().decode(content - content.mean(0, keepdim=True), style)
+
+
+class Restless(Plain):
+    def encode(self, images: Tensor) -> Tensor:
+        return images + torch.rand(1)
+
+
+class Counting(Plain):
+    def random_styles(self, n: int, *, seed: int, start: int = 0, truncation: float = 1.0) -> Tensor:
+        return truncation * torch.rand(n, 3, generator=torch.Generator().manual_seed(seed + start))
+
+
+class Greedy(Plain):
+    class Options(TranslatorOptions):
+        strength: float
+
+
+class Small(Plain):
+    def decode(self, content: Tensor, style: Tensor | None = None) -> Tensor:
+        return super().decode(content, style)[..., :4, :4]
+
+
+class Shy(Plain):
+    styles = frozenset({"own"})
+
+
+PICTURES = torch.randint(0, 256, (3, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+def test_good_translators(hub: Hub) -> None:
+    testing.check_translator(Plain(), PICTURES)
+    pair = AnchorTranslator(tiny_domain("seg", hub), tiny_domain("face", hub))
+    ids = torch.randint(0, 5, (3, 1, 16, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    testing.check_translator(pair, ids)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Forgetful, "states no backend"), (Sociable, "depends on the batch"), (Restless, "deterministic"),
+        (Counting, "depend on seed and i alone"), (Greedy, "every option a default"), (Small, "its size is 8"),
+        (Shy, "leave 'random' out"),
+    ],
+)  # fmt: skip
+def test_bad_translators(kind: type[Plain], words: str) -> None:
+    with pytest.raises(ContractError, match=words):
+        testing.check_translator(kind(), PICTURES)

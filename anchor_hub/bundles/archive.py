@@ -90,7 +90,7 @@ def install_bundle(
     contents = _read_folder(source) if source.is_dir() else _read_archive(source)
     manifest = parse_manifest(contents[MANIFEST].decode("utf-8", "replace"), f"{source}: {MANIFEST}")
     if manifest.kind == "judges":
-        raise UsageError(f"{source}: judges are not installed; name their folder to the benchmark that reads with them")
+        raise UsageError(f"{source}: judges are not installed; give the folder to their benchmark with --judges FOLDER")
     if kind is not None and manifest.kind != kind:
         raise UsageError(f"{source}: is a {manifest.kind}: install it with `anchor {manifest.kind}s install`")
     missing = sorted(set(manifest.files) - set(contents))

@@ -81,7 +81,8 @@ def settings_for(
     settings, name = _stated(raw, notes)
     config = network(settings)
     if not settings.fits(config.size, config.classes):
-        said = f"{settings.size} px and {settings.classes} classes"
+        facts = ((settings.size, "px"), (settings.classes, "classes"))
+        said = " and ".join(f"{value} {unit}" for value, unit in facts if value is not None)
         notes.append(f"{name} beside it is of a training of {said}: it was passed over.")
         settings, name = RunSettings(), ""
     if norm_epsilon is not None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anchor_hub.networks.regressors import Regressor
 
 NAME = "latent-space-anchoring-domain"
-LAYOUT = published.LAYOUT
+LAYOUT = f"a release of latent-space anchoring, {published.LAYOUT}"
 KIND = "domain"
 #: Channels of a released domain to its modality, where the user does not say.
 MODALITIES: dict[int, dict[str, Any]] = {

@@ -20,12 +20,15 @@ def load_domains(
 ) -> list[Domain]:
     """The domains of these names (or bundle folders; objects stay as they are), all of one hub and able to decode.
 
+    Names beside an object are loaded on its hub.
+
     :raises UsageError: none, or two of one name. :raises MissingPartError: a domain that cannot decode.
     :raises HubMismatchError: domains of different hubs.
     """
     if not domains:
         raise UsageError("name at least one domain, e.g. --domains face,seg")
-    loaded = [item if isinstance(item, Domain) else load_domain(item, device=device) for item in domains]
+    hub = next((item.hub.base for item in domains if isinstance(item, Domain)), None)
+    loaded = [item if isinstance(item, Domain) else load_domain(item, hub, device) for item in domains]
     names = [domain.name for domain in loaded]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

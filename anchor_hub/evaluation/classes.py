@@ -1,5 +1,5 @@
-"""RC and FC (DeepI2I): is the class of an output known to a network that learned from real pictures, and the class of a
-real picture to one that learned from outputs?"""
+"""RC and FC (DeepI2I): accuracy on outputs of a classifier trained on real pictures, and accuracy on real pictures of a
+classifier trained on outputs."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from anchor_hub.metrics.trained_classifier import RESIZE, SETTINGS, SIDE, Pictur
 
 
 def shared_classes(real: Sequence[str], fake: Sequence[str]) -> list[str]:
-    """The classes of real pictures and of outputs, sorted.
+    """The names of the classes that real pictures and outputs share, sorted.
 
-    :raises DataError: not every picture has a class, the classes differ, or one has a single picture.
+    :raises DataError: a picture has no class, the two sets differ in their classes, or a class has a single picture.
     """
     counts = Counter(real), Counter(fake)
     names = sorted({*counts[0], *counts[1]} - {""})
     if not names or "" in counts[0] or "" in counts[1] or counts[0].keys() != counts[1].keys():
         shown = [", ".join(sorted({*count} - {""})[:8]) or "none" for count in counts]
         raise DataError(
-            "metrics over classes need one folder per class, the same classes among the real files and the "
-            f"outputs; real: {shown[0]}; outputs: {shown[1]}"
+            "metrics over classes need one folder per class, with the same classes among real files and outputs; "
+            f"real: {shown[0]}; outputs: {shown[1]}"
         )
     for name in names:
         if min(count[name] for count in counts) < 2:
             raise DataError(
-                f"class {name!r} has {counts[0][name]} real files and {counts[1][name]} outputs: two at least"
+                f"class {name!r} has {counts[0][name]} real files and {counts[1][name]} outputs; it needs two of each"
             )
     return names
 
 
 class PicturesMeasure(Measure):
-    """What the classifier sees of each output, kept as it is."""
+    """Every picture as the classifier sees it (``reduced``), kept in its row of bytes."""
 
     needs = ("output_pictures",)
     width = 3 * SIDE * SIDE
@@ -67,10 +67,11 @@ def trained_classifiers(
     device: Any = "cpu",
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Metric]:
-    """``rc``: trained on real pictures, tested on outputs; ``fc``: trained on outputs, tested on real pictures.
+    """RC and FC: ``rc`` trains on real pictures and tests on outputs, ``fc`` the other way round.
 
-    :param real: rows of :class:`PicturesMeasure`, and the class of each; ``fake``: of the outputs.
-    :param side: of the pictures before they were reduced.
+    :param which: ``rc``, ``fc`` or both.
+    :param real: rows of :class:`PicturesMeasure` and the class of each row; ``fake``: the same of the outputs.
+    :param side: side in pixels of the pictures before ``reduced``.
     """
     names = shared_classes(real[1], fake[1])
     found = []

@@ -23,12 +23,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class PairsRequest:
-    """What to translate and on what to measure it.
+    """What to translate, and the files to measure the translation on.
 
-    :param data: folder with ``<source>`` and ``<target>`` folders. ``real``, ``count``: see ``pair_data``.
-    :param metrics: comma-separated, or None for those that need no weights.
+    :param data: folder with ``<source>`` and ``<target>`` folders.
+    :param real, count: see ``pair_data`` (``count`` is its ``limit``).
+    :param metrics: comma-separated names, or None for the metrics that need no weights.
     :param styles: random styles; 0: the backend's own look (10 where ``lpips_diversity`` is asked for).
-    :param references: pictures whose look the outputs take.
+    :param references: pictures that give the outputs their look.
     :param backend, translator, options: how to translate, see
         :class:`~anchor_hub.translation.request.TranslationRequest`.
     """
@@ -68,7 +69,10 @@ def evaluate_pairs(
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> RunResult:
-    """`anchor evaluate --data`; see :func:`anchor_hub.evaluation.running.evaluate` for what is written and raised."""
+    """The result of `anchor evaluate --data`.
+
+    See :func:`anchor_hub.evaluation.running.evaluate` for the files it writes and the errors it raises.
+    """
     options = options or Options()
     words = {word.strip().lower().replace("-", "_") for word in (request.metrics or "").split(",")}
     session = request.translation(options.seed).open(request.device)
@@ -93,13 +97,15 @@ def evaluate_benchmark(
     progress: Progress | None = None,
     way: Mapping[str, Any] | None = None,
 ) -> RunResult:
-    """`anchor evaluate --benchmark`: the registered benchmark measures and writes its samples; `metrics.json` is
-    written here.
+    """The result of `anchor evaluate --benchmark`.
 
-    :param source: with ``target`` None, too: all ordered pairs.
-    :param way: ``backend``, ``translator`` and ``options`` of the request, those that are given.
+    The registered benchmark measures and writes its samples; this function writes `metrics.json`.
+
+    :param source, target: names of the domains; both None: every ordered pair of the benchmark's domains.
+    :param way: those of ``backend``, ``translator`` and ``options`` that the request gives.
     :raises UsageError: the report folder is in use (and ``resume`` off), or holds an evaluation of another kind.
-    :raises BenchmarkNotFoundError: nobody registered the name. :raises PluginError: it returned no result.
+    :raises BenchmarkNotFoundError: nobody registered the name.
+    :raises PluginError: the benchmark returned no result.
     """
     from anchor_hub.plugins.registry import registry
 
@@ -127,8 +133,11 @@ def evaluate_benchmark(
 
 
 def _check_report(report: Path, resume: bool) -> None:
-    """:raises UsageError: the folder is in use, or of another kind of evaluation: nothing of it is replaced."""
+    """Check that a benchmark may write into the folder.
+
+    :raises UsageError: the folder is in use, or holds another kind of evaluation.
+    """
     if not resume or not report.is_dir():
         check_new(report, "--report", resume=True)
     elif (report / FILE).is_file() and (kind := read_run(report).kind) != "benchmark":
-        raise UsageError(f"--report {shown(report)}: holds an evaluation of the kind {kind!r}: choose another folder")
+        raise UsageError(f"--report {shown(report)}: holds an evaluation of the kind {kind!r}; choose another folder")

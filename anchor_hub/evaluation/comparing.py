@@ -1,4 +1,4 @@
-"""Runs side by side: numbers share a column only where they were measured in one way, and a table only where they
+"""Runs side by side: numbers share a column only where they were measured in the same way, and a table only where they
 were measured on the same files."""
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from anchor_hub.evaluation.result import DataRecord, Metric, PairResult, RunResu
 
 @dataclass(frozen=True)
 class Column:
-    """One metric by one protocol. ``number``: 0 where the metric has only one protocol, else 1, 2, ... for a note."""
+    """One metric measured by one protocol. ``number``: 1, 2, ... of its note where the metric has several protocols,
+    else 0."""
 
     metric: Metric
     number: int = 0
@@ -26,7 +27,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A translation of one run; ``values`` by column, None where it was not measured so."""
+    """A translation of one run; ``values``: one for each column, None where the run did not measure that column."""
 
     run: str
     pair: PairResult
@@ -35,7 +36,7 @@ class Row:
 
 @dataclass
 class Table:
-    """Runs on the same data. ``notes``: what sets the numbered columns apart."""
+    """Runs on the same data. ``notes``: how the protocols of the numbered columns differ."""
 
     data: DataRecord | None
     columns: list[Column] = field(default_factory=list)
@@ -63,9 +64,10 @@ class Table:
 
 
 def compare(runs: Sequence[tuple[str, RunResult]]) -> list[Table]:
-    """Tables of all runs, given with the names to call them by; one table for each set of data.
+    """One table for each set of data, over all runs.
 
-    :raises DataError: there is no run, or no number in any of them.
+    :param runs: each run with the name that the table shows for it.
+    :raises DataError: there is no run, or no run has a number.
     """
     groups: dict[str, list[tuple[str, RunResult]]] = {}
     for name, run in runs:
@@ -97,7 +99,7 @@ def _table(members: Sequence[tuple[str, RunResult]]) -> Table:
 
 
 def _differences(metrics: Sequence[Metric]) -> list[str]:
-    """One line for each of several protocols of a metric: that in which they differ."""
+    """One line for each protocol of a metric that has several: the settings in which they differ."""
     tables = [_flat(metric) for metric in metrics]
     keys = [key for key in dict.fromkeys(key for table in tables for key in table)]
     differing = [key for key in keys if len({json.dumps(table.get(key), sort_keys=True) for table in tables}) > 1]

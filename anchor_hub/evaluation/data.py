@@ -1,4 +1,4 @@
-"""What an evaluation reads: the samples of two domains in a folder, paired by name where they are pairs."""
+"""What an evaluation reads: the samples of two domains in a folder, paired where files share their names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from anchor_hub.system.inputs import FolderFiles, InputFile, list_inputs, shown
 
 @dataclass(frozen=True)
 class Item:
-    """One sample: its input, and the very output it should become, where that is known.
+    """One sample: its input, and its truth (the output that a perfect translation gives) where that is known.
 
     ``name`` is the input's path below its folder, without suffix; its first folder is the class, if it has any.
     """
@@ -31,14 +31,14 @@ class Item:
 
     @property
     def label(self) -> str:
-        """The class it belongs to: the first folder of its name, or ''."""
+        """The sample's class: the first folder of its name, or ''."""
         return labels([self.name])[0]
 
 
 class Items(Sequence[Item]):
-    """The samples, made when they are asked for: what is held of each is the names of its files.
+    """A sequence of samples that holds only the names of files and makes each :class:`Item` on access.
 
-    :param truths: of ``inputs``, in their order; None: none is known.
+    :param truths: the truth of each of ``inputs``, in the same order; None: no truth is known.
     """
 
     def __init__(self, inputs: FolderFiles, truths: FolderFiles | None) -> None:
@@ -63,7 +63,7 @@ class Items(Sequence[Item]):
 class PairData:
     """Samples of a source domain, and the real files of the target domain that outputs are measured against.
 
-    ``paired``: whether every item has its truth. ``real`` may hold other files, and more, than the truths.
+    ``paired``: whether every item has its truth. ``real`` need not be the truths: it may hold other and more files.
     """
 
     path: Path
@@ -72,7 +72,7 @@ class PairData:
     paired: bool
 
     def sha256(self) -> str:
-        """Over the names and bytes of all files, in order."""
+        """SHA-256 over the names and bytes of all files, in order."""
         digest = hashlib.sha256()
         for role, name, path in self._files():
             try:
@@ -91,7 +91,7 @@ class PairData:
 
 def labels(names: Iterable[str]) -> list[str]:
     """The class of each name: its first folder, or ''."""
-    # One text for all of a class, however many they are.
+    # Interned: all samples of a class share one string, however many they are.
     return [sys.intern(name.rpartition("/")[0].partition("/")[0]) for name in names]
 
 
@@ -106,13 +106,14 @@ def pair_data(
 ) -> PairData:
     """The samples in ``folder/<source>`` with their truths of the same names in ``folder/<target>``.
 
-    Where no name is in both folders, the sets are taken as unpaired: only metrics of whole sets can be measured.
+    Where the folders share no name, the sets are unpaired: only metrics of whole sets can be measured.
 
     :param source: name and modality of the source domain; ``target``: likewise.
     :param real: folder of the real target files for distances between sets, instead of ``folder/<target>``.
-    :param limit: take the first so many inputs (and, where they are pairs, only their truths as real files).
-    :param alone: nothing is asked of the target's files, so that their folder need not be there.
-    :raises DataError: a folder is not there or is empty, two files of one name, or only some inputs have a truth.
+    :param limit: number of inputs to take, the first ones (of pairs, only their truths count as real files).
+    :param alone: no metric looks at target files, so the folder ``folder/<target>`` need not exist.
+    :raises DataError: a folder is missing or empty, two files share a name, or only some inputs have a truth.
+    :raises UsageError: ``limit`` is below 1.
     """
     top = Path(folder)
     if limit is not None and limit < 1:
@@ -127,8 +128,8 @@ def pair_data(
     paired = bool(truths) and not missing
     if missing and len(missing) < len(inputs):
         raise DataError(
-            f"{shown(others.folder)}: {len(missing)} of {len(inputs)} inputs have no true {target[0]}, the first: "
-            f"{shown(_stem(missing[0]))}; complete the folder, or leave those inputs out"
+            f"{shown(others.folder)}: {len(missing)} of {len(inputs)} inputs have no true {target[0]} (the first: "
+            f"{shown(_stem(missing[0]))}); add the missing files, or remove those inputs"
         )
     chosen = FolderFiles(inputs.folder, inputs.names[:limit])
     matched = FolderFiles(others.folder, [truths[_stem(name)] for name in chosen.names]) if paired else None
@@ -147,7 +148,7 @@ def pair_data(
 
 
 def _stem(name: str) -> str:
-    """A name without its suffix, as text alone: a path's parts are entered into Python's table of names for good."""
+    """A name without its suffix, by text alone: pathlib would intern the parts of every path and never free them."""
     return os.path.splitext(name)[0].replace(os.sep, "/")
 
 
@@ -157,7 +158,7 @@ def _files(top: Path, name: str, modality: Modality) -> FolderFiles:
         inside = sorted(item.name for item in top.iterdir() if item.is_dir()) if top.is_dir() else []
         there = f"there are {', '.join(inside[:12])}" if inside else "there is no folder in it"
         raise DataError(
-            f"{shown(folder)}: is not there ({there}); --data is a folder with one folder per domain, as "
+            f"{shown(folder)}: is not there ({there}); --data takes a folder with one folder per domain, as "
             "anchor data render writes it"
         )
     files = FolderFiles.of(folder, modality.extensions)
@@ -166,7 +167,7 @@ def _files(top: Path, name: str, modality: Modality) -> FolderFiles:
         key = _stem(file)
         if key in seen:
             raise DataError(
-                f"{shown(folder / file)}: {shown(PurePath(seen[key]).name)} has the same name: keep one of them"
+                f"{shown(folder / file)}: {shown(PurePath(seen[key]).name)} has the same name; keep one of the two"
             )
         seen[key] = file
     return files

@@ -35,7 +35,8 @@ _LABEL = "model distance"
 
 
 def pictures_of(model: Hub | Domain, latents: Tensor) -> Tensor:
-    """uint8 ``[B, 3, H, W]`` of complete latents ``[B, L, D]``: the hub's images, or previews of a domain's samples."""
+    """Pictures, uint8 ``[B, 3, H, W]``, of complete latents ``[B, L, D]``: a hub's images, or previews of a domain's
+    samples."""
     if isinstance(model, Hub):
         return from_unit(model.image(latents, noise="const"))
     side = model.hub.size
@@ -56,13 +57,14 @@ def model_distance(
     networks: Networks | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> RunResult:
-    """``d(G_i, G_j) = E_z[dist(G_i(z), G_j(z))]``, over ``count`` latents that both models share.
+    """The distance of two models, ``d(G_i, G_j) = E_z[dist(G_i(z), G_j(z))]``, over ``count`` latents that they share.
 
-    :param first: a hub (its own images) or a domain that decodes; ``second``: another one of the same hub.
-    :param metrics: of ``MEASURES``; ``lpips`` is the paper's.
-    :param truncation: of the latents (1, as in the paper: none).
-    :raises UsageError: an unknown metric. :raises MissingPartError: a domain does not decode.
-    :raises HubMismatchError: models of different hubs: they share no latents.
+    :param first, second: hubs (measured by their own images) or domains that decode, both of the same hub.
+    :param metrics: names from ``MEASURES``; the paper uses ``lpips``.
+    :param truncation: factor on the latents; 1, as in the paper, leaves them as they are.
+    :raises UsageError: an unknown metric.
+    :raises MissingPartError: a domain does not decode.
+    :raises HubMismatchError: the models are of different hubs and so share no latents.
     :raises DataError: LPIPS' weights are missing.
     """
     hub = second if isinstance(second, Hub) else second.hub
@@ -70,7 +72,7 @@ def model_distance(
     hub.require_same(other.fingerprint, what=f"{_name(first)!r}", other_name=repr(other.name))
     for model in (first, second):
         if isinstance(model, Domain) and not model.can_decode:
-            raise MissingPartError(f"domain {model.name!r} has no decoder: it makes no images of latents")
+            raise MissingPartError(f"domain {model.name!r} cannot be measured: it has no decoder")
     if count < 1:
         raise UsageError(f"--count {count}: must be at least 1")
     networks = networks or Networks()

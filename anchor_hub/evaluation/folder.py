@@ -1,4 +1,4 @@
-"""The report folder while an evaluation runs: what it is of, what is done, and whether it may be gone on with."""
+"""The report folder while an evaluation runs: which run it belongs to, and whether that run may be resumed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anchor_hub.system.files import write_file
 from anchor_hub.system.inputs import shown
 from anchor_hub.system.outputs import check_new
 
-#: Rows and the run's key lie here until `metrics.json` is written.
+#: This folder inside the report holds rows and the run's key until `metrics.json` is written.
 WORK = ".evaluation"
 OUTPUTS = "outputs"
 _KEY = "run.json"
@@ -23,8 +23,8 @@ _KEY = "run.json"
 class ReportFolder:
     """A folder that one evaluation fills.
 
-    :param described: everything the outputs depend on (data, domains, styles ...); a folder is resumed only where
-        it is the same.
+    :param described: everything the outputs depend on (data, domains, styles ...); a run resumes a folder only
+        where the folder was begun with an equal description.
     """
 
     def __init__(self, path: str | Path, described: dict[str, Any]) -> None:
@@ -34,21 +34,23 @@ class ReportFolder:
         self.key = hashlib.sha256(text.encode()).hexdigest()
 
     def begin(self, *, resume: bool) -> None:
-        """Make the folder, or check that what is in it is of this very run.
+        """Make the folder, or check that the folder belongs to this run.
 
-        :raises UsageError: it is in use and ``resume`` is off, or it is of another run.
+        :raises UsageError: the folder is in use and ``resume`` is off, or it belongs to another run.
+        :raises DataError: the folder cannot be written to.
         """
         found = self._found_key()
         if found is not None and found != self.key:
             raise UsageError(
-                f"--report {shown(self.path)}: is of other data, domains or styles: choose another folder, or remove it"
+                f"--report {shown(self.path)}: already holds an evaluation of different data, domains or styles; "
+                "choose another folder or delete this one"
             )
         if found is None:
             check_new(self.path, "--report", user="an evaluation")
         if found is not None and not resume:
             raise UsageError(
-                f"--report {shown(self.path)}: holds this evaluation already: give --resume to go on with it, or "
-                "choose another folder"
+                f"--report {shown(self.path)}: already holds this evaluation; give --resume to continue it, or choose "
+                "another folder"
             )
         try:
             self.work.mkdir(parents=True, exist_ok=True)
@@ -57,7 +59,7 @@ class ReportFolder:
             raise DataError(f"{shown(self.path)}: cannot be written to ({error.strerror or error})") from None
 
     def _found_key(self) -> str | None:
-        """The key of the run that the folder is of, or None."""
+        """The key of the run that the folder belongs to; None where it holds no run."""
         started, finished = self.work / _KEY, self.path / FILE
         if started.is_file():
             value = parse_json(started.read_text(encoding="utf-8", errors="replace"), shown(started))
@@ -67,5 +69,5 @@ class ReportFolder:
         return None
 
     def end(self) -> None:
-        """Remove what only a resumed run would need."""
+        """Remove the rows and the key, which only a resumed run needs."""
         shutil.rmtree(self.work, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What is measured of every sample: batches in, rows of numbers out; and how rows become metrics."""
+"""Measures: each turns batches of samples into rows of numbers, and the rows of all samples into metrics."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from anchor_hub.metrics.segmentation import ConfusionMatrix
 
 @dataclass
 class Loaded:
-    """A batch of samples as files hold them. ``outputs``: of the first style, ``styles``: pictures of all styles.
+    """A batch of samples, as read from their files; only the fields that a measure needs are filled.
 
-    Pictures are uint8 ``[B, 3, H, W]`` (``styles``: ``[B, S, 3, H, W]``), previews of the samples; ``output`` and
-    ``truth`` are the samples themselves.
+    ``output`` (of the first style) and ``truth`` are the samples themselves. Pictures are previews of samples, uint8
+    ``[B, 3, H, W]``; ``styles`` has the pictures of all styles, ``[B, S, 3, H, W]``.
     """
 
     output: Tensor | None = None
@@ -38,7 +38,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a measure must know to describe itself. ``side``: of the pictures; ``seed``: of what is drawn."""
+    """What a measure must know to describe itself. ``side``: of the pictures, in pixels; ``seed``: of random draws."""
 
     side: int
     pairs: int
@@ -49,26 +49,29 @@ class Setting:
 
 
 class Measure(ABC):
-    """Numbers of each sample. ``key`` names its file of rows, ``width`` is their length, ``needs`` the fields of
-    :class:`Loaded` it looks at."""
+    """One row of numbers for each sample, and the metrics of all rows.
+
+    ``key`` names the file of rows, ``width`` is the length of a row, ``needs`` names the fields of :class:`Loaded` that
+    :meth:`rows` reads.
+    """
 
     key: str
     width = 1
     needs: tuple[str, ...] = ()
     dtype = torch.float64
-    #: Whether a single sample has a part of the metrics, see :meth:`scores`.
+    #: Whether a single sample has scores of its own, see :meth:`scores`.
     scored = True
 
     @abstractmethod
     def rows(self, batch: Loaded) -> Tensor:
-        """``[B, width]``."""
+        """The rows of a batch, ``[B, width]``."""
 
     @abstractmethod
     def metrics(self, rows: Rows, setting: Setting) -> list[Metric]:
-        """All rows put together."""
+        """The metrics of all rows together."""
 
     def scores(self, row: Tensor) -> dict[str, float | None]:
-        """One sample's part of the metrics that are means over samples."""
+        """One sample's score by metric, for the metrics that are means over samples."""
         return {}
 
 
@@ -84,7 +87,7 @@ class PictureMeasure(Measure):
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """What it can measure."""
+        """The names of the metrics that this class measures."""
         return tuple(cls._KNOWN)
 
     def __init__(self, name: str) -> None:
@@ -167,7 +170,7 @@ class PerceptualMeasure(Measure):
 
 
 class LabelMeasure(Measure):
-    """Pixel accuracy and mean IoU of label maps; a row is a confusion matrix."""
+    """Pixel accuracy and mean IoU of label maps; a row is a sample's confusion matrix."""
 
     key = "labels"
     needs = ("output", "truth")
@@ -211,8 +214,11 @@ class LabelMeasure(Measure):
 
 
 class LandmarkMeasure(Measure):
-    """Landmark error in pixels and in distances of the outer eye corners; a row is the points' distances, and the
-    true distance of the eyes (0 where the points are not dlib's 68)."""
+    """Landmark error in pixels, and as a multiple of the distance between the outer eye corners.
+
+    A row holds the distance of each point to its truth, and the true distance between the eyes (0 where the points are
+    not dlib's 68).
+    """
 
     key = "landmarks"
     needs = ("output", "truth")
@@ -223,7 +229,7 @@ class LandmarkMeasure(Measure):
     def rows(self, batch: Loaded) -> Tensor:
         assert batch.output is not None and batch.truth is not None
         if batch.truth.ndim != 3 or batch.truth.shape[-1] != 2:
-            raise DataError("landmark errors are of points: these files are drawings")
+            raise DataError("landmark_error needs files of points; these files are drawings")
         distances = point_distances(batch.output, batch.truth)
         eyes = torch.zeros(len(distances), dtype=torch.float64)
         if self.points == 68:
@@ -264,7 +270,7 @@ class LandmarkMeasure(Measure):
 
 
 class FeatureMeasure(Measure):
-    """Feature vectors of pictures, for distances between sets; ``of`` is the field of :class:`Loaded`."""
+    """Feature vectors of pictures, for distances between sets; ``of`` names the field of :class:`Loaded` to read."""
 
     dtype = torch.float32
     scored = False
@@ -277,7 +283,9 @@ class FeatureMeasure(Measure):
         pictures = getattr(batch, self.of)
         found = in_parts(self.extractor, pictures)
         if found.shape != (len(pictures), self.width) or not bool(torch.isfinite(found).all()):
-            raise DataError(f"extractor {self.extractor.name!r}: gave {list(found.shape)}, or infinity; it is damaged")
+            raise DataError(
+                f"extractor {self.extractor.name!r} is damaged: its features are {list(found.shape)}, or not finite"
+            )
         return found
 
     def metrics(self, rows: Rows, setting: Setting) -> list[Metric]:
@@ -289,7 +297,10 @@ def _dimensions(extractor: Any) -> int:
 
 
 def check_perceptual_side(side: int) -> None:
-    """:raises DataError: pictures are too small for LPIPS."""
+    """Check that pictures are large enough for LPIPS.
+
+    :raises DataError: they are too small.
+    """
     if side < MIN_SIDE:
         raise DataError(f"LPIPS needs pictures of at least {MIN_SIDE} pixels a side; this hub's have {side}")
 

@@ -1,4 +1,4 @@
-"""Going through samples once, in order, in batches: read in threads, measured in the calling thread, kept as rows."""
+"""A pass over samples, in order and in batches: threads read, the calling thread measures, files keep the rows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from anchor_hub.evaluation.rows import Rows
 from anchor_hub.system.reading_ahead import ReadAhead
 
-#: Samples that a network computes at once, always the same ones together: convolutions round differently in batches
-#: of other sizes, which would make results depend on `--batch`.
+#: Number of samples that a network computes at once. The same samples always go together: convolutions round
+#: differently in batches of another size, and results would depend on `--batch`.
 COMPUTE = 8
 
 ItemT = TypeVar("ItemT")
@@ -22,12 +22,15 @@ Batch = TypeVar("Batch")
 
 
 def rounded(batch: int) -> int:
-    """``batch``, up to the next multiple of what networks compute at once."""
+    """``batch``, rounded up to a multiple of ``COMPUTE``."""
     return -(-batch // COMPUTE) * COMPUTE
 
 
 def in_parts(compute: Callable[..., Tensor], *given: Tensor) -> Tensor:
-    """``compute`` over parts of a batch that begins at a multiple of ``COMPUTE``; its results in one tensor."""
+    """The results of ``compute`` in one tensor; it runs on ``COMPUTE`` samples at a time.
+
+    :param given: tensors of one batch, whose first sample's number is a multiple of ``COMPUTE``.
+    """
     return torch.cat([compute(*part) for part in zip(*(value.split(COMPUTE) for value in given), strict=True)])
 
 
@@ -41,12 +44,12 @@ def run_pass(
     workers: int,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Give every rows file one row per item, in the items' order; items that all files have are not read again.
+    """Write one row per item into every rows file, in the items' order; skip items that all files already have.
 
-    At most three batches are in memory. A resumed pass begins at the batch it was stopped in, so that networks
-    see the samples together that they would have seen.
+    At most three batches are in memory. A resumed pass begins with the whole batch that it was stopped in, so that
+    networks see the same samples together as without the stop.
 
-    :param batch: is rounded up, see :func:`rounded`.
+    :param batch: number of items, rounded up, see :func:`rounded`.
     :param progress: called with the number of items done since the last call.
     """
     batch = rounded(batch)

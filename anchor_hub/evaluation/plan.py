@@ -1,4 +1,4 @@
-"""Which metrics there are, what each needs, and the measures that a list of them asks for."""
+"""The metrics, what each needs, and the plan of measures that a list of metrics asks for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from anchor_hub.metrics.inception import RESIZES
 from anchor_hub.metrics.perceptual import TRUNK_FILES, Perceptual
 from anchor_hub.modality import Modality
 
-#: Metric as `--metrics` takes it -> what it is.
+#: Name of a metric, as `--metrics` takes it -> what the metric measures.
 METRICS = {
     "ssim": "SSIM to the truth",
     "psnr": "PSNR to the truth, in dB",
@@ -43,8 +43,8 @@ METRICS = {
     "kd": "kernel distance of the features of --extractor",
     "mfd": "fd within each class, averaged",
     "mkd": "kd within each class, averaged",
-    "rc": "share of outputs whose class a network trained on real pictures knows (DeepI2I)",
-    "fc": "share of real pictures whose class a network trained on outputs knows (DeepI2I)",
+    "rc": "accuracy on outputs of a classifier trained on real pictures (DeepI2I)",
+    "fc": "accuracy on real pictures of a classifier trained on outputs (DeepI2I)",
     "rc_linear": "as rc, with logistic regression on the features of --extractor",
     "fc_linear": "as fc, with logistic regression on the features of --extractor",
 }
@@ -56,16 +56,17 @@ LINEAR_CLASSIFIERS = ("rc_linear", "fc_linear")
 BY_CLASS = ("mfid", "mkid", "mfd", "mkd", *CLASSIFIERS, *LINEAR_CLASSIFIERS)
 SETS = (*INCEPTION_SETS, *OTHER_SETS, *CLASSIFIERS, *LINEAR_CLASSIFIERS)
 LPIPS = ("lpips", "lpips_s", "lpips_d", "lpips_diversity")
-#: Outputs of one input where `lpips_diversity` is asked for and nothing is said of styles, as in GP-UNIT.
+#: Outputs per input, as in GP-UNIT, where `lpips_diversity` is asked for and `--styles` is not given.
 DIVERSITY_OUTPUTS = 10
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Where the networks' weights are, as the command line gives it.
+    """The networks that metrics use, and where their weights are.
 
-    :param extractors: names or paths, see ``load_extractor``; empty: the FID's from the libraries' caches.
-    :param resize: of the FID's Inception. ``lpips_net``, ``lpips_weights``: see ``Perceptual``.
+    :param extractors: names or paths, see ``load_extractor``; empty: FID's Inception from the libraries' caches.
+    :param resize: how pictures are resized for FID's Inception.
+    :param lpips_net, lpips_weights: see ``Perceptual``.
     """
 
     extractors: tuple[str | Path, ...] = ()
@@ -76,26 +77,28 @@ class Networks:
 
 @dataclass
 class Plan:
-    """The measures of a run. ``pair_measures`` look at samples one by one, ``extractors`` make sets' features."""
+    """The measures of a run: ``measures`` look at single samples, ``between`` at pairs of outputs, ``extractors`` and
+    ``classifiers`` at whole sets."""
 
     metrics: tuple[str, ...]
     measures: list[Measure] = field(default_factory=list)
     between: PerceptualMeasure | None = None
-    #: extractor -> those of its set metrics that were asked for
+    #: Each extractor with the metrics that use it.
     extractors: list[tuple[Any, tuple[str, ...]]] = field(default_factory=list)
-    #: Which of RC and FC are to be measured.
+    #: ``rc``, ``fc`` or both, where they are asked for.
     classifiers: tuple[str, ...] = ()
 
 
 def parse_metrics(text: str | Sequence[str] | None, target: Modality, paired: bool) -> tuple[str, ...]:
-    """``"fid,kid"`` (or a list) to known names, each once, in the order given; None: what needs no weights and no
-    extra, and fits the target.
+    """The names of metrics in ``text`` (``"fid,kid"`` or a list), each once, in the order given.
 
-    :raises UsageError: an unknown name, or one that does not fit the target's files.
+    :param text: None: the metrics that fit the target and need no weights and no extra.
+    :raises UsageError: an unknown name, a metric that does not fit the target's files, or None for unpaired sets.
+    :raises DataError: a metric needs pairs, and the sets are unpaired.
     """
     if text is None:
         if not paired:
-            raise UsageError("the sets are not pairs, so only sets can be compared: give --metrics, e.g. --metrics fid")
+            raise UsageError("the files are not pairs, so only whole sets can be compared; give e.g. --metrics fid")
         if target.traits.classes:
             return ("pixel_accuracy", "mean_iou")
         return ("landmark_error",) if target.traits.points else ("psnr", "l1")
@@ -109,18 +112,18 @@ def parse_metrics(text: str | Sequence[str] | None, target: Modality, paired: bo
             hint = " Put commas between names" if several else did_you_mean(name, METRICS)
             raise UsageError(f"--metrics: no metric is named {name!r}.{hint}")
         if name in ("pixel_accuracy", "mean_iou") and not target.traits.classes:
-            raise UsageError(f"--metrics {name}: is of label maps, but the target is {target.name}")
+            raise UsageError(f"--metrics {name}: measures label maps, but the target is {target.name}")
         if name == "landmark_error" and not target.traits.points:
-            raise UsageError(f"--metrics {name}: is of points, but the target is {target.name}")
+            raise UsageError(f"--metrics {name}: measures points, but the target is {target.name}")
         if name in PAIRED and not paired:
-            raise DataError(f"--metrics {name}: needs pairs, but no input has a true output of its name")
+            raise DataError(f"--metrics {name}: needs pairs, but no target file has the name of an input")
     return names
 
 
 def check_used(metrics: Sequence[str], networks: Networks, real: object = None) -> None:
-    """Whether every option about networks and real files is one that some metric looks at.
+    """Check that some metric uses every option about networks and real files.
 
-    :raises UsageError: one is not; the message names the metrics that would use it.
+    :raises UsageError: no metric uses an option; the message names the metrics that would use it.
     """
     for option, given, users in (
         ("--real", real is not None, SETS),
@@ -130,20 +133,20 @@ def check_used(metrics: Sequence[str], networks: Networks, real: object = None) 
     ):
         if given and not set(users) & set(metrics):
             raise UsageError(
-                f"{option}: is used by {', '.join(users)}, of which --metrics asks for none (it asks for "
-                f"{', '.join(metrics)}): add one, or leave {option} out"
+                f"{option} has no effect on --metrics {','.join(metrics)}; only {', '.join(users)} use it. "
+                f"Add one of these or drop {option}."
             )
 
 
 def make_plan(
     metrics: tuple[str, ...], target: Modality, side: int, networks: Networks, device: Any = "cpu"
 ) -> Plan:
-    """The measures for ``metrics``; every network is loaded here, so that a missing one is told before any work.
+    """The plan of measures for ``metrics``; loads every network, so that a missing one is reported before any work.
 
-    :param side: of the pictures, in pixels.
-    :raises DataError: a weight file is missing: the message says which one and where it was looked for.
-    :raises UsageError: a distance is asked for by a name that is not its network's, or no network or resize has the
-        name that is given.
+    :param side: side of the pictures, in pixels.
+    :raises DataError: a weight file is missing; the message names the file and where it was looked for.
+    :raises UsageError: a metric does not fit the extractors (``fid`` and ``kid`` are Inception's alone), or no network
+        or resize has the given name.
     """
     for option, given, known in (
         ("--lpips-net", networks.lpips_net, TRUNK_FILES),
@@ -177,17 +180,17 @@ def _extractors(metrics: tuple[str, ...], networks: Networks, device: Any) -> li
     others = [extractor for extractor in given if extractor.name != INCEPTION]
     if given and not any(wanted.values()) and not classifiers:
         raise UsageError(
-            "--extractor is for distances between sets and linear classifiers: add fid, kid, fd, kd, rc_linear or "
-            "fc_linear to --metrics"
+            "--extractor has no effect without distances between sets or linear classifiers: add fid, kid, fd, kd, "
+            "rc_linear or fc_linear to --metrics"
         )
     if wanted[OTHER_SETS] and not others:
         raise UsageError(
-            f"--metrics {wanted[OTHER_SETS][0]}: say of which network: --extractor PATH (or NAME); the Inception's "
+            f"--metrics {wanted[OTHER_SETS][0]}: needs a network; give --extractor PATH (or NAME). Inception's "
             "distances are called fid and kid"
         )
     if others and not wanted[OTHER_SETS] and not classifiers:
         raise UsageError(
-            f"--extractor {others[0].name}: its distances are not FID and KID: ask for --metrics fd,kd instead"
+            f"--extractor {others[0].name}: FID and KID are distances of Inception; give --metrics fd,kd instead"
         )
     used: list[tuple[Any, tuple[str, ...]]] = []
     inception = [extractor for extractor in given if extractor.name == INCEPTION]
@@ -198,13 +201,13 @@ def _extractors(metrics: tuple[str, ...], networks: Networks, device: Any) -> li
     used += [(extractor, wanted[OTHER_SETS]) for extractor in others]
     if classifiers:
         if not used:
-            raise UsageError(f"--metrics {classifiers[0]}: say with which features: --extractor PATH (or NAME)")
+            raise UsageError(f"--metrics {classifiers[0]}: needs features; give --extractor PATH (or NAME)")
         used[-1] = (used[-1][0], used[-1][1] + classifiers)
     asked = [(extractor, names) for extractor, names in used if names]
     if len(asked) < max(len(given), len(used)):
         idle = next(extractor for extractor in given if not any(extractor is other for other, _ in asked))
         raise UsageError(
-            f"--extractor {idle.name}: no metric uses it (linear classifiers take the last extractor): add "
-            f"{'fid or kid' if idle.name == INCEPTION else 'fd or kd'} to --metrics, or leave it out"
+            f"--extractor {idle.name}: no metric uses it (linear classifiers use the last extractor); add "
+            f"{'fid or kid' if idle.name == INCEPTION else 'fd or kd'} to --metrics, or drop it"
         )
     return asked

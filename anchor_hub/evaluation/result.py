@@ -4,8 +4,8 @@
     report/<pair.samples>   one SampleResult per line, in the order of the samples (JSONL)
     report/<...>            the outputs that the sample lines name, relative to the report folder
 
-A number never travels without what it was measured by: :class:`Metric` carries extractor, resize filter, counts,
-settings and seed, and :attr:`Metric.protocol` is equal exactly where two numbers may stand in one column.
+A number always comes with how it was measured: :class:`Metric` carries extractor, resize filter, counts, settings and
+seed. Two numbers may stand in one column exactly where their :attr:`Metric.protocol` is equal.
 The files hold no time and no duration, so the same command writes the same bytes.
 """
 
@@ -36,26 +36,26 @@ class _Record(BaseModel):
 
 
 class ExtractorRecord(_Record):
-    """The network a number was measured by. ``sha256``: of its weight file, as hexadecimal digits."""
+    """The network that measured a number. ``sha256``: of the network's weight file, as hexadecimal digits."""
 
     name: str = Field(min_length=1)
     sha256: str = Field(pattern=_SHA256)
 
 
 class Metric(_Record):
-    """One number, and all that it means.
+    """One number, and how it was measured.
 
-    :param name: its identifier, with the convention in it: ``fid``, ``kid_x1000``, ``kid_x100``,
+    :param name: the metric's identifier, including its convention: ``fid``, ``kid_x1000``, ``kid_x100``,
         ``fd_mobilenetv2``, ``lpips_alex``, ``ssim``, ``mean_iou``, ``landmark_error_px`` ...
     :param value: the number; None where it is not defined (``note`` says why).
     :param higher_is_better: None where neither end is better.
     :param unit: ``px``, ``dB``, ``x1000`` ...; empty for a plain number.
-    :param label: for people, e.g. ``KID ×10³``; empty: the name.
-    :param extractor: the network; None where none was needed.
-    :param resize: how pictures reached the network or the formula, with filter and size; ``none``: as they are.
+    :param label: the name to show, e.g. ``KID ×10³``; empty: ``name``.
+    :param extractor: the network that measured; None where the metric needs none.
+    :param resize: how pictures were resized for the network or the formula (filter and size); ``none``: not at all.
     :param settings: what else belongs to the definition (subset size, window, classes ...).
-    :param counts: pictures or pairs that went in, by role: ``{"real": 500, "fake": 500}``, ``{"pairs": 500}``.
-    :param seed: of what was drawn at random; None: nothing was.
+    :param counts: number of pictures or pairs measured, by role: ``{"real": 500, "fake": 500}``, ``{"pairs": 500}``.
+    :param seed: seed of random draws; None: nothing is drawn.
     :param floor: what the truth itself scores with this judge; ``chance``: what an unrelated answer scores.
     :param details: further findings: deviation, values by class, by factor ...
     """
@@ -82,8 +82,10 @@ class Metric(_Record):
 
     @property
     def protocol(self) -> str:
-        """Equal for two numbers exactly where they may be compared: name, unit, extractor with its weights,
-        resize, settings and counts. Seeds may differ."""
+        """The protocol as text: name, unit, extractor with its weights, resize, settings and counts, but no seed.
+
+        Two numbers may be compared exactly where their protocols are equal.
+        """
         extractor = None if self.extractor is None else [self.extractor.name, self.extractor.sha256]
         parts = [self.name, self.unit, extractor, self.resize, self.settings, self.counts]
         return json.dumps(parts, sort_keys=True, ensure_ascii=False)
@@ -95,7 +97,7 @@ class Metric(_Record):
         return f"{self.label or self.name}{arrow}"
 
     def shown_value(self) -> str:
-        """The number for people: four significant digits; ``-`` where it is not defined."""
+        """The number as people read it: four significant digits; ``-`` where it is not defined."""
         if self.value is None:
             return "-"
         size = abs(self.value)
@@ -105,7 +107,7 @@ class Metric(_Record):
 class SampleResult(_Record):
     """One sample of a pair. Paths: ``input`` and ``truth`` as found, ``outputs`` relative to the report folder.
 
-    :param scores: metric name -> this sample's part of it, where the metric is a mean over samples.
+    :param scores: name of a metric that is a mean over samples -> this sample's value.
     """
 
     index: int = Field(ge=0)
@@ -117,7 +119,7 @@ class SampleResult(_Record):
 
 
 class PairResult(_Record):
-    """All that was measured of one translation.
+    """All measurements of one translation.
 
     :param backend: ``anchor``, ``nearest``, ``cyclegan`` ...
     :param samples: file of :class:`SampleResult` lines, relative to the report folder; None: there is none.
@@ -138,7 +140,7 @@ class PairResult(_Record):
 
     @property
     def name(self) -> str:
-        """``source -> target``, with the backend where it is not anchor."""
+        """``source -> target``, with the backend where that is not anchor."""
         way = f"{self.source} -> {self.target}"
         return way if self.backend == "anchor" else f"{way} ({self.backend})"
 
@@ -148,8 +150,8 @@ class PairResult(_Record):
 
 
 class DataRecord(_Record):
-    """What was measured on. ``sha256``: over names and bytes of all files that were read; ``version``: of a
-    benchmark."""
+    """The data that a run measured on. ``sha256``: over names and bytes of all files that were read; ``version``: of
+    the benchmark."""
 
     path: str
     count: int = Field(ge=0)
@@ -168,8 +170,8 @@ class HubRecord(_Record):
 class RunResult(_Record):
     """A report folder's `metrics.json`.
 
-    :param kind: ``pairs`` (anchor evaluate), ``benchmark``, ``distance``, or another word of whoever wrote it.
-    :param title: one line for people.
+    :param kind: ``pairs`` (anchor evaluate), ``benchmark``, ``distance``, or a word of another program that wrote it.
+    :param title: headline of the report, one line.
     :param files: role -> path relative to the report folder, e.g. ``{"stats": "stats.jsonl"}``.
     :param versions: of the libraries; ``machine``: device and threads.
     """
@@ -209,7 +211,7 @@ class RunResult(_Record):
 def read_run(path: str | Path) -> RunResult:
     """The run in a report folder, or in a `metrics.json`.
 
-    :raises DataError: none is there, it is damaged, or of a later version of this library.
+    :raises DataError: the file is missing or damaged, or a later version of this library wrote it.
     """
     path = Path(path)
     path = path / FILE if path.is_dir() else path
@@ -231,13 +233,17 @@ def sample_line(sample: SampleResult) -> str:
 
 
 def write_samples(path: str | Path, samples: Iterable[SampleResult]) -> Path:
-    """Write sample lines, whole or not at all. A run that streams appends :func:`sample_line` instead."""
+    """Write sample lines, whole or not at all; returns the path. A run that streams appends :func:`sample_line`
+    instead."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     return write_file(path, "".join(sample_line(sample) for sample in samples).encode())
 
 
 def read_samples(path: str | Path) -> Iterator[SampleResult]:
-    """The samples in a file of lines, one by one. :raises DataError: a line is damaged (its number is named)."""
+    """The samples in a file of lines, one by one.
+
+    :raises DataError: the file cannot be read, or a line is damaged; the message says its number.
+    """
     path = Path(path)
     try:
         with open(path, encoding="utf-8") as stream:
@@ -252,7 +258,11 @@ def read_samples(path: str | Path) -> Iterator[SampleResult]:
 
 
 def parse_json(text: str, where: str) -> Any:
-    """JSON with unique keys and finite numbers. :raises DataError: anything else, naming ``where``."""
+    """The value of a JSON text.
+
+    :param where: file (and line) that messages name.
+    :raises DataError: the text is no JSON, repeats a key, or has a number that is not finite.
+    """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
@@ -261,7 +271,7 @@ def parse_json(text: str, where: str) -> Any:
         return table
 
     def constant(name: str) -> Any:
-        raise ValueError(f"{name} is no number that JSON knows")
+        raise ValueError(f"JSON has no number {name}")
 
     try:
         return json.loads(text, object_pairs_hook=unique, parse_constant=constant)
@@ -274,10 +284,10 @@ def _read(path: Path) -> str:
         with open(path, "rb") as stream:
             data = stream.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
-            raise DataError(f"{shown(path)}: is larger than {MAX_BYTES:,} bytes: this is no {FILE}")
+            raise DataError(f"{shown(path)}: is no {FILE}: it is larger than {MAX_BYTES:,} bytes")
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        raise DataError(f"{shown(path)}: is not UTF-8 text: this is no {FILE}") from None
+        raise DataError(f"{shown(path)}: is no {FILE}: it is not UTF-8 text") from None
     except OSError as error:
         raise DataError(
             f"{shown(path)}: cannot be read ({error.strerror or error}); give the --report folder of an evaluation"
@@ -285,7 +295,10 @@ def _read(path: Path) -> str:
 
 
 def _json_value(value: Any) -> Any:
-    """``value``, as JSON gives it back; NaN, infinity and foreign types are refused while the cause is near."""
+    """``value``, as JSON gives it back.
+
+    :raises ValueError: NaN, infinity or a type that JSON lacks: refused here, where the cause can still be seen.
+    """
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise ValueError("keys must be text")

@@ -1,7 +1,7 @@
-"""Rows of numbers on disk, one per sample: what a measure found, until all of it is put together.
+"""Rows of numbers on disk, one per sample: the numbers of a measure until it turns them into metrics.
 
-They make an evaluation's memory constant, its resuming exact, and its result independent of how samples were
-cut into batches: sums are taken over whole files in blocks of one size, in float64.
+Rows on disk keep an evaluation's memory constant and let it resume exactly. Sums run over whole files in blocks of one
+size, in float64, so that the result does not depend on how samples were cut into batches.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _TYPES = {torch.uint8: "|u1", torch.float32: "<f4", torch.float64: "<f8"}
 
 
 class Rows:
-    """A file of rows of ``width`` numbers; what a killed process left of half a row is cut off.
+    """A file of rows of ``width`` numbers; half a row that a killed process left is cut off.
 
-    ``rows[numbers]`` reads the rows with these numbers (an array of whole numbers, or a slice), and nothing else.
+    ``rows[numbers]`` reads only the rows with these numbers (an array of whole numbers, or a slice).
 
     :param dtype: float32 (features), float64 (everything that is summed) or uint8 (pictures).
     """
@@ -36,12 +36,15 @@ class Rows:
         return self.path.stat().st_size // self._size if self.path.exists() else 0
 
     def append(self, rows: Tensor) -> None:
-        """Add ``[B, width]`` at the end. :raises DataError: NaN or infinity, or the disk is full."""
+        """Add rows ``[B, width]`` at the end.
+
+        :raises DataError: a value is NaN or infinite, or the file cannot be written (a full disk, say).
+        """
         if rows.shape[1:] != (self.width,):
             raise ValueError(f"rows are [B, {self.width}], not {list(rows.shape)}")
         values = rows.detach().to("cpu", self.dtype).contiguous()
         if bool(values.isnan().any()):
-            raise DataError(f"{self.path.name}: a value is not a number: a picture or the extractor is damaged")
+            raise DataError(f"{self.path.name}: a value is not finite; a picture or the extractor is damaged")
         try:
             self.trim(len(self))
             with open(self.path, "ab") as stream:
@@ -62,7 +65,7 @@ class Rows:
         kind = _TYPES[self.dtype]
         if not count:
             return np.empty((0, self.width), dtype=kind)[chosen]
-        # Mapped anew each time: a map that is kept grows with every page that was ever read through it.
+        # A new map for every read: a map that is kept holds on to every page that was ever read through it.
         return np.array(np.memmap(self.path, dtype=kind, mode="r", shape=(count, self.width))[chosen])
 
     def blocks(self, keep: Tensor | None = None) -> Iterator[Tensor]:
@@ -73,7 +76,7 @@ class Rows:
             yield torch.from_numpy(self[part if chosen is None else chosen[part]])
 
     def sum(self) -> Tensor:
-        """float64 ``[width]``."""
+        """The sum over all rows, float64 ``[width]``."""
         total = torch.zeros(self.width, dtype=torch.float64)
         for block in self.blocks():
             total += block.double().sum(0)

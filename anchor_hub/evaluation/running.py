@@ -1,4 +1,5 @@
-"""Evaluating a translation on a folder of pairs: translate, measure, write; streamed, and resumable at any point."""
+"""Evaluates a translation on a folder of samples: translates, measures and writes, in a stream that can be resumed at
+any point."""
 
 from __future__ import annotations
 
@@ -50,14 +51,14 @@ from anchor_hub.system.inputs import InputFile
 from anchor_hub.system.pipeline import Pipeline
 from anchor_hub.translation.request import Session
 
-#: Pairs of outputs that LPIPS_d is measured on; all of them where there are fewer.
+#: Number of pairs of outputs that LPIPS_d is measured on; all pairs where there are fewer.
 RANDOM_PAIRS = 1000
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to go about it; nothing here changes a result but ``seed`` (of random pairs and subsets)."""
+    """How an evaluation runs. Only ``seed`` (of random pairs and subsets) changes a result."""
 
     seed: int = 0
     batch: int = 16
@@ -66,9 +67,9 @@ class Options:
 
 
 def outputs_wanted(metrics: Sequence[str], styles: int) -> int:
-    """Outputs per input: ``styles``, or GP-UNIT's 10 where diversity is asked for and nothing is said.
+    """The number of outputs per input: ``styles``, or GP-UNIT's 10 for ``lpips_diversity`` where ``styles`` is 0.
 
-    :raises UsageError: diversity of a single output.
+    :raises UsageError: ``lpips_diversity`` with a single output.
     """
     if "lpips_diversity" not in metrics:
         return styles
@@ -87,13 +88,14 @@ def evaluate(
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> RunResult:
-    """Translate the inputs of ``data`` into ``report/outputs`` and measure them; writes `metrics.json` and the
-    samples' scores, and returns the result.
+    """The result of translating the inputs of ``data`` into ``report/outputs`` and measuring the outputs.
+
+    Writes `metrics.json` and the scores of the samples into ``report``.
 
     :param metrics: names of ``plan.METRICS``, as ``parse_metrics`` gives them.
     :param progress: called with (steps done, steps in all).
-    :raises DataError: files that are missing or do not fit, or weights that are missing (before any work).
-    :raises UsageError: the report folder is of another run.
+    :raises DataError: files or weights are missing, or files do not fit (before any work).
+    :raises UsageError: the report folder belongs to another run.
     """
     return _Evaluation(session, data, metrics, Path(report), networks or Networks(), options or Options()).run(progress)
 
@@ -170,14 +172,14 @@ class _Evaluation:
     # -- outputs -------------------------------------------------------------------------------------
 
     def _outputs(self, item: Item) -> list[Path]:
-        """Where its outputs are, one for each style."""
+        """The paths of an item's outputs, one for each style."""
         suffix, count = self.target.output_suffix, self.session.outputs
         if count == 1:
             return [self.folder.outputs / f"{item.name}{suffix}"]
         return [self.folder.outputs / f"{item.name}-style{number}{suffix}" for number in range(1, count + 1)]
 
     def _translate(self, step: Callable[[int], None]) -> None:
-        # Samples computed together are computed together again, or a resumed run would round differently.
+        # A resumed run computes the same samples together as before: it would round differently otherwise.
         size = passes.COMPUTE
         missing = array("L")
         for start in range(0, len(self.data.items), size):
@@ -209,7 +211,7 @@ class _Evaluation:
     # -- passes --------------------------------------------------------------------------------------
 
     def _rows(self, measure: Measure, role: str = "") -> Rows:
-        """The rows of a measure; the name tells its network, so that a resumed run never mixes two."""
+        """The rows of a measure; the file's name names its network, so that a resumed run never mixes two networks."""
         network: Any = getattr(measure, "extractor", None) or getattr(measure, "model", None)
         weights = f"-{network.sha256[:16]}" if network is not None else ""
         resize = f"-{zlib.crc32(network.resize.encode()):x}" if hasattr(network, "resize") else ""
@@ -253,10 +255,10 @@ class _Evaluation:
         return modality.preview(modality.read(path, self.side), self.side)
 
     def _random_pairs(self) -> list[tuple[int, int]]:
-        """Two different outputs each, drawn from the seed; no pair twice."""
+        """Pairs of numbers of two different outputs, drawn from the seed; no pair twice."""
         count = len(self.data.items)
         if count < 2:
-            raise UsageError("--metrics lpips_d compares two outputs: there is only one input")
+            raise UsageError("--metrics lpips_d compares two outputs, but there is only one input; give more inputs")
         most = count * (count - 1) // 2
         if most <= RANDOM_PAIRS:
             return [(i, j) for i in range(count) for j in range(i + 1, count)]
@@ -282,7 +284,7 @@ class _Evaluation:
         return [metric.model_copy(update={"counts": counts}) for metric in measure.metrics(rows, self.setting)]
 
     def _set_measures(self, role: str) -> list[Measure]:
-        """What is kept of each picture for the metrics of whole sets; ``role`` is real or fake."""
+        """The measures that keep what the metrics of whole sets need; ``role`` is real or fake."""
         found: list[Measure] = [FeatureMeasure(extractor, role) for extractor, _ in self.plan.extractors]
         return found + ([PicturesMeasure(role)] if self.plan.classifiers else [])
 
@@ -313,26 +315,29 @@ class _Evaluation:
         return labels(file.name.as_posix() for file in self.data.real), labels(item.name for item in self.data.items)
 
     def _check_sets(self) -> None:
-        """:raises DataError: the sets are too small, or without the classes that a metric needs: before any work."""
+        """Check, before any work, that the sets are large enough and have the classes that a metric needs.
+
+        :raises DataError: they are too small, or lack classes.
+        """
         if not set(SETS) & set(self.metrics):
             return
         counts = len(self.data.real), len(self.data.items)
         if min(counts) < 2:
             name = next(name for name in self.metrics if name in SETS)
             raise DataError(
-                f"--metrics {name}: compares sets of two pictures at least; there are {counts[0]} real files and "
+                f"--metrics {name}: needs at least two pictures in each set; there are {counts[0]} real files and "
                 f"{counts[1]} inputs"
             )
         if set(BY_CLASS) & set(self.metrics):
             classes = shared_classes(*self._labels())
             asked = [name for name in self.metrics if name in (*CLASSIFIERS, *LINEAR_CLASSIFIERS)]
             if asked and len(classes) < 2:
-                raise DataError(f"--metrics {asked[0]}: tells classes apart, but there is only {classes[0]!r}")
+                raise DataError(f"--metrics {asked[0]}: needs two classes or more, but there is only {classes[0]!r}")
 
     # -- results -------------------------------------------------------------------------------------
 
     def _write_samples(self, measured: Sequence[tuple[Measure, Rows]]) -> str:
-        """The samples' lines, streamed into place."""
+        """Write the lines of the samples; returns the file's name."""
         name = f"{self.names[0]}-{self.names[1]}.jsonl"
         scored = [(measure, rows) for measure, rows in measured if measure.scored and rows.width < 10_000]
         temporary = self.folder.work / "samples.jsonl"
@@ -358,13 +363,13 @@ def _collate(read: Sequence[dict[str, Tensor]]) -> Loaded:
 
 
 def _asked_for(found: Iterable[Metric], metrics: Sequence[str]) -> list[Metric]:
-    """Without the sibling of a metric that one measure gives together (pixel accuracy and mean IoU)."""
+    """The metrics that were asked for: one measure gives both pixel accuracy and mean IoU."""
     siblings = {"pixel_accuracy", "mean_iou"} - set(metrics)
     return [metric for metric in found if metric.name not in siblings]
 
 
 def _same_networks(before: RunResult, plan: Plan) -> bool:
-    """Whether a finished run was measured by the networks that this one would use."""
+    """Whether a finished run used the networks of this plan."""
     used = {metric.extractor.sha256 for pair in before.pairs for metric in pair.metrics if metric.extractor}
     resizes = {metric.resize for pair in before.pairs for metric in pair.metrics}
     wanted = {extractor.sha256 for extractor, _ in plan.extractors}
@@ -374,7 +379,7 @@ def _same_networks(before: RunResult, plan: Plan) -> bool:
 
 
 def _settings(session: Session) -> dict[str, Any]:
-    """What decides the outputs beside the data: styles, the backend's options, the weights."""
+    """The settings that decide the outputs, beside the data: styles, the backend's options, the weights."""
     ask, translator = session.request, session.translator
     settings: dict[str, Any] = {"outputs": session.outputs, **translator.settings()}
     if ask.styles:

@@ -1,4 +1,4 @@
-"""Distances between two sets of pictures, from rows of features: FID, KID and their kin, over all or by class."""
+"""Distances between two sets of pictures, from rows of features: FID, KID and the like, over all or by class."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from anchor_hub.metrics.frechet import FeatureStatistics, frechet_distance
 from anchor_hub.metrics.inception import INCEPTION_NAME
 from anchor_hub.metrics.kernel import kernel_distance, subset_plan
 
-#: Conventions in which kernel distances are printed: suffix -> (factor, how it is written).
+#: Conventions of printing kernel distances: suffix of the name -> (factor, its label).
 CONVENTIONS = {"x1000": (1000.0, "×10³"), "x100": (100.0, "×100")}
 
 
 @dataclass
 class FeatureSets:
-    """Features of real pictures and of outputs by one extractor; classes: of each row, where there are any."""
+    """Features of real pictures and of outputs by one extractor, and the class of each row where there are classes."""
 
     extractor: Any
     real: Rows
@@ -43,7 +43,7 @@ class FeatureSets:
         return str(getattr(self.extractor, "short", self.extractor.name))
 
     def _name(self, kind: str) -> str:
-        """``fid``, or ``fd_mobilenetv2``: the FID's name belongs to the FID's network alone."""
+        """``fid`` for Inception, else e.g. ``fd_mobilenetv2``: only distances of Inception are called FID."""
         if self._is_inception:
             return {"frechet": "fid", "kernel": "kid"}[kind]
         return {"frechet": "fd", "kernel": "kd"}[kind] + f"_{_plain(self._short)}"
@@ -129,7 +129,7 @@ class FeatureSets:
         return self._kernel_metrics("m", mean, settings, by_class=values)
 
     def linear_classifiers(self, which: Sequence[str]) -> list[Metric]:
-        """RC and FC by a linear classifier of features: fitted to real pictures and asked about outputs, and the other
+        """RC and FC with a linear classifier of features: fitted to real pictures and tested on outputs, and the other
         way round."""
         names = self._classes()
         real, fake = _labelled(self.real, self.real_classes, names), _labelled(self.fake, self.fake_classes, names)
@@ -146,7 +146,7 @@ class FeatureSets:
 
 
 def statistics(rows: Rows, keep: Tensor | None = None) -> FeatureStatistics:
-    """Mean and covariance of rows of features, in blocks of one size: independent of how they were computed."""
+    """Mean and covariance of rows of features; blocks of one size make them independent of the evaluation's batches."""
     found = FeatureStatistics()
     for block in rows.blocks(keep):
         found.update(block)

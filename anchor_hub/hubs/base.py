@@ -19,15 +19,13 @@ from anchor_hub.bundles.tensorfile import halved
 from anchor_hub.errors import BundleError, HubMismatchError, MissingPartError, UsageError
 from anchor_hub.hubs.classes import classes_file, find_class, read_classes
 from anchor_hub.hubs.families import family_of_bundle, family_of_generator
+from anchor_hub.hubs.statistics import STATISTICS_SAMPLES, covariance_roots
 from anchor_hub.networks.discriminators import build_discriminator, describe_discriminator
 from anchor_hub.networks.stylegan2 import SynthesisOutput, expand_latents
 from anchor_hub.plugins.finding import bundle_folder
 from anchor_hub.plugins.usable import plugins_behind
 from anchor_hub.system.devices import resolve_device
 from anchor_hub.system.seeds import derive_seed
-
-#: Mapped samples behind a hub's mean latent and covariance.
-STATISTICS_SAMPLES = 10_000
 
 
 class Hub(ABC):
@@ -177,7 +175,7 @@ class Hub(ABC):
     # -- latents -------------------------------------------------------------------------------------
 
     @property
-    def _code_shape(self) -> tuple[int, ...]:
+    def code_shape(self) -> tuple[int, ...]:
         """Shape of what one random draw fills."""
         return (self.latent_dim,)
 
@@ -189,7 +187,7 @@ class Hub(ABC):
         With ``seed``, sample ``start + i`` is the same whatever ``n``, ``start`` and the device; with
         ``generator`` (or neither: torch's global one) the next ones of that stream.
         """
-        shape = self._code_shape
+        shape = self.code_shape
         if seed is None:
             source = generator.device if generator is not None else "cpu"
             z = torch.randn(n, *shape, generator=generator, device=source)
@@ -266,12 +264,8 @@ class Hub(ABC):
     def _powers(self, floor: float) -> tuple[Tensor, Tensor]:
         """``covariance ** -1/2`` and ``covariance ** 1/2``."""
         if floor not in self._whitening:
-            values, vectors = torch.linalg.eigh(self.covariance.double().cpu())
-            values = values.clamp(min=max(float(values.max()) * floor, 1e-12))
-            self._whitening[floor] = (
-                ((vectors * values.rsqrt()) @ vectors.T).to(self.mean_latent),
-                ((vectors * values.sqrt()) @ vectors.T).to(self.mean_latent),
-            )
+            inverse, root = covariance_roots(self.covariance, floor)
+            self._whitening[floor] = inverse.to(self.mean_latent), root.to(self.mean_latent)
         return self._whitening[floor]
 
     # -- images and features -------------------------------------------------------------------------
@@ -298,13 +292,13 @@ class Hub(ABC):
             raise ValueError(
                 f"hub {self.name!r} has no feature maps of {missing} px; it has {list(self.feature_channels)}"
             )
-        return self._synthesize(self.expand(latents), tuple(features), image, noise)
+        return self.run(self.expand(latents), tuple(features), image, noise)
 
     @abstractmethod
-    def _synthesize(
+    def run(
         self, latents: Tensor, features: tuple[int, ...], image: bool, noise: str | Sequence[Tensor]
     ) -> SynthesisOutput:
-        """Complete latents ``[B, L, D]`` through the generator."""
+        """What the generator makes of complete latents ``[B, L, D]``; see :meth:`synthesize`, which checks the call."""
 
     def image(self, latents: Tensor, *, noise: str | Sequence[Tensor] = "const") -> Tensor:
         """RGB ``[B, 3, H, W]``, nominally in [-1, 1] and not clamped."""
@@ -335,24 +329,27 @@ class Hub(ABC):
         :param classes: names of a class-conditional generator's classes; default: their numbers.
         """
         family = family_of_generator(generator)
-        return family._around(generator, name, seed=seed, samples=samples, classes=classes)
+        return family.around(generator, name, seed=seed, samples=samples, classes=classes)
 
     @classmethod
     @abstractmethod
     def generator_types(cls) -> tuple[type[nn.Module], ...]:
-        """The generators of this family."""
+        """The classes of this family's generators; :meth:`from_generator` finds the family by them."""
 
     @classmethod
     @abstractmethod
-    def _around(
+    def around(
         cls, generator: nn.Module, name: str, *, seed: int, samples: int, classes: Sequence[str]
     ) -> Hub:
-        """See :meth:`from_generator`."""
+        """The hub around a generator of this family, see :meth:`from_generator`."""
 
     @classmethod
     @abstractmethod
-    def _read(cls, bundle: Bundle, classes: Sequence[str]) -> Hub:
-        """The hub of an opened bundle, fingerprint computed."""
+    def read(cls, bundle: Bundle, classes: Sequence[str]) -> Hub:
+        """The hub of an opened bundle, its fingerprint computed; ``classes``: names that the bundle keeps.
+
+        :raises BundleError: a damaged bundle.
+        """
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """The weights and statistics that the bundle keeps: part -> name -> tensor."""
@@ -416,7 +413,7 @@ class Hub(ABC):
         :raises BundleError: a damaged bundle, one of another kind, or weights that are not the fingerprint's.
         """
         bundle = open_bundle(bundle_folder(name_or_path, "hub"), "hub")
-        hub = family_of_bundle(bundle)._read(bundle, read_classes(bundle))
+        hub = family_of_bundle(bundle).read(bundle, read_classes(bundle))
         if bundle.manifest.hub_fingerprint != hub.fingerprint:
             raise BundleError(
                 f"{bundle.path}: the weights are not those of fingerprint "

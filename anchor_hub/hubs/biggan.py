@@ -68,7 +68,7 @@ class BigGANHub(Hub):
         return {"name": name, "config": self.config.to_dict()}
 
     @property
-    def _code_shape(self) -> tuple[int, ...]:
+    def code_shape(self) -> tuple[int, ...]:
         return (self.num_latents, self.latent_dim)
 
     def map(self, z: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class BigGANHub(Hub):
         scale = truncation * self.config.truncation
         return z * truncation if scale >= 1.0 else scale * truncated(z)
 
-    def _synthesize(
+    def run(
         self, latents: Tensor, features: tuple[int, ...], image: bool, noise: str | Sequence[Tensor]
     ) -> SynthesisOutput:
         return self.generator(latents, self.labels(len(latents)), features=features, image=image)
@@ -112,13 +112,13 @@ class BigGANHub(Hub):
         return tuple(network for network, _ in GENERATORS.values())
 
     @classmethod
-    def _around(
+    def around(
         cls, generator: nn.Module, name: str, *, seed: int, samples: int, classes: Sequence[str]
     ) -> BigGANHub:
         return cls(generator, name=name, classes=classes)
 
     @classmethod
-    def _read(cls, bundle: Bundle, classes: Sequence[str]) -> BigGANHub:
+    def read(cls, bundle: Bundle, classes: Sequence[str]) -> BigGANHub:
         network, config_class = GENERATORS[bundle.manifest.architecture["name"]]
         try:
             config = config_class.from_dict(bundle.manifest.architecture["config"])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from anchor_hub.bundles.base import Bundle
 from anchor_hub.errors import BundleError
 from anchor_hub.hubs.base import Hub
+from anchor_hub.hubs.statistics import latent_statistics
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, SynthesisOutput
 
 ARCHITECTURE = "stylegan2"
@@ -29,7 +29,7 @@ class StyleGAN2Hub(Hub):
         return {"name": ARCHITECTURE, "config": self.config.to_dict()}
 
     @property
-    def _code_shape(self) -> tuple[int, ...]:
+    def code_shape(self) -> tuple[int, ...]:
         return (self.config.code_dim,)
 
     def map(self, z: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class StyleGAN2Hub(Hub):
         z = z.to(self.mean_latent)
         return self.generator.mapping(z, self.labels(len(z))) if self.classes else self.generator.mapping(z)
 
-    def _synthesize(
+    def run(
         self, latents: Tensor, features: tuple[int, ...], image: bool, noise: str | Sequence[Tensor]
     ) -> SynthesisOutput:
         return self.generator.synthesis(latents, noise=noise, features=features, image=image)
@@ -47,7 +47,7 @@ class StyleGAN2Hub(Hub):
         return (Generator,)
 
     @classmethod
-    def _around(
+    def around(
         cls, generator: nn.Module, name: str, *, seed: int, samples: int, classes: Sequence[str]
     ) -> StyleGAN2Hub:
         assert isinstance(generator, Generator)
@@ -56,7 +56,7 @@ class StyleGAN2Hub(Hub):
         return cls(generator, mean, covariance, name=name, classes=classes)
 
     @classmethod
-    def _read(cls, bundle: Bundle, classes: Sequence[str]) -> StyleGAN2Hub:
+    def read(cls, bundle: Bundle, classes: Sequence[str]) -> StyleGAN2Hub:
         try:
             config = StyleGAN2Config.from_dict(bundle.manifest.architecture["config"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -67,24 +67,3 @@ class StyleGAN2Hub(Hub):
         statistics = bundle.tensors("statistics", {"mean_latent": (size,), "covariance": (size, size)})
         mean, covariance = statistics["mean_latent"], statistics["covariance"]
         return cls(generator, mean, covariance, name=bundle.manifest.name, classes=classes)
-
-
-@torch.no_grad()
-def latent_statistics(
-    generator: Generator, *, seed: int = 0, samples: int = 10_000, chunk: int = 1000
-) -> tuple[Tensor, Tensor]:
-    """Mean ``[D]`` and covariance ``[D, D]`` of ``samples`` mapped codes, accumulated in float64.
-
-    The codes of a class-conditional generator are of all its classes, drawn uniformly.
-    """
-    classes = getattr(generator.config, "classes", 0)
-    stream = torch.Generator().manual_seed(seed)
-    weight = next(generator.parameters())
-    mapped = []
-    for begin in range(0, samples, chunk):
-        z = torch.randn(min(chunk, samples - begin), generator.config.code_dim, generator=stream)
-        labels = (torch.randint(classes, (len(z),), generator=stream).to(weight.device),) if classes else ()
-        mapped.append(generator.mapping(z.to(weight), *labels).double().cpu())
-    w = torch.cat(mapped)
-    centred = w - w.mean(dim=0)
-    return w.mean(dim=0).float(), (centred.T @ centred / max(len(w) - 1, 1)).float()

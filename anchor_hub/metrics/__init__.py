@@ -1,1 +1,1 @@
-"""How good outputs are: label maps, points, pictures, and whole sets of pictures."""
+"""Metrics of label maps, points, pictures, and whole sets of pictures."""

@@ -1,5 +1,5 @@
-"""A linear classifier of features, in place of the trained network of DeepI2I's RC and FC: quick, and as good as its
-features (``rc_linear``, ``fc_linear``)."""
+"""A linear classifier of features for ``rc_linear`` and ``fc_linear``: it takes the place of the network that DeepI2I
+trains for RC and FC. It is quick, and as good as its features."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from torch import Tensor
 
 from anchor_hub.errors import DataError
 
-#: Blocks of features ``[B, D]`` with their classes ``[B]``, afresh at every call, in one order.
+#: A function whose every call gives the same blocks of features ``[B, D]`` with classes ``[B]``, in the same order.
 Blocks = Callable[[], Iterator[tuple[Tensor, Tensor]]]
 PENALTY, STEPS = 1e-2, 60
 SETTINGS = {"classifier": "logistic regression on standardised features", "penalty": PENALTY, "steps": STEPS}
 
 
 class FeatureClassifier:
-    """Multinomial logistic regression on feature vectors, fitted in float64 over blocks: constant memory, no random
-    numbers, the same result for the same features."""
+    """Multinomial logistic regression on feature vectors, fitted in float64 over blocks in constant memory.
+
+    It draws no random numbers: the same features give the same result.
+    """
 
     def __init__(self, classes: int) -> None:
         if classes < 2:
@@ -28,14 +30,14 @@ class FeatureClassifier:
         self.mean = self.scale = self.weight = self.bias = torch.zeros(0)
 
     def fit(self, blocks: Blocks) -> FeatureClassifier:
-        """Fit to features and classes. :raises DataError: there are none."""
+        """Fit to features and classes; returns the classifier itself. :raises DataError: there are no features."""
         count, total, squares = 0, torch.zeros(()), torch.zeros(())
         for features, _ in blocks():
             values = features.double()
             count += len(values)
             total, squares = total + values.sum(0), squares + values.square().sum(0)
         if not count:
-            raise DataError("a classifier cannot be fitted to no pictures")
+            raise DataError("there are no pictures to fit the classifier to")
         self.mean = total / count
         self.scale = (squares / count - self.mean.square()).clamp_min(0).sqrt().clamp_min(1e-6)
         size = len(self.mean)
@@ -63,7 +65,7 @@ class FeatureClassifier:
         return F.linear((features.double() - self.mean) / self.scale, self.weight, self.bias)
 
     def accuracy(self, blocks: Blocks) -> float:
-        """Share of features given their class, 0 to 1."""
+        """Share of features that get their true class, 0 to 1."""
         right = count = 0
         for features, classes in blocks():
             right += int((self._logits(features).argmax(1) == classes).sum())

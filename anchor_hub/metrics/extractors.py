@@ -1,7 +1,7 @@
 """Feature extractors for distances between sets of pictures, from weight files that the user has.
 
-A distance is named after its extractor: only the Inception network of Heusel et al. 2017 gives a FID; with any
-other the number is called ``fd_<name>``, and nothing ever takes another's place silently.
+A distance is named after its extractor: only the Inception network of Heusel et al. 2017 gives a FID; any other
+gives ``fd_<name>``. No extractor ever takes the place of another silently.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from anchor_hub.metrics.features import Extractor, read_weights
 from anchor_hub.metrics.mobilenet import MobileNetV2
 from anchor_hub.system.inputs import shown
 
-#: What `--extractor` may also be, beside a path: the FID's own network, found in the libraries' caches.
+#: Name that `--extractor` takes for FID's own network, which is looked for in the libraries' caches.
 INCEPTION = "inception"
 
 
 class MobileNetExtractor(Extractor):
     """The pooled features of MobileNetV2, ``fd_mobilenetv2``.
 
-    Pictures are never enlarged: an enlarged picture is a blurred one, among which the features differ a quarter as
-    much (of 128 px photographs at 224 px, the distance between two halves of one set fell from 32 to 8).
+    Pictures are never enlarged: enlarging blurs them, and features of blurred pictures differ a quarter as much (with
+    128 px photographs enlarged to 224 px, the distance between two halves of one set fell from 32 to 8).
     """
 
     name = "mobilenetv2"
@@ -51,10 +51,11 @@ class MobileNetExtractor(Extractor):
 
 
 def load_mobilenet(path: str | Path, device: torch.device | str = "cpu") -> MobileNetExtractor:
-    """The extractor whose weights lie in ``path``: MobileNetV2 1.0 as .safetensors, 53 convolutions
+    """The extractor with the weights in ``path``: MobileNetV2 1.0 as .safetensors, 53 convolutions
     ``layer00.weight`` ... with batch norm folded in.
 
-    :raises DataError: no such file. :raises BundleError: other weights, or damaged ones.
+    :raises DataError: the file cannot be read.
+    :raises BundleError: the weights are damaged, or of another network.
     """
     data, digest = read_weights(Path(path), "a MobileNetV2 .safetensors file")
     network = MobileNetV2()
@@ -68,13 +69,14 @@ def load_mobilenet(path: str | Path, device: torch.device | str = "cpu") -> Mobi
 def load_extractor(
     given: str | Path | None = None, device: torch.device | str = "cpu", *, resize: str = "tensorflow"
 ) -> Any:
-    """The extractor meant by ``given``: a name that a plugin registered (``anchor plugins``), ``inception`` or
-    None (the FID's network in the libraries' caches), or the path of a weight file: ``.safetensors`` of
-    MobileNetV2, ``.pth`` of the FID's Inception.
+    """The extractor that ``given`` names.
 
-    :param resize: of the Inception: ``tensorflow`` (as the FID was published) or ``antialias``.
-    :raises DataError: the file is not there; the message says which one is wanted and where it was looked for.
-    :raises BundleError: other weights, or damaged ones. :raises UsageError: neither a name nor a weight file.
+    :param given: a name that a plugin registered (``anchor plugins``); ``inception`` or None (FID's network in the
+        libraries' caches); or the path of a weight file: ``.safetensors`` of MobileNetV2, ``.pth`` of FID's Inception.
+    :param resize: how pictures are resized for Inception: ``tensorflow`` (as FID was published) or ``antialias``.
+    :raises DataError: the file is missing; the message says which file is wanted and where it was looked for.
+    :raises BundleError: the weights are damaged, or of another network.
+    :raises UsageError: ``given`` is neither a name nor a weight file.
     """
     from anchor_hub.metrics.inception import load_inception
     from anchor_hub.plugins.registry import registry

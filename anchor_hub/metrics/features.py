@@ -1,4 +1,4 @@
-"""What every feature extractor is, and how its weight file is read."""
+"""The base of all feature extractors, and the reader of weight files."""
 
 from __future__ import annotations
 
@@ -43,9 +43,12 @@ class Extractor(ABC):
 
     @torch.no_grad()
     def __call__(self, pictures: Tensor) -> Tensor:
-        """float32 ``[B, D]`` on the CPU, of uint8 ``[B, 3, H, W]``. :raises DataError: other pictures."""
+        """Feature vectors, float32 ``[B, D]`` on the CPU, of uint8 ``[B, 3, H, W]``.
+
+        :raises DataError: pictures of another type or shape.
+        """
         if pictures.dtype != torch.uint8 or pictures.ndim != 4 or pictures.shape[1] != 3:
-            raise DataError(f"features are taken of uint8 [B, 3, H, W], not {pictures.dtype} {list(pictures.shape)}")
+            raise DataError(f"an extractor takes uint8 [B, 3, H, W], not {pictures.dtype} {list(pictures.shape)}")
         return self.features(pictures.to(self.device)).float().cpu()
 
     def statistics(self, pictures: Tensor | Iterable[Tensor], batch: int = 32) -> FeatureStatistics:
@@ -56,13 +59,16 @@ class Extractor(ABC):
         return found
 
     def describe(self) -> dict[str, Any]:
-        """What has to stand beside a distance measured with it."""
+        """The facts to record beside every distance that this extractor measures."""
         return {"metric": f"fd_{self.short}", "preprocessing": self.preprocessing, "sha256": self.sha256}
 
 
 def read_weights(path: Path, wanted: str) -> tuple[bytes, str]:
-    """A weight file's bytes and their SHA-256. :raises DataError: saying what is ``wanted`` and where it was
-    looked for."""
+    """The bytes of a weight file and their SHA-256.
+
+    :param wanted: the kind of file that the message asks for.
+    :raises DataError: the file cannot be read.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:

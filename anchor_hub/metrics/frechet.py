@@ -11,8 +11,8 @@ from anchor_hub.errors import DataError
 class FeatureStatistics:
     """Mean and covariance of feature vectors, collected batch by batch in float64.
 
-    Batches are merged as Chan, Golub and LeVeque do, so nothing cancels however far the mean lies from 0, and
-    however the features are cut into batches the result is the same up to rounding.
+    Batches are merged as Chan, Golub and LeVeque do: no digits cancel, however far the mean lies from 0, and the result
+    does not depend on how the features are cut into batches, up to rounding.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class FeatureStatistics:
         self._scatter = torch.zeros(0, 0, dtype=torch.float64)
 
     def update(self, features: Tensor) -> None:
-        """Add features ``[B, D]``. :raises DataError: another D than before, NaN or infinity."""
+        """Add features ``[B, D]``. :raises DataError: D differs from before, or a feature is NaN or infinite."""
         if features.ndim != 2 or (self.count and features.shape[1] != len(self._mean)):
             wanted = len(self._mean) if self.count else "D"
             raise DataError(f"features must be [B, {wanted}], not {list(features.shape)}")
@@ -44,25 +44,25 @@ class FeatureStatistics:
 
     @property
     def mean(self) -> Tensor:
-        """float64 ``[D]``."""
+        """The mean, float64 ``[D]``."""
         return self._mean
 
     @property
     def covariance(self) -> Tensor:
-        """float64 ``[D, D]``, divided by count - 1. :raises DataError: fewer than two features."""
+        """The covariance, float64 ``[D, D]``, divided by count - 1. :raises DataError: fewer than two features."""
         if self.count < 2:
             raise DataError(f"a covariance needs at least two pictures, there are {self.count}")
         return self._scatter / (self.count - 1)
 
 
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
-    """``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))``; at least 0, and 0 for equal statistics.
+    """The Fréchet distance ``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))``: at least 0, and 0 for equal statistics.
 
-    The trace of the root is that of the symmetric ``(C1^(1/2) C2 C1^(1/2))^(1/2)``, from eigenvalues, which
-    also holds for fewer pictures than dimensions. The distance falls with the number of pictures: compare
-    only numbers from equally many.
+    The trace of the root equals that of the symmetric ``(C1^(1/2) C2 C1^(1/2))^(1/2)``, computed from eigenvalues,
+    which also works with fewer pictures than dimensions. The distance falls with the number of pictures: compare only
+    distances over equally many pictures.
 
-    :raises DataError: fewer than two features on a side, or other dimensions.
+    :raises DataError: fewer than two features on a side, or the dimensions differ.
     """
     if first.mean.shape != second.mean.shape:
         raise DataError(f"features of {len(first.mean)} and {len(second.mean)} dimensions cannot be compared")

@@ -1,4 +1,4 @@
-"""Pictures against the very pictures they should be: PSNR, mean absolute and mean squared error."""
+"""Pictures against their truth: PSNR, mean absolute and mean squared error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from anchor_hub.errors import DataError
 
 
 def as_pair(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Both as float64 in [0, 1] on the CPU. :raises DataError: not uint8 ``[B, C, H, W]`` of one shape."""
+    """Both as float64 in [0, 1] on the CPU. :raises DataError: they are not uint8 ``[B, C, H, W]`` of one shape."""
     if first.shape != second.shape or first.ndim != 4:
         raise DataError(f"pictures are compared as [B, C, H, W], not {list(first.shape)} with {list(second.shape)}")
     if first.dtype != torch.uint8 or second.dtype != torch.uint8:

@@ -1,4 +1,4 @@
-"""The Inception network of the FID, through torch-fidelity (and torchmetrics for its other resize filter)."""
+"""The Inception network of FID, through torch-fidelity (and torchmetrics for the resize ``antialias``)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from anchor_hub.errors import DataError, UsageError, did_you_mean
 from anchor_hub.metrics.features import Extractor, read_weights
 from anchor_hub.system.inputs import shown
 
-#: Names under which torch-fidelity and pytorch-fid keep one and the same file; its SHA-256 begins with DIGEST.
+#: Names under which torch-fidelity and pytorch-fid keep the same file; the file's SHA-256 begins with DIGEST.
 FILES = ("weights-inception-2015-12-05-6726825d.pth", "pt_inception-2015-12-05-6726825d.pth")
 DIGEST = "6726825d"
 INCEPTION_NAME = "inception"
-#: How pictures are brought to 299 px: name -> what is recorded.
+#: How pictures are resized to 299 px: name -> description to record beside a number.
 RESIZES = {
     "tensorflow": "TensorFlow 1 bilinear, no antialias, to 299x299",  # the published FID, torch-fidelity's
     "antialias": "bilinear, antialiased, to 299x299",  # torchmetrics' default
@@ -27,9 +27,9 @@ RESIZES = {
 
 
 class InceptionExtractor(Extractor):
-    """2,048 pooled features of Inception-v3 (2015-12-05): the network that a distance must come from to be a FID.
+    """2,048 pooled features of Inception-v3 (2015-12-05), the only network whose distance is a FID.
 
-    :param network: takes uint8 ``[B, 3, H, W]`` of any size and resizes itself.
+    :param network: takes uint8 ``[B, 3, H, W]`` of any size and resizes the pictures itself.
     """
 
     name = INCEPTION_NAME
@@ -47,35 +47,37 @@ class InceptionExtractor(Extractor):
 
 
 def find_inception() -> Path:
-    """The Inception's file in the libraries' caches. :raises DataError: naming the file and where it was looked for."""
+    """The path of Inception's file in the libraries' caches.
+
+    :raises DataError: the file is missing; the message names the file and where it was looked for.
+    """
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     for name in FILES:
         if (folder / name).is_file():
             return folder / name
     raise DataError(
-        f"FID and KID need the Inception weights {FILES[0]} (or {FILES[1]}, the same file); looked in "
-        f"{shown(folder)}: put it there, or name it with --extractor PATH. Another network's distance is asked "
-        "for as fd or kd"
+        f"FID and KID need the Inception weights {FILES[0]} (or {FILES[1]}, the same file), not found in "
+        f"{shown(folder)}; put the file there, or give --extractor PATH. For another network, ask for fd or kd"
     )
 
 
 def load_inception(
     path: str | Path | None = None, device: torch.device | str = "cpu", *, resize: str = "tensorflow"
 ) -> InceptionExtractor:
-    """The FID's network, from ``path`` or from the libraries' caches.
+    """FID's network, with the weights in ``path`` or in the libraries' caches.
 
-    :raises DataError: no such file, another one, or torch-fidelity cannot be imported.
+    :raises DataError: the file is missing or another file, or torch-fidelity cannot be imported.
+    :raises UsageError: an unknown resize.
     """
     if resize not in RESIZES:
-        raise UsageError(f"the Inception knows no resize {resize!r}.{did_you_mean(resize, RESIZES)}")
+        raise UsageError(f"Inception has no resize {resize!r}.{did_you_mean(resize, RESIZES)}")
     file = find_inception() if path is None else Path(path)
     data, digest = read_weights(file, FILES[0])
     if not digest.startswith(DIGEST):
         raise DataError(
-            f"{shown(file)}: is not the FID's {FILES[0]} (its SHA-256 does not begin with {DIGEST}): "
-            "copy that file again"
+            f"{shown(file)}: is not FID's {FILES[0]} (its SHA-256 does not begin with {DIGEST}); copy that file again"
         )
-    # The libraries unpickle whatever lies in the file: give them a copy that holds tensors only.
+    # The libraries unpickle everything in a file, so they get a copy that holds tensors only.
     plain = io.BytesIO()
     torch.save(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True), plain)
     plain.seek(0)
@@ -98,7 +100,7 @@ def _network(resize: str) -> Any:
 
 
 def missing_library(name: str, error: Exception) -> str:
-    """A sentence for a metric library that cannot be imported."""
+    """The message that says why a metric's library cannot be imported, and how to install it."""
     return (
         f"{name} cannot be used, importing it failed ({type(error).__name__}: {str(error)[:150]}); install "
         f"anchor-hub[metrics], and a torchvision that fits torch {torch.__version__}"

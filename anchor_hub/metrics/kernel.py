@@ -18,12 +18,13 @@ def kernel_distance(
 ) -> tuple[float, float]:
     """Squared maximum mean discrepancy with the kernel ``(x.y / D + 1)^3``: mean and deviation over random subsets.
 
-    Unscaled: papers print it times 1,000 or times 100. The estimate is unbiased, so unlike the Fréchet distance
-    it does not fall with the number of pictures, and may be slightly below 0.
+    The value is unscaled; papers print it times 1,000 or times 100. The estimate is unbiased: unlike the Fréchet
+    distance it does not fall with the number of pictures, and it may lie slightly below 0.
 
-    :param real: features ``[N, D]``: a tensor, or anything with a length that gives the rows of an array of numbers
-        (an array on disk, ``Rows``), of which no more than a subset is held in memory.
-    :param seed: of the subsets; the same subsets as torchmetrics draws after ``torch.manual_seed(seed)``.
+    :param real: features ``[N, D]``: a tensor, or an object with a length whose ``real[numbers]`` gives rows (an array
+        on disk, ``Rows``); memory holds only one subset of those.
+    :param fake: likewise.
+    :param seed: of the subsets; torchmetrics draws the same subsets after ``torch.manual_seed(seed)``.
     :raises DataError: fewer features than a subset holds, or torchmetrics cannot be imported.
     """
     try:
@@ -32,7 +33,8 @@ def kernel_distance(
         raise DataError(missing_library("torchmetrics", error)) from error
     if min(len(real), len(fake)) < subset_size or subset_size < 2:
         raise DataError(
-            f"the kernel distance draws subsets of {subset_size} (at least 2); there are {len(real)} and {len(fake)}"
+            f"the kernel distance draws subsets of {subset_size} pictures (at least 2), but the sets have {len(real)} "
+            f"and {len(fake)}"
         )
     generator = torch.Generator().manual_seed(seed)
     values = []
@@ -44,8 +46,11 @@ def kernel_distance(
 
 
 def subset_plan(real: int, fake: int) -> tuple[int, int]:
-    """(subsets, subset size) for so many pictures: 100 of 1,000; where there are fewer, the largest possible; once,
-    if every subset would be the whole."""
+    """(number of subsets, their size) for two sets of this many pictures.
+
+    100 subsets of 1,000; where a set has fewer pictures, the largest possible size; a single subset where each would be
+    the whole of both sets.
+    """
     size = min(SUBSET_SIZE, real, fake)
     return (1 if real == fake == size else SUBSETS), size
 

@@ -16,18 +16,18 @@ OUTER_EYE_CORNERS = (36, 45)
 def point_distances(predicted: Tensor, truth: Tensor) -> Tensor:
     """Euclidean distances ``[B, N]`` of points ``[B, N, 2]``, float64, in the points' own unit (pixels).
 
-    :raises DataError: shapes differ, or are none of points; a coordinate that is no number.
+    :raises DataError: the shapes differ or are not ``[B, N, 2]``, or a coordinate is NaN or infinite.
     """
     if predicted.shape != truth.shape or predicted.ndim != 3 or predicted.shape[-1] != 2:
         raise DataError(f"landmarks are [B, N, 2] on both sides, not {list(predicted.shape)} and {list(truth.shape)}")
     difference = predicted.detach().double().cpu() - truth.detach().double().cpu()
     if not bool(torch.isfinite(difference).all()):
-        raise DataError("a landmark is NaN or infinite: it cannot be compared")
+        raise DataError("a landmark is NaN or infinite and cannot be compared")
     return difference.square().sum(-1).sqrt()
 
 
 def interocular_distance(points: Tensor, corners: tuple[int, int] = OUTER_EYE_CORNERS) -> Tensor:
-    """Distance ``[B]`` of the outer eye corners of points ``[B, N, 2]``, float64."""
+    """Distance ``[B]`` between the outer eye corners of points ``[B, N, 2]``, float64."""
     if points.shape[-2] <= max(corners):
         raise DataError(
             f"the distance of the eyes needs points {corners[0]} and {corners[1]}; there are only {points.shape[-2]}"
@@ -69,8 +69,8 @@ class LandmarkErrors:
         return self._pixels / self.faces if self.faces else float("nan")
 
     def normalised_mean_error(self) -> float:
-        """Mean over the faces of (mean distance / true distance of the eyes' outer corners); NaN where there
-        is none."""
+        """Mean over the faces of (mean distance / true distance of the eyes' outer corners); NaN without faces, or
+        without ``corners``."""
         return self._normalised / self.faces if self.faces and self.corners is not None else float("nan")
 
     def by_point(self) -> Tensor:

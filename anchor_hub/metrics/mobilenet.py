@@ -1,4 +1,4 @@
-"""MobileNetV2, a small ImageNet classifier whose features serve where the FID's Inception cannot be had."""
+"""MobileNetV2, a small ImageNet classifier, for features where FID's Inception is not available."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """LPIPS, the learned perceptual distance of Zhang et al. 2018, through the ``lpips`` package.
 
-Its linear layers come with the package; the network below them is torchvision's ImageNet classifier, whose
-file has to be on this machine. Nothing is downloaded, and nothing else ever takes its place.
+The linear layers come with the package. The network below them is torchvision's ImageNet classifier, whose file has
+to be on this machine: this module downloads nothing, and uses no other network instead.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Perceptual:
     :param net: ``alex`` (for measuring), ``vgg`` or ``squeeze``.
     :param weights: torchvision's file of that network; by default ``checkpoints/<name>`` in torch's hub
         folder (``$TORCH_HOME/hub``).
-    :raises DataError: the file is missing or another one, or lpips or torchvision cannot be imported.
+    :raises DataError: the file is missing or another file, or lpips or torchvision cannot be imported.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Perceptual:
                 f"LPIPS compares [B, 3, H, W] on both sides, not {list(first.shape)} and {list(second.shape)}"
             )
         if min(first.shape[-2:]) < MIN_SIDE:
-            raise DataError(f"LPIPS needs pictures of at least {MIN_SIDE} pixels a side: enlarge them first")
+            raise DataError(f"LPIPS needs pictures of at least {MIN_SIDE} pixels a side; enlarge them first")
         return self.model(self._ready(first), self._ready(second)).flatten()
 
     def _ready(self, pictures: Tensor) -> Tensor:
@@ -86,24 +86,24 @@ def _trunk_weights(net: str, weights: str | Path | None) -> tuple[dict[str, Tens
         data = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"LPIPS ({net}) needs torchvision's weights {name}; looked for {shown(path)} "
-            f"({error.strerror or error}): put the file there, or name it"
+            f"LPIPS ({net}) needs torchvision's weights {name}, but {shown(path)} cannot be read "
+            f"({error.strerror or error}); put the file there, or name it"
         ) from None
     wanted = name.rpartition("-")[2].removesuffix(".pth")
     digest = hashlib.sha256(data).hexdigest()
     if not digest.startswith(wanted):
         raise DataError(
-            f"{shown(path)}: is not torchvision's {name} (its SHA-256 does not begin with {wanted}): "
+            f"{shown(path)}: is not torchvision's {name} (its SHA-256 does not begin with {wanted}); "
             "copy that file again"
         )
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True), digest
 
 
 def _load_trunk(trunk: torch.nn.Module, weights: dict[str, Tensor], net: str) -> None:
-    """lpips cuts torchvision's ``features.<i>`` into ``slice<k>.<i>``: fill it under these names."""
+    """Fill lpips' network with torchvision's weights: lpips renames ``features.<i>`` to ``slice<k>.<i>``."""
     wanted = trunk.state_dict()
     renamed = {name: "features." + name.partition(".")[2] for name in wanted}
     missing = [source for source in renamed.values() if source not in weights]
     if missing:
-        raise DataError(f"LPIPS ({net}): the weights lack {missing[0]}; they are of another network")
+        raise DataError(f"LPIPS ({net}): the weights lack {missing[0]}; give the weights of {net}")
     trunk.load_state_dict({name: weights[source] for name, source in renamed.items()})

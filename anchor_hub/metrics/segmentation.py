@@ -12,7 +12,7 @@ from anchor_hub.errors import DataError
 
 
 class ConfusionMatrix:
-    """Counts pixels by (true class, predicted class), batch by batch, in integers: exact for any number.
+    """Counts pixels by (true class, predicted class), batch by batch; integers keep any count exact.
 
     Example::
 
@@ -21,7 +21,7 @@ class ConfusionMatrix:
         confusion.mean_iou()
 
     :param classes: ids are 0 to ``classes - 1``.
-    :param ignore: pixels of this true class count nowhere (an id may lie outside the classes, e.g. 255).
+    :param ignore: true class whose pixels are not counted (the id may lie outside the classes, e.g. 255).
     """
 
     def __init__(self, classes: int, *, ignore: int | None = None) -> None:
@@ -32,11 +32,14 @@ class ConfusionMatrix:
         self.matrix = torch.zeros(classes, classes, dtype=torch.int64)
 
     def update(self, predicted: Tensor, truth: Tensor) -> None:
-        """Add class ids of one shape (any integer type). :raises DataError: shapes differ, or wrong ids."""
+        """Add class ids, both of one shape and any integer type.
+
+        :raises DataError: the shapes differ, or an id is no class.
+        """
         if predicted.shape != truth.shape:
             raise DataError(f"label maps of {list(predicted.shape)} and {list(truth.shape)} cannot be compared")
         if predicted.dtype.is_floating_point or truth.dtype.is_floating_point:
-            raise DataError("label maps hold class ids, integers; take the argmax of logits first")
+            raise DataError("label maps hold class ids (integers); take the argmax of logits first")
         predicted, truth = predicted.flatten().long().cpu(), truth.flatten().long().cpu()
         if self.ignore is not None:
             counted = truth != self.ignore
@@ -44,7 +47,7 @@ class ConfusionMatrix:
         for name, ids in (("predicted", predicted), ("true", truth)):
             if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < self.classes:
                 wrong = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
-                raise DataError(f"{name} class {wrong} does not exist: there are {self.classes} (from 0 on)")
+                raise DataError(f"{name} class {wrong} does not exist; classes are 0 to {self.classes - 1}")
         counts = torch.bincount(truth * self.classes + predicted, minlength=self.classes**2)
         self.matrix += counts.reshape(self.classes, self.classes)
 
@@ -58,20 +61,21 @@ class ConfusionMatrix:
         return self.matrix.diag().sum().item() / self.pixels if self.pixels else float("nan")
 
     def iou(self) -> Tensor:
-        """Intersection over union of each class, float64 ``[classes]``; NaN for a class that neither the
-        truth nor the prediction holds."""
+        """Intersection over union of each class, float64 ``[classes]``; NaN where neither truth nor output has it."""
         hits = self.matrix.diag().double()
         union = self.matrix.sum(0) + self.matrix.sum(1) - self.matrix.diag()
         return torch.where(union > 0, hits / union.clamp_min(1), torch.nan)
 
     def mean_iou(self) -> float:
-        """Mean IoU over the classes that the truth *or* the prediction holds: a class that is predicted but
-        nowhere true counts, as 0. NaN before the first pixel."""
+        """Mean IoU over the classes in the truth *or* the prediction; NaN before the first pixel.
+
+        A class that is predicted but nowhere true counts as 0.
+        """
         values = self.iou()
         return float(values[~values.isnan()].mean())
 
     def as_dict(self, names: Sequence[str] | None = None) -> dict[str, Any]:
-        """Everything as JSON-able numbers; classes that are nowhere have the IoU ``None``."""
+        """All results as JSON-able numbers; a class in neither truth nor prediction has the IoU ``None``."""
         values = self.iou().tolist()
         keys = list(names) if names is not None else [str(index) for index in range(self.classes)]
         return {

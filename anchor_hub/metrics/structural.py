@@ -1,4 +1,4 @@
-"""SSIM (Wang et al. 2004) of pictures and the very pictures they should be, through torchmetrics."""
+"""SSIM (Wang et al. 2004) of pictures and their truth, through torchmetrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SETTINGS = {"window": "gaussian 11x11, sigma 1.5", "k1": 0.01, "k2": 0.03, "data
 
 
 def load_ssim() -> Any:
-    """torchmetrics' function. :raises DataError: torchmetrics cannot be imported."""
+    """torchmetrics' SSIM function. :raises DataError: torchmetrics cannot be imported."""
     try:
         from torchmetrics.functional.image import structural_similarity_index_measure
     except Exception as error:
@@ -31,5 +31,5 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
     """
     one, other = as_pair(first, second)
     if min(first.shape[-2:]) < MIN_SIDE:
-        raise DataError(f"SSIM needs pictures of at least {MIN_SIDE} pixels a side")
+        raise DataError(f"SSIM needs pictures of at least {MIN_SIDE} pixels a side; enlarge them first")
     return load_ssim()(one, other, data_range=1.0, reduction="none").reshape(len(first))

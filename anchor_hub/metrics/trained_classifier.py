@@ -1,4 +1,4 @@
-"""The classifier behind RC and FC (DeepI2I): a small residual network that learns from the pictures themselves."""
+"""The classifier of RC and FC (DeepI2I): a small residual network, trained on the pictures themselves."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from anchor_hub.errors import DataError
 
-#: Pictures are brought to this side, in pixels, before the network sees them.
+#: Side in pixels that pictures are resized to before the network sees them.
 SIDE = 64
 WIDTHS = (24, 48, 96)
 STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, SMOOTHING = 600, 32, 3e-3, 0.05, 0.1
-#: Random moves of a training picture, in pixels of SIDE, besides mirroring.
+#: Largest random shift of a training picture, in pixels at SIDE; pictures are also mirrored at random.
 SHIFT = 6
 RESIZE = f"bilinear, antialiased, to {SIDE}x{SIDE}"
 SETTINGS: dict[str, Any] = {
@@ -26,12 +26,12 @@ SETTINGS: dict[str, Any] = {
     "learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY, "label_smoothing": SMOOTHING,
     "augmentation": f"mirrored, moved by up to {SHIFT} pixels",
 }  # fmt: skip
-#: Pictures ``[B, 3, SIDE, SIDE]``, uint8, of the samples with these numbers.
+#: A function from numbers of samples ``[B]`` to their pictures, uint8 ``[B, 3, SIDE, SIDE]``.
 Take = Callable[[Tensor], Tensor]
 
 
 def reduced(pictures: Tensor) -> Tensor:
-    """uint8 ``[B, 3, SIDE, SIDE]`` of uint8 ``[B, 3, H, W]``: what the classifier sees."""
+    """Pictures as the classifier sees them: uint8 ``[B, 3, SIDE, SIDE]`` of uint8 ``[B, 3, H, W]``."""
     if pictures.shape[-2:] == (SIDE, SIDE):
         return pictures
     values = F.interpolate(pictures.float(), size=(SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
@@ -39,7 +39,7 @@ def reduced(pictures: Tensor) -> Tensor:
 
 
 class _Block(nn.Module):
-    """Halves the side: two 3x3 convolutions beside a pooled 1x1 one."""
+    """A residual block that halves the side: two 3x3 convolutions, and a pooled 1x1 one on the skip path."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -53,8 +53,10 @@ class _Block(nn.Module):
 
 
 class PictureNetwork(nn.Module):
-    """Logits ``[B, classes]`` of uint8 pictures ``[B, 3, SIDE, SIDE]``. Groups are normalised, not batches, so that a
-    picture's answer depends on no other picture."""
+    """Logits ``[B, classes]`` of uint8 pictures ``[B, 3, SIDE, SIDE]``.
+
+    Group norm instead of batch norm: the logits of a picture depend on no other picture.
+    """
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -68,10 +70,12 @@ class PictureNetwork(nn.Module):
 
 
 class PictureClassifier:
-    """:class:`PictureNetwork`, trained for a fixed number of steps from a seed: the same pictures, seed and number of
-    threads give the same network on a CPU. Pictures are taken as they are needed: memory is constant.
+    """:class:`PictureNetwork`, trained for a fixed number of steps from a seed.
 
-    :param steps: of training, None: ``STEPS``.
+    The same pictures, seed and number of threads give the same network on a CPU. Pictures are read when a step needs
+    them, so memory is constant.
+
+    :param steps: number of training steps; None: ``STEPS``.
     """
 
     def __init__(
@@ -87,12 +91,13 @@ class PictureClassifier:
     def fit(
         self, take: Take, classes: Tensor, progress: Callable[[int], None] = lambda done: None
     ) -> PictureClassifier:
-        """Train on the pictures ``take`` gives, with their classes ``[N]``.
+        """Train on the pictures that ``take`` gives, whose classes are ``classes [N]``; returns the classifier itself.
 
-        :param progress: called with 1 after every step. :raises DataError: there are no pictures.
+        :param progress: called with 1 after every step.
+        :raises DataError: there are no pictures.
         """
         if not len(classes):
-            raise DataError("a classifier cannot be trained on no pictures")
+            raise DataError("there are no pictures to train the classifier on")
         generator = torch.Generator().manual_seed(self.seed)
         optimizer = torch.optim.AdamW(self.network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _one_cycle(step / self.steps))
@@ -112,7 +117,7 @@ class PictureClassifier:
 
     @torch.no_grad()
     def right(self, take: Take, classes: Tensor) -> Tensor:
-        """Which pictures are given their class, bool ``[N]``."""
+        """Whether each picture gets its true class, bool ``[N]``."""
         found = []
         for numbers in torch.arange(len(classes)).split(256):
             answers = self.network(take(numbers).to(self.device)).argmax(1).cpu()
@@ -121,12 +126,12 @@ class PictureClassifier:
 
 
 def _one_cycle(share: float) -> float:
-    """Part of the learning rate: up over the first fifth, then down along a cosine."""
+    """Factor of the learning rate after a share of the steps: up over the first fifth, then down along a cosine."""
     return share / 0.2 if share < 0.2 else 0.5 * (1 + math.cos(math.pi * (share - 0.2) / 0.8))
 
 
 def _batches(count: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Numbers of samples, ``steps`` times; every sample once before any comes again."""
+    """Numbers of the samples of each of ``steps`` batches; every sample comes once before any comes again."""
     waiting = torch.zeros(0, dtype=torch.long)
     for _ in range(steps):
         while len(waiting) < BATCH:
@@ -136,7 +141,7 @@ def _batches(count: int, steps: int, generator: torch.Generator) -> Iterator[Ten
 
 
 def _moved(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Training pictures, each mirrored or not and moved, with its border continued."""
+    """Training pictures, each mirrored at random and shifted; its border fills the gap."""
     mirrored = torch.rand(len(pictures), generator=generator) < 0.5
     pictures = torch.where(mirrored[:, None, None, None], pictures.flip(3), pictures)
     wide = F.pad(pictures.float(), (SHIFT,) * 4, mode="replicate")

@@ -5,8 +5,9 @@ The names below are imported on first use: who needs :class:`Traits` alone pays 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anchor_hub._lazy import lazy_names
 
 _EXPORTS = {
     "Modality": "anchor_hub.modality.base",
@@ -17,14 +18,7 @@ _EXPORTS = {
 
 __all__ = ["Modality", "Traits", "build_modality", "known_options"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _EXPORTS:
-        value = getattr(importlib.import_module(_EXPORTS[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'anchor_hub.modality' has no attribute {name!r}")
-
+__getattr__ = lazy_names(__name__, _EXPORTS)
 
 if TYPE_CHECKING:
     from anchor_hub.modality.base import Modality as Modality

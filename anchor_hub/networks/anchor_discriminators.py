@@ -50,13 +50,14 @@ class LatentDiscriminator(nn.Module):
 class PatchDiscriminator(nn.Module):
     """A small patch discriminator: images ``[B, C, H, W] -> logits [B, 1, H/2**n, W/2**n]``; one verdict per patch.
 
-    :param in_channels: channels of the images; classes where it sees softmax probabilities against one-hot maps.
+    :param in_channels: channels of the images; for label maps the number of classes (it compares softmax probabilities
+        with one-hot maps).
     :param width: channels after the first convolution; they double per layer up to ``8 * width``.
-    :param num_layers: strided 4x4 convolutions n; the receptive field is 10, 22, 46 px for n = 1, 2, 3 and so on.
-    :param detail: whether it also sees what a 3x3 mean takes away, four times as strong: fine lines or their
-        lack, which it would need thousands of images to find in the values alone.
+    :param num_layers: number n of strided 4x4 convolutions; the receptive field is 10, 22, 46 px for n = 1, 2, 3.
+    :param detail: whether the network also sees the image minus its 3x3 mean, four times as strong. That shows fine
+        lines or their lack, which the network would need thousands of images to find in the values alone.
 
-    Without normalisation on purpose: R1 or lazy R1 keeps it smooth, and batches of two work.
+    It has no normalisation on purpose: R1 or lazy R1 keeps it smooth, and batches of two work.
     """
 
     def __init__(self, in_channels: int, width: int = 32, num_layers: int = 3, detail: bool = False) -> None:

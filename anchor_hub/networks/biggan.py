@@ -48,8 +48,10 @@ def resolutions_of(size: int, bottom: int = 4) -> tuple[int, ...]:
 def channel_table(
     size: int, width: int, channels: Mapping[Any, int] | None = None, bottom: int = 4
 ) -> dict[int, int]:
-    """Channels of each resolution: the given ones (keys may be decimal strings) or the published multiples of
-    ``width``. Raises ValueError for a missing resolution, a count below 1, or a size without a published table."""
+    """Channels of each resolution: the given ones (keys may be decimal strings) or published multiples of ``width``.
+
+    Raises ValueError for a missing resolution, a count below 1, or a size without a published table.
+    """
     resolutions = resolutions_of(size, bottom)
     if channels is not None:
         given = {int(key): int(value) for key, value in channels.items()}
@@ -67,7 +69,7 @@ def channel_table(
 
 
 class ClassConditionalConfig(NetworkConfig):
-    """What the configurations of the BigGAN networks have in common: the JSON-able form and its checks."""
+    """Base of the configurations of BigGAN networks: their JSON-able form and its checks."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; :meth:`from_dict` reads it."""
@@ -101,8 +103,9 @@ class BigGANConfig(ClassConditionalConfig):
         hierarchical: z is split into L chunks, the first for the linear layer, one more for every block.
         bottom: resolution of the linear layer's output.
         image_channels: channels of the image.
-        norm_epsilon: of the conditional batch norms. spectral_epsilon: of the power iterations.
-        truncation: what z is scaled with unless somebody says otherwise.
+        norm_epsilon: epsilon of the conditional batch norms.
+        spectral_epsilon: epsilon of the power iterations.
+        truncation: default factor on z.
     """
 
     size: int
@@ -148,7 +151,7 @@ class BigGANConfig(ClassConditionalConfig):
 
     @property
     def condition_dim(self) -> int:
-        """Length of what a block's batch norms are conditioned on."""
+        """Length of the condition of a block's batch norms."""
         return self.embedding_dim + (self.latent_dim if self.hierarchical else 0)
 
 
@@ -181,7 +184,7 @@ class UpBlock(nn.Module):
 
 
 class ClassConditionalGenerator(nn.Module):
-    """What BigGAN and BigGAN-deep share: class embedding, the choice of maps, last norm and RGB convolution."""
+    """Base of BigGAN and BigGAN-deep: class embedding, choice of feature maps, last norm and RGB convolution."""
 
     embedding: nn.Embedding
     output_norm: OutputNorm
@@ -215,7 +218,7 @@ class ClassConditionalGenerator(nn.Module):
         return self.embedding(labels)
 
     def _condition(self, labels: Tensor, batch: int) -> Tensor:
-        """Labels or class embeddings to class embeddings ``[batch, embedding_dim]``; one is repeated."""
+        """Class embeddings ``[batch, embedding_dim]`` of labels or class embeddings; a single one is repeated."""
         if labels.is_floating_point():
             size = self.embedding.weight.shape[1]
             if labels.ndim != 2 or labels.shape[1] != size:
@@ -243,7 +246,7 @@ class ClassConditionalGenerator(nn.Module):
 
 
 def wanted_maps(features: bool | Sequence[int], resolutions: Sequence[int]) -> set[int]:
-    """The resolutions asked for (True: all). Raises ValueError for one there is no map of."""
+    """The resolutions asked for (True: all). Raises ValueError for a resolution without a feature map."""
     if isinstance(features, bool):
         return set(resolutions) if features else set()
     unknown = sorted(set(features) - set(resolutions))
@@ -290,11 +293,11 @@ class BigGAN(ClassConditionalGenerator):
             z: ``[B, L, D]`` or ``[B, L D]``, standard normal (times a truncation). Chunk 0 feeds the linear layer,
                 chunk i + 1 block i together with the class embedding.
             labels: integer classes ``[B]`` or ``[1]``, or class embeddings ``[B or 1, embedding_dim]`` (:meth:`embed`).
-            features: resolutions of the feature maps to return, True for all: the last activation of that
-                resolution, for the finest one the activation before the last norm.
-            image: whether to compute the image ``[B, C, size, size]``, in [-1, 1]; without it nothing finer
-                than the finest map runs.
-            truncation: has no effect on a BigGAN; it is there because BigGAN-deep's statistics depend on it.
+            features: resolutions of the feature maps to return, True for all. A map is the last activation of its
+                resolution; for the finest resolution, the activation before the last norm.
+            image: whether to compute the image ``[B, C, size, size]``, in [-1, 1]; without the image, no layer
+                finer than the finest map runs.
+            truncation: has no effect on a BigGAN; BigGAN-deep, whose statistics depend on it, has the same argument.
 
         Raises:
             ValueError: latents, labels or features do not fit the architecture.

@@ -51,17 +51,17 @@ class BigGANDeepConfig(ClassConditionalConfig):
         embedding_dim: length of the class embedding.
         width: "ch" of the paper, the unit of the published channels (128 as published).
         blocks: (doubles the resolution, input channels, output channels) of each block; None stands for the
-            published ones: two blocks per resolution, the second of which goes on to the next.
-        attention: positions of self-attention: position i is before block i, the number of blocks after the last.
-            None stands for the published one, right where 64 px (for small images half the size) are reached.
+            published blocks: two per resolution, the second of which doubles it.
+        attention: positions of self-attention. Position i is before block i; the number of blocks is the position
+            after the last. None stands for the published position, right where 64 px (for small images half the
+            size) are reached.
         num_statistics: rows of the batch norms' tables of statistics by truncation; 0 for one set of statistics.
         bottom: resolution of the linear layer's output.
         image_channels: channels of the image.
-        rgb_channels: channels the RGB convolution's weight has, of which the first ``image_channels`` are used.
-        norm_epsilon, output_norm_epsilon, spectral_epsilon: of conditional norms, last norm, power iterations.
+        rgb_channels: output channels of the RGB convolution's weight; the first ``image_channels`` are used.
+        norm_epsilon, output_norm_epsilon, spectral_epsilon: epsilon of conditional norms, last norm, power iterations.
         stored_v: whether spectral norms keep both singular vectors and use them as they are in eval mode.
-        truncation: the truncation whose statistics are used, and with which z is scaled, unless somebody says
-            otherwise.
+        truncation: default truncation, which chooses the statistics and scales z.
     """
 
     size: int
@@ -112,7 +112,7 @@ class BigGANDeepConfig(ClassConditionalConfig):
         return tuple(result)
 
     def _before(self, blocks: Sequence[Block], position: int) -> int:
-        """The resolution that block ``position`` gets."""
+        """The resolution of the input of block ``position``."""
         return self.bottom * int(2 ** sum(up for up, _, _ in blocks[:position]))
 
     def _check(self, blocks: Sequence[Block]) -> None:
@@ -158,14 +158,14 @@ class BigGANDeepConfig(ClassConditionalConfig):
 
     @property
     def condition_dim(self) -> int:
-        """Length of what all layers are conditioned on: class embedding and z."""
+        """Length of the condition of all layers: class embedding and z."""
         return self.embedding_dim + self.latent_dim
 
 
 class BottleneckBlock(nn.Module):
     """A residual block of four convolutions, 1x1, 3x3, 3x3, 1x1, at a quarter of its input's channels.
 
-    The skip path has no weights: it drops the last channels where there are fewer of them afterwards.
+    The skip path has no weights: where the block's output has fewer channels, it drops the last ones.
     """
 
     def __init__(self, config: BigGANDeepConfig, up: bool, in_channels: int, out_channels: int) -> None:
@@ -244,10 +244,10 @@ class BigGANDeep(ClassConditionalGenerator):
         Args:
             z: ``[B, D]`` or ``[B, 1, D]``, a truncated normal, already scaled with the truncation.
             labels: integer classes ``[B]`` or ``[1]``, or class embeddings ``[B or 1, embedding_dim]`` (:meth:`embed`).
-            features: resolutions of the feature maps to return, True for all: the last activation of that
-                resolution, for the finest one the activation before the last norm.
-            image: whether to compute the image ``[B, C, size, size]``, in [-1, 1]; without it nothing finer
-                than the finest map runs.
+            features: resolutions of the feature maps to return, True for all. A map is the last activation of its
+                resolution; for the finest resolution, the activation before the last norm.
+            image: whether to compute the image ``[B, C, size, size]``, in [-1, 1]; without the image, no layer
+                finer than the finest map runs.
             truncation: chooses the batch norms' statistics where they are tables, above 0 and at most 1; None:
                 the configuration's.
 

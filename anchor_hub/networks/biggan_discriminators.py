@@ -41,7 +41,7 @@ PUBLISHED_STAGES: dict[int, tuple[int, ...]] = {
 
 
 def published_blocks(size: int, width: int) -> tuple[Block, ...]:
-    """The published blocks of a BigGAN discriminator. Raises ValueError for a size without any."""
+    """The published blocks of a BigGAN discriminator. Raises ValueError for a size without published blocks."""
     if size == 32:
         return tuple((down, 4 * width) for down in (True, True, False, False))
     return tuple(
@@ -53,7 +53,7 @@ def published_blocks(size: int, width: int) -> tuple[Block, ...]:
 def published_deep_blocks(size: int, width: int, depth: int = 2) -> tuple[Block, ...]:
     """The published blocks of a BigGAN-deep discriminator, stage after stage of ``depth`` blocks.
 
-    Raises ValueError for a size without any.
+    Raises ValueError for a size without published blocks.
     """
     if size == 32:
         stages = [(down, 4 * width) for down in (True, True, False)]
@@ -71,7 +71,7 @@ def _of(table: Mapping[int, tuple[int, ...]], size: int) -> tuple[int, ...]:
 
 
 def attention_positions(size: int, blocks: Sequence[Block], resolutions: Sequence[int]) -> tuple[int, ...]:
-    """Positions (i: before block i) where self-attention stands at the end of each of some resolutions.
+    """Positions of self-attention (i: before block i) that put it at the end of each of ``resolutions``.
 
     Raises ValueError for a resolution at which no block ends.
     """
@@ -92,13 +92,13 @@ class BigGANDiscriminatorConfig(ClassConditionalConfig):
     Attributes:
         size: image height and width in pixels.
         blocks: (halves the resolution, output channels) of each block; None stands for the published ones.
-        attention: positions of self-attention: position i is before block i (never 0: images are not attended to),
-            the number of blocks is after the last. :meth:`of_size` finds them from resolutions.
+        attention: positions of self-attention. Position i is before block i (never 0: images are not attended to);
+            the number of blocks is the position after the last. :meth:`of_size` finds positions from resolutions.
         classes: number of classes.
         width: "ch" of the paper, the unit of the published channels (96).
-        wide: whether a block's first convolution has already its output's channels (as published).
+        wide: whether the first convolution of a block already has the block's output channels (as published).
         image_channels: channels of the image.
-        spectral_epsilon: of the power iterations.
+        spectral_epsilon: epsilon of the power iterations.
     """
 
     size: int
@@ -129,10 +129,10 @@ class BigGANDiscriminatorConfig(ClassConditionalConfig):
         attention: Sequence[int] = (),
         **settings: Any,
     ) -> BigGANDiscriminatorConfig:
-        """A discriminator by the resolutions of its attention.
+        """The configuration of a discriminator, from the resolutions of its attention.
 
         Args:
-            size: of the images.
+            size: height and width of the images in pixels.
             width: unit of the published channels.
             channels: resolution to channels, from ``size // 2`` down to 4, instead of the published ones; one more
                 block without halving follows at the lowest of them.
@@ -193,7 +193,7 @@ class BigGANDeepDiscriminatorConfig(ClassConditionalConfig):
 
 
 def _complete(config: Any, given: Sequence[Sequence[Any]]) -> None:
-    """Check a discriminator's configuration and bring its lists into their one form."""
+    """Check a discriminator's configuration, and turn its lists into tuples of plain numbers."""
     config._require_positive("size", "classes", "width", "image_channels")
     blocks = tuple((bool(down), int(outputs)) for down, outputs in given)
     halvings = sum(down for down, _ in blocks)
@@ -209,7 +209,7 @@ def _complete(config: Any, given: Sequence[Sequence[Any]]) -> None:
 class DownBlock(nn.Module):
     """A residual block of two 3x3 convolutions, optionally halving the resolution.
 
-    The first block of a discriminator gets the image as it is, all others activate their input first.
+    The first block of a discriminator takes the image as it is; all others activate their input first.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ class DownBlock(nn.Module):
 class DownBottleneckBlock(nn.Module):
     """A residual bottleneck block, 1x1, 3x3, 3x3, 1x1 at a quarter of its output's channels, optionally halving.
 
-    Channels the skip path lacks are made by a 1x1 convolution of it and appended.
+    Where the skip path has too few channels, a 1x1 convolution of it makes the others, which are appended.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, down: bool, epsilon: float) -> None:
@@ -262,14 +262,14 @@ class DownBottleneckBlock(nn.Module):
 
 
 class ProjectionDiscriminator(nn.Module):
-    """What both discriminators share: the walk through blocks and attentions, and the head."""
+    """Base of both discriminators: the pass through blocks and attentions, and the head."""
 
     config: BigGANDiscriminatorConfig | BigGANDeepDiscriminatorConfig
     blocks: nn.ModuleList
     attentions: nn.ModuleDict
 
     def _finish(self, config: BigGANDiscriminatorConfig | BigGANDeepDiscriminatorConfig) -> None:
-        """Attentions and head, which are alike in both."""
+        """Add attentions and head, which are the same in both discriminators."""
         epsilon = config.spectral_epsilon
         blocks = config.block_list
         self.attentions = nn.ModuleDict(

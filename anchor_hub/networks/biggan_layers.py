@@ -17,7 +17,7 @@ from torch import Tensor, nn
 NORM_EPSILON = 1e-5
 SPECTRAL_EPSILON = 1e-6
 
-#: Mean ``[C]`` and variance ``[C]`` of the normalisation.
+#: Mean ``[C]`` and variance ``[C]`` that a batch norm normalises with.
 Statistics = tuple[Tensor, Tensor]
 
 
@@ -28,10 +28,10 @@ class SpectralWeight(nn.Module):
     ``sigma = u'^T W v``. In training u' replaces u. Gradients flow through sigma, not through u and v.
 
     Args:
-        shape: of the weight; the first axis is the output's.
-        epsilon: least length a vector is divided by.
-        store_v: keep v beside u, and use both as they are in eval mode (torch's own rule, that of the
-            BigGAN-deep weights of TF Hub). Otherwise every forward pass iterates once, as BigGAN's authors' code does.
+        shape: shape of the weight; the first axis is the output's.
+        epsilon: least length that a vector is divided by.
+        store_v: whether to keep v beside u and use both as they are in eval mode, which is torch's rule and that of
+            TF Hub's BigGAN-deep weights. Otherwise every forward pass iterates once, as BigGAN's authors' code does.
     """
 
     def __init__(self, shape: tuple[int, ...], *, epsilon: float, store_v: bool) -> None:
@@ -46,7 +46,7 @@ class SpectralWeight(nn.Module):
         self.register_buffer("v", v)
 
     def sigma(self) -> Tensor:
-        """The estimate of the largest singular value, ``[]``; in training mode u (and v) move on by one step."""
+        """The estimate of the largest singular value, ``[]``; in training mode it also replaces u (and v)."""
         with torch.autocast(self.weight.device.type, enabled=False):
             matrix = self.weight.flatten(1)
             if self.v is not None and not self.training:
@@ -56,7 +56,7 @@ class SpectralWeight(nn.Module):
                 product = torch.mv(matrix, v)
                 u = F.normalize(product, dim=0, eps=self.epsilon)
                 if self.training:
-                    # The graph keeps the new tensors, so that a second forward pass before backward is allowed.
+                    # The graph keeps the new tensors, which allows a second forward pass before backward.
                     self.u.copy_(u)
                     if self.v is not None:
                         self.v.copy_(v)
@@ -135,7 +135,7 @@ class SpectralLinear(SpectralWeight):
 
 
 class SpectralEmbedding(SpectralWeight):
-    """A table of class vectors ``[classes, size]``, the whole of it divided by its one largest singular value."""
+    """A table of class vectors ``[classes, size]``, divided as a whole by its largest singular value."""
 
     def __init__(self, classes: int, size: int, *, epsilon: float = SPECTRAL_EPSILON) -> None:
         super().__init__((classes, size), epsilon=epsilon, store_v=False)
@@ -148,13 +148,13 @@ class SpectralEmbedding(SpectralWeight):
 class BatchNorm(nn.Module):
     """Batch norm without its affine part, over one set of statistics or a table of them.
 
-    One set (``num_statistics`` 0): buffers ``mean``, ``var`` ``[C]``. In training the batch's statistics
-    normalise and the running ones follow, ``0.9 old + 0.1 batch`` (unbiased variance).
+    One set (``num_statistics`` 0): buffers ``mean``, ``var`` ``[C]``. In training, the statistics of the batch
+    normalise, and the running statistics follow: ``0.9 old + 0.1 batch`` (unbiased variance).
 
-    A table: buffers ``[N, C]``, row i belonging to the truncation ``i / (N - 1)``; nothing is ever
-    normalised by the batch. Between two rows the published weights stand the other way round than in linear
-    interpolation: ``row[i] c + row[i + 1] (1 - c)`` for the position ``i + c``. Published pictures come from
-    that, so it is kept.
+    A table: buffers ``[N, C]``, where row i belongs to the truncation ``i / (N - 1)``; the statistics of the batch
+    are never used. Between two rows, the published code swaps the weights of linear interpolation:
+    ``row[i] c + row[i + 1] (1 - c)`` at the position ``i + c``. We keep that, because the published pictures were made
+    so.
     """
 
     momentum = 0.1
@@ -178,7 +178,7 @@ class BatchNorm(nn.Module):
             raise ValueError(f"truncation must lie above 0 and at most at 1, got {truncation}")
         if self.num_statistics == 1:
             return self.mean[0], self.var[0]
-        # In doubles and by this very division: the published code lands on a neighbour for a few values.
+        # In doubles, and with exactly this division: for a few values the published code takes a neighbouring row.
         fraction, position = math.modf(truncation / (1.0 / (self.num_statistics - 1)))
         row = int(position)
         if fraction == 0.0:
@@ -279,10 +279,10 @@ def upsample(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def standing_statistics(generator: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> int:
-    """Replace every batch norm's statistics by the mean of those of some batches of latents and classes.
+    """Replace the statistics of every batch norm by their mean over some batches; returns the number of batches.
 
-    The authors' "standing statistics": the generator runs in training mode (so spectral norms iterate), each
-    layer's batch mean and biased variance are averaged, and the generator goes back to the mode it was in.
+    The authors call these "standing statistics". The generator runs in training mode (so spectral norms iterate),
+    each layer averages its batch means and biased variances, and the generator goes back to its earlier mode.
 
     Args:
         generator: a BigGAN or BigGAN-deep without tables of statistics.

@@ -1,4 +1,4 @@
-"""Networks without numbers, into which stored weights are then put: nothing is drawn, nothing is held twice."""
+"""Networks without numbers, ready for stored weights: no weight is drawn first or held twice."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _UNCHANGED = {
 
 
 class _NoNumbers(TorchFunctionMode):
-    """Shapes only: tensors are made empty, and what would fill or scale them leaves them as they are.
+    """A mode in which torch makes empty tensors, and operations that fill or scale tensors do nothing.
 
-    Torch's meta device alone would do, but its first arithmetic loads 900 modules: a second and 160 MB.
+    Torch's meta device alone would do the same, but its first arithmetic loads 900 modules: a second and 160 MB.
     """
 
     def __torch_function__(
@@ -43,8 +43,8 @@ class _NoNumbers(TorchFunctionMode):
 def blank(build: Callable[..., Network], *arguments: Any) -> Network:
     """``build(*arguments)`` on the meta device, without any numbers.
 
-    Fill it with ``load_state_dict(..., assign=True)``. For networks whose constructors only draw, fill and scale their
-    weights. Buffers that are not part of the state dict must be made anew afterwards.
+    Fill the network with ``load_state_dict(..., assign=True)``. This works for networks whose constructors only draw,
+    fill and scale their weights. Buffers outside the state dict must be made anew afterwards.
     """
     with torch.device("meta"), _NoNumbers():
         return build(*arguments)

@@ -14,12 +14,12 @@ from torch.nn import functional as F
 
 from anchor_hub.errors import ConfigError
 
-#: Side in pixels that larger images are averaged down to: a code of the latent space does not need more.
+#: Side in pixels that larger images are averaged down to: predicting a code needs no more.
 LARGEST_INPUT = 256
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm with groups of 16 (or 8) channels where they divide: independent of the batch and of its mixture."""
+    """GroupNorm with groups of 16 (or 8) channels where these divide ``channels``: it does not depend on the batch."""
     size = next((size for size in (16, 8) if channels % size == 0), channels)
     return nn.GroupNorm(channels // size, channels)
 
@@ -103,7 +103,7 @@ class CompactEncoder(nn.Module):
         self.in_channels, self.num_latents, self.latent_dim = in_channels, num_latents, latent_dim
         self.space, self.input_size, self.width, self.num_codes = space, input_size, width, num_codes
 
-        # Full-resolution convolutions dominate the time at 128 px and above, so the stem halves there.
+        # At 128 px and above, full-resolution convolutions would dominate the time, so the stem halves the side.
         self.working_size = min(input_size, LARGEST_INPUT)
         halvings = int(math.log2(self.working_size // 4))
         stem_stride = 2 if self.working_size >= 128 else 1
@@ -139,7 +139,7 @@ class CompactEncoder(nn.Module):
             before, x = x, block(x)
         before = self.lateral(before)
         if before.shape[-1] != 8 or x.shape[-1] != 4:
-            # Images of another size than input_size: bring the maps to the grid that the positions are for.
+            # The image has another size than input_size: resize the maps to the grid of the positions.
             before, x = F.adaptive_avg_pool2d(before, 8), F.adaptive_avg_pool2d(x, 4)
         tokens = torch.cat([before.flatten(2), x.flatten(2)], dim=2).transpose(1, 2)
         tokens = self.token_norm(tokens + self.position)

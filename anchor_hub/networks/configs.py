@@ -1,4 +1,4 @@
-"""What the configurations of all networks have in common: being made from the JSON-able form that a bundle keeps."""
+"""The base of all networks' configurations, which reads the JSON-able form that a bundle keeps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class NetworkConfig:
 
     @classmethod
     def from_dict(cls: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
-        """Inverse of :meth:`to_dict`. Raises ValueError for unknown keys and values out of range."""
+        """A configuration from the form that :meth:`to_dict` gives. Raises ValueError for unknown keys, bad values."""
         known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
         unknown = sorted(set(values) - set(known))
         if unknown:

@@ -1,4 +1,4 @@
-"""Discriminators by name, for bundles: what `hub.save(discriminator=...)` writes and `hub.discriminator()` reads."""
+"""Discriminators by name, for bundles: `hub.save(discriminator=...)` writes them, `hub.discriminator()` reads them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DISCRIMINATORS: dict[str, tuple[str, str, str]] = {
 
 
 def describe_discriminator(network: nn.Module) -> dict[str, Any]:
-    """``{"name", "config"}`` from which :func:`build_discriminator` makes the same architecture again.
+    """``{"name", "config"}``, from which :func:`build_discriminator` makes the same architecture.
 
     :raises TypeError: a network of no known family.
     """

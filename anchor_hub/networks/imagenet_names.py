@@ -22,12 +22,12 @@ def imagenet_names() -> tuple[str, ...]:
 
 
 def imagenet_aliases() -> dict[str, int]:
-    """Every name, as :func:`folded`, to its class: the 1,000 and some hundred others that people use."""
+    """Name, in the form of :func:`folded` -> class: the 1,000 names and some hundred others that people use."""
     return {folded(name): index for index, names in enumerate(_lines()) for name in names}
 
 
 def folded(name: str) -> str:
-    """A name for comparing: lower case, anything but letters and digits as one space (``Shih-Tzu``: ``shih tzu``)."""
+    """A name in the form for comparing: lower case, one space for anything but letters and digits (``shih tzu``)."""
     return " ".join("".join(c if c.isalnum() else " " for c in name.casefold()).split())
 
 

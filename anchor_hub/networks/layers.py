@@ -30,10 +30,10 @@ def pixel_norm(x: Tensor, epsilon: float = 1e-8) -> Tensor:
 
 
 def leaky_relu_(x: Tensor) -> Tensor:
-    """Leaky ReLU with slope 0.2, in place, no gain: callers fold the gain of sqrt(2) into what comes before.
+    """Leaky ReLU with slope 0.2, in place and without gain: callers fold the gain of sqrt(2) into the layer before.
 
-    That is the same function, because leaky ReLU is positively homogeneous: ``sqrt(2) f(x) = f(sqrt(2) x)``.
-    In place, because the backward pass needs the result only: that halves the memory activations take.
+    The function stays the same, because leaky ReLU is positively homogeneous: ``sqrt(2) f(x) = f(sqrt(2) x)``.
+    In place halves the memory of activations, because the backward pass needs only the result.
     """
     return F.leaky_relu(x, LEAKY_SLOPE, inplace=True)
 
@@ -42,9 +42,8 @@ class EqualLinear(nn.Module):
     """Linear layer with equalised learning rate, optionally followed by leaky ReLU times sqrt(2).
 
     ``y = x W^T (m / sqrt(in_features)) + m b`` with the learning-rate multiplier m; W is drawn from N(0,
-    1/m^2), so that the effective weight starts with variance 1/in_features. Always computed in the
-    parameters' precision, also under autocast: these layers are cheap, and eight of them in bfloat16 make
-    latents coarse.
+    1/m^2), so that the effective weight starts with variance 1/in_features. The layer computes in the parameters'
+    precision, also under autocast: it is cheap, and eight such layers in bfloat16 make latents coarse.
 
     Args:
         in_features, out_features: sizes of the last axis.
@@ -85,7 +84,7 @@ class EqualLinear(nn.Module):
 class _Blur(torch.autograd.Function):
     """Depthwise correlation with a symmetric 4x4 kernel and p zeros on every side.
 
-    Its adjoint is itself with 3 - p zeros, at every order. Left to torch's convolution, the second derivative
+    Its adjoint is the same operation with 3 - p zeros, at every order. The second derivative of torch's convolution
     would also compute gradients of the constant kernel, channel by channel.
     """
 
@@ -110,9 +109,9 @@ class _Blur(torch.autograd.Function):
 class Resample(nn.Module):
     """Zero-padded FIR filtering with the taps [1, 3, 3, 1] per axis, normalised to sum ``gain``.
 
-    Depthwise 4x4 convolutions: measured on CPU, they beat separable ones, sums of shifted slices and repeated
-    averaging, above all in the backward pass. The kernel is a non-persistent buffer: it moves with the module
-    and is not part of the state dict.
+    Depthwise 4x4 convolutions were faster on a CPU than separable ones, sums of shifted slices and repeated averaging,
+    above all in the backward pass. The kernel is a non-persistent buffer: it moves with the module and is not part of
+    the state dict.
     """
 
     def __init__(self, gain: float = 1.0) -> None:
@@ -154,7 +153,7 @@ class EqualConv2d(nn.Module):
         activate: whether leaky ReLU (slope 0.2) and a gain of sqrt(2) follow.
         down: halve the resolution.
         gain: an extra factor on the output.
-        clamp: bound of the output without ``gain`` (it is scaled with it); None for none.
+        clamp: bound of the output at gain 1; ``gain`` scales the bound, too. None for no bound.
     """
 
     def __init__(

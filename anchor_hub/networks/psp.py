@@ -1,7 +1,7 @@
 """The pSp encoder: images to offsets from a hub's mean latent.
 
-The body is the 50-layer IR-SE network of face recognition (24 residual units with squeeze-and-excitation).
-Three heads read it, the three of the published latent-space-anchoring code:
+The body is the 50-layer IR-SE network of face recognition (24 residual units with squeeze-and-excitation). One of three
+heads, those of the published latent-space-anchoring code, reads the body:
 
 * ``pyramid`` - a feature pyramid, one "map2style" head per layer of W+ (the published default);
 * ``dense`` - 7x7 pooling and two linear layers for all W+ layers at once;

@@ -1,8 +1,8 @@
 """The published latent-space anchoring model, assembled: encoder, StyleGAN2 generator(s) and regressor.
 
-For published checkpoints. It differs from the project's own domains in what its regressor reads (both feature
-maps of a resolution, also the one before the last convolution), in the 256 px that every picture is pooled
-to, and in the variant whose decoder is a fine-tuned generator.
+The model is for published checkpoints. It differs from this project's own domains: the regressor reads both feature
+maps of a resolution (also the one before the last convolution), every picture is pooled to 256 px, and one variant has
+a fine-tuned generator as its decoder.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def layer_activations(
 ) -> tuple[Tensor, list[Tensor]]:
     """A generator's image and all its activations: the 4x4 constant, then every styled convolution's output.
 
-    With ``up_to`` (pixels), of a larger generator only the layers up to that resolution, and the image so far.
+    Entries ``2 k`` and ``2 k + 1`` (k > 0) are the maps of resolution ``4 * 2 ** k``; 256 px has entries 12 and 13.
 
-    Entry ``2 k`` and ``2 k + 1`` (k > 0) are the maps of resolution ``4 * 2 ** k``; 256 px has entries 12 and 13.
+    :param up_to: resolution in pixels after which to stop; the image is then the one accumulated so far.
     """
     activations = [generator.synthesis.constant.expand(latents.shape[0], -1, -1, -1)]
     hooks = [
@@ -57,7 +57,7 @@ def layer_activations(
 
 
 def aggregate(activations: Sequence[Tensor], how: Literal["single", "concat"] | int = "single") -> Tensor:
-    """What a published regressor reads, ``[B, channels, 256, 256]``.
+    """The input of a published regressor, ``[B, channels, 256, 256]``.
 
     ``single``: both maps of 256 px, also for larger generators. ``concat``: all maps up to 256 px. An integer
     k: maps ``2 k`` and ``2 k + 1``. Smaller maps are resized bilinearly.

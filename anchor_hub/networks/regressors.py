@@ -1,10 +1,11 @@
 """Regressors: a hub's feature maps to an image of a domain (equation 2 of the paper, x = R(f)).
 
-The published ones see one pixel at a time (1x1 convolutions), except ``residual``; the paper finds that a
-regressor which is too strong corrupts the anchoring. ``compact`` is ours, for small hubs: coarse to fine over
+All published regressors but ``residual`` see one pixel at a time (1x1 convolutions); the paper finds that a regressor
+which is too strong corrupts the anchoring. ``compact`` is ours, for small hubs: it works from coarse to fine over
 several resolutions.
 
-All return raw values: class logits for label maps, values nominally in [-1, 1] (unclamped, no tanh) for images.
+All regressors return raw values: class logits for label maps, values nominally in [-1, 1] (unclamped, no tanh) for
+images.
 """
 
 from __future__ import annotations
@@ -39,12 +40,13 @@ class Regressor(nn.Module):
     """Base of all regressors: ``forward(features) -> raw output [B, out_channels, H, W]``.
 
     :param channels: channels of the hub's feature maps by resolution; only ``resolutions`` are looked at.
-    :param resolutions: the maps it reads. Several are resized to one size (bilinear) and concatenated, coarse first.
+    :param resolutions: resolutions of the maps to read; several maps are resized to one size (bilinear) and
+        concatenated, coarse first.
     :param out_channels: classes of a label map, 3 for RGB, 1 for sketches and drawn landmarks.
     :param output_size: side of the output in pixels; ``None`` keeps the size of the largest map read.
     :raises ConfigError: no resolution, or one that ``channels`` lacks.
 
-    ``resolutions`` (ascending) tells a caller which maps to compute; ``in_channels`` is their sum of channels.
+    ``resolutions`` (ascending) tells a caller which maps to compute; ``in_channels`` is the sum of the maps' channels.
     """
 
     resolutions: tuple[int, ...]
@@ -92,7 +94,7 @@ class Regressor(nn.Module):
 
 
 class StackedRegressor(Regressor):
-    """What the published regressors have in common: blocks one after another, and a 1x1 convolution.
+    """Base of the published regressors: blocks one after another, and a 1x1 convolution.
 
     :param widths: channels of the blocks' outputs, see :data:`PUBLISHED_WIDTHS`.
     """
@@ -187,7 +189,7 @@ class ResidualRegressor(StackedRegressor):
 class CompactLevel(nn.Module):
     """One resolution of the compact regressor: add the projected feature map, then convolve.
 
-    Projecting and adding equals a 1x1 convolution of the concatenation, at the price of the coarse half only.
+    Projecting and adding equals a 1x1 convolution of the concatenation, but costs only its coarse half.
     """
 
     def __init__(
@@ -219,8 +221,8 @@ class CompactRegressor(Regressor):
 
     :param width: channels at the finest map; they double per coarser map up to ``4 * width``.
     :param convs: 3x3 convolutions per resolution, or one number for each, coarse first. 0 keeps a level pixel-wise.
-    :param instance_norm: whether every channel of the feature maps loses its mean and deviation over the pixels first.
-        They carry the appearance (a dark face and a pale one), which then cannot be read as structure.
+    :param instance_norm: whether to normalise every channel of the feature maps over the pixels first. Mean and
+        deviation carry the appearance (a dark face or a pale one), which then cannot be read as structure.
 
     The output is raw (no tanh). Where ``output_size`` is not the finest map's, the output is resized at the end.
     """

@@ -31,7 +31,7 @@ Noise = str | Sequence[Tensor]
 
 
 def label_rows(labels: Tensor | None, classes: int, batch: int) -> Tensor:
-    """Labels as rows ``[B, classes]``: numbers ``[B]`` become one-hot rows, (soft) rows are passed on.
+    """Labels as rows ``[B, classes]``: numbers ``[B]`` become one-hot rows, (soft) rows stay as they are.
 
     Raises ValueError where labels are missing, of another shape, or not below ``classes``.
     """
@@ -48,7 +48,7 @@ def label_rows(labels: Tensor | None, classes: int, batch: int) -> Tensor:
 
 @dataclass
 class SynthesisOutput:
-    """What the synthesis network computed.
+    """The output of the synthesis network.
 
     Attributes:
         image: ``[B, C, H, W]``, nominally in [-1, 1] and not clamped; None when not asked for.
@@ -64,7 +64,8 @@ def mix_styles(w1: Tensor, w2: Tensor, crossover: int | Tensor, num_latents: int
 
     Args:
         w1, w2: ``[B, D]`` or ``[B, L, D]``.
-        crossover: 0 to L; an int, or an integer tensor ``[B]`` with one crossover per sample. num_latents: L.
+        crossover: 0 to L; an int, or an integer tensor ``[B]`` with one crossover per sample.
+        num_latents: L.
 
     Returns:
         ``[B, L, D]``.
@@ -201,7 +202,7 @@ class ToRGB(nn.Module):
     def forward(self, x: Tensor, latent: Tensor, image: Tensor | None) -> Tensor:
         """``[B, in, R, R]``, ``[B, D]`` and the image ``[B, C, R/2, R/2]`` so far to ``[B, C, R, R]``.
 
-        The image is summed up in the parameters' precision, also under autocast: bfloat16 has too few grey levels.
+        The image is summed in the parameters' precision, also under autocast: bfloat16 has too few grey levels.
         """
         style = self.affine(latent) * self.weight_scale
         # With three output channels, per-sample weights are cheaper than scaling the whole feature map.
@@ -400,8 +401,8 @@ class Generator(nn.Module):
                 or a list of noise images ``[B or 1, 1, R, R]``, one per styled convolution.
             features: resolutions whose activations right before ToRGB to return; True for all.
             generator: source of the random noise.
-            up_to: stop after this resolution; an image is then the one accumulated so far, ``[B, C, up_to,
-            up_to]``. image: whether to compute the image. Without it, only what the features need is computed.
+            up_to: resolution after which to stop; the image is then the one so far, ``[B, C, up_to, up_to]``.
+            image: whether to compute the image; without the image, only the layers that the features need run.
 
         Raises:
             ValueError: latents, noise, features or up_to do not fit the architecture.

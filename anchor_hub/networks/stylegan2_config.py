@@ -48,12 +48,12 @@ def check_conditions(classes: Any, clamp: Any) -> None:
 
 
 def conditions_dict(classes: int, clamp: float | None) -> dict[str, Any]:
-    """The settings as far as they differ from the default: configurations without them keep their fingerprints."""
+    """The settings that differ from the default: configurations without them keep their fingerprints."""
     return ({"classes": classes} if classes else {}) | ({} if clamp is None else {"clamp": float(clamp)})
 
 
 class StyleGAN2Channels(NetworkConfig):
-    """What the configurations of generator and discriminator have in common."""
+    """Base of the configurations of generator and discriminator."""
 
     size: int
     channels: Mapping[int, int] | None
@@ -114,7 +114,7 @@ class StyleGAN2Config(StyleGAN2Channels):
 
     @property
     def code_dim(self) -> int:
-        """The size of z, what one random draw fills."""
+        """The size of z, and so of one random draw."""
         assert self.z_dim is not None
         return self.z_dim
 
@@ -134,6 +134,6 @@ class StyleGAN2Config(StyleGAN2Channels):
             "image_channels": self.image_channels,
             "mapping_lr_multiplier": self.mapping_lr_multiplier,
             **conditions_dict(self.classes, self.clamp),
-            # Only where it says something: configurations of z and w of one size keep their fingerprints.
+            # Only where it differs: configurations with z and w of one size keep their fingerprints.
             **({} if self.code_dim == self.latent_dim else {"z_dim": self.code_dim}),
         }

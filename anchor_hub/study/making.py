@@ -1,4 +1,4 @@
-"""Making a study: the results of several runs, matched by name, copied without a trace of whose they are."""
+"""Makes a study: matches the results of several runs by name, and copies them without a trace of their run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anchor_hub.system.files import new_folder
 from anchor_hub.system.inputs import list_inputs, shown
 from anchor_hub.system.outputs import check_folder
 
-# What `anchor translate --styles` appends: the input is called without it.
+# Suffix that `anchor translate --styles` appends to the name of the input.
 _STYLE = re.compile(r"-style\d+$")
 #: Longest side of a picture on the page.
 LARGEST = 1024
@@ -26,7 +26,7 @@ SHOWN_NAMES = 5
 
 @dataclass(frozen=True)
 class Made:
-    """What :func:`new_study` did: the study, its folder, and remarks for people."""
+    """The result of :func:`new_study`: the study, its folder, and remarks for people."""
 
     study: Study
     folder: Path
@@ -35,7 +35,7 @@ class Made:
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The results of a run by name; its inputs and the domains of both, where it knows them."""
+    """The results of a run by name; also their inputs and the domains of both, where the run records them."""
 
     outputs: Mapping[str, Path]
     inputs: Mapping[str, Path]
@@ -44,9 +44,9 @@ class RunFiles:
 
 
 def parse_runs(given: Sequence[str]) -> dict[str, Path]:
-    """The runs of ``--runs a/,b/`` and ``--runs ours=a/,other=b/``: name -> folder; names are the folders' by default.
+    """The runs that ``--runs`` gives, as name -> folder: ``a/,b/`` (named after the folders) or ``ours=a/,other=b/``.
 
-    :raises UsageError: fewer than two, a name twice, or a folder twice.
+    :raises UsageError: fewer than two runs or more than nine, a name twice, or a folder twice.
     """
     runs: dict[str, Path] = {}
     for item in (part.strip() for text in given for part in text.split(",")):
@@ -63,9 +63,9 @@ def parse_runs(given: Sequence[str]) -> dict[str, Path]:
     if len(runs) < 2:
         raise UsageError("--runs: a study compares at least two runs, e.g. --runs a/,b/")
     if len(runs) > 9:
-        raise UsageError(f"--runs: {len(runs)} runs are too many to choose from, 9 at most")
+        raise UsageError(f"--runs: {len(runs)} runs are too many to choose from; give 9 at most")
     if len({path.resolve() for path in runs.values()}) != len(runs):
-        raise UsageError("--runs: two runs are the same folder")
+        raise UsageError("--runs: two runs are the same folder; give each folder once")
     return runs
 
 
@@ -86,15 +86,15 @@ def new_study(
 ) -> Made:
     """Write a study's folder: the runs' pictures of the same inputs, matched by name, and ``study.yaml``.
 
-    :param runs: name -> folder: of `anchor evaluate --report` (``metrics.json``), or of pictures called after
+    :param runs: name -> folder: a report of `anchor evaluate --report` (``metrics.json``), or pictures called after
         their inputs.
     :param questions: as :func:`parse_questions` gives them.
-    :param inputs: folder of the inputs; report folders know theirs.
-    :param source: domain of the inputs, ``target`` of the results: where given, files are drawn by its modality, and
-        a report folder of several translations tells which one is meant.
-    :param pool: sets in the study, drawn at random from those that all runs have.
-    :param sets: sets that one participant sees.
-    :raises UsageError: a question needs inputs that are not there, or the folder exists.
+    :param inputs: folder of the inputs; not needed for report folders, which name their inputs.
+    :param source, target: domain of the inputs and of the results. Where given, the domain's modality draws the files,
+        and only results of that domain are taken from report folders.
+    :param pool: number of sets in the study, drawn at random from those that all runs have.
+    :param sets: number of sets that one participant sees.
+    :raises UsageError: a question needs inputs and none are given, or the folder exists.
     :raises DataError: a run holds no pictures, or no set is in every run.
     """
     from anchor_hub.evaluation.report.embedding import modality_of
@@ -108,22 +108,22 @@ def new_study(
     check_folder(output, MANIFEST, "study", overwrite=overwrite)
     for part in (*runs.values(), *([] if inputs is None else [inputs])):
         if Path(part).resolve().is_relative_to(output.resolve()):
-            raise UsageError(f"-o {shown(output)}: holds {shown(part)}, which the study is made of; choose another")
+            raise UsageError(f"-o {shown(output)}: holds {shown(part)}, a folder of --runs or --inputs; choose another")
         if output.resolve().is_relative_to(Path(part).resolve()):
             raise UsageError(
-                f"-o {shown(output)}: lies in {shown(part)}, whose pictures the next study would take it for; choose a "
-                "folder outside"
+                f"-o {shown(output)}: lies in {shown(part)}; a later study would take this study's pictures for "
+                "results; choose a folder outside"
             )
     drawn_source = modality_of(source) if source else None
     drawn_target = modality_of(target) if target else None
     found = {name: run_files(Path(folder), source, target, _extensions(drawn_target)) for name, folder in runs.items()}
     given = _inputs(inputs, found, _extensions(drawn_source))
     if source is not None and not given:
-        raise UsageError(f"--from {source}: says how inputs are drawn, but there are none: give --inputs FOLDER, too")
+        raise UsageError(f"--from {source}: says how to draw inputs, but there are none; give --inputs FOLDER, too")
     names, notes = _common(found, given)
     needing = [item.name for item in questions if item.name in NEED_INPUT]
     if needing and not given:
-        raise UsageError(f"the question {needing[0]!r} compares with the input: give --inputs FOLDER")
+        raise UsageError(f"the question {needing[0]!r} compares with the input; give --inputs FOLDER")
     order = shuffled(names, seed, "pool")
     targets = {name: target or run.target for name, run in found.items()}
     drawn = {name: modality_of(domain) if domain else None for name, domain in targets.items()}
@@ -160,7 +160,11 @@ def new_study(
 
 
 def run_files(folder: Path, source: str | None, target: str | None, extensions: Sequence[str]) -> RunFiles:
-    """The results in a run's folder. :raises DataError: it holds none."""
+    """The results in a run's folder.
+
+    :raises DataError: the folder holds no results.
+    :raises UsageError: the folder holds several translations, and ``source`` and ``target`` do not choose one.
+    """
     if not folder.is_dir():
         raise DataError(f"{shown(folder)}: is no folder; a run is the folder of its results")
     if not (folder / FILE).is_file():
@@ -175,14 +179,14 @@ def run_files(folder: Path, source: str | None, target: str | None, extensions: 
         raise DataError(f"{shown(folder)}: its {FILE} names no samples of this translation; evaluate again")
     if len(wanted) > 1:
         ways = ", ".join(pair.name for pair in wanted)
-        raise UsageError(f"{shown(folder)}: holds several translations ({ways}): say which by --from and --to")
+        raise UsageError(f"{shown(folder)}: holds several translations ({ways}); choose one by --from and --to")
     lines = inside(folder, str(wanted[0].samples))
     outputs, inputs = {}, {}
     for sample in read_samples(lines) if lines is not None else ():
         for number, name in enumerate(sample.outputs, 1):
             key = sample.name if len(sample.outputs) == 1 else f"{sample.name}-style{number}"
             path = inside(folder, name)
-            if path is not None:  # a report of others may name any file
+            if path is not None:  # a report from elsewhere may name any file
                 outputs[key], inputs[key] = path, Path(sample.input)
     if not outputs:
         raise DataError(f"{shown(folder)}: its samples have no pictures; evaluate again")
@@ -206,7 +210,7 @@ def _key(name: str, inputs: Mapping[str, Path]) -> str:
 
 
 def _common(runs: Mapping[str, RunFiles], inputs: Mapping[str, Path]) -> tuple[list[str], list[str]]:
-    """The names that every run (and the inputs) have, and remarks on those that some lack."""
+    """The names that every run (and the inputs) have, and remarks on names that some runs lack."""
     every = [set(run.outputs) for run in runs.values()]
     common = set.intersection(*every)
     if inputs:
@@ -222,12 +226,12 @@ def _common(runs: Mapping[str, RunFiles], inputs: Mapping[str, Path]) -> tuple[l
     if not common:
         examples = "; ".join(f"{name}: {shown(min(run.outputs))}, ..." for name, run in runs.items())
         also = f"; inputs: {shown(min(inputs))}, ..." if inputs else ""
-        raise DataError(f"no result is in all runs, they are matched by name ({examples}{also})")
+        raise DataError(f"no result is in all runs; results are matched by name ({examples}{also})")
     return sorted(common), notes
 
 
 def _copy(folder: Path, place: int, files: Sequence[tuple[int | None, Path, Modality | None]]) -> None:
-    """Write a set's pictures anew: pixels only, one format, names that say nothing."""
+    """Write the pictures of a set anew: only their pixels, in one format, under names that do not tell the run."""
     from anchor_hub.evaluation.report.embedding import read_picture
     from anchor_hub.images.writing import encode_image
 

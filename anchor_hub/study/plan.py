@@ -1,4 +1,4 @@
-"""What a study is: runs, sets, questions, and who sees which of them in which order."""
+"""A study: its runs, sets and questions, and the order in which each participant sees them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUESTIONS = {
     "content": "Which picture keeps the content of the input best?",
     "preference": "Which picture do you like best?",
 }
-#: Questions that make no sense without an input beside the results.
+#: Questions that need the input beside the results.
 NEED_INPUT = ("structure", "content")
 
 Item = TypeVar("Item")
@@ -47,7 +47,7 @@ class Question(_Record):
 class Study(_Record):
     """The manifest ``study.yaml`` of a study's folder.
 
-    :param runs: what is compared; results are numbered in this order in the folder ``pictures``.
+    :param runs: names of the runs that are compared; this order numbers the results in the folder ``pictures``.
     :param sets: names of the inputs; set *i* lies in ``pictures/<i>``.
     :param inputs: whether the input is shown beside the results.
     :param sets_per_participant: how many sets one participant sees.
@@ -72,12 +72,12 @@ class Study(_Record):
 
     @property
     def fingerprint(self) -> str:
-        """Of all that votes refer to; the words of the title and of questions may change."""
+        """Digest of everything that votes refer to; the words of the title and of questions may change."""
         parts = [self.seed, self.runs, [item.name for item in self.questions], self.sets, self.sets_per_participant]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def tasks(self, participant: str) -> list[Task]:
-        """What a participant is asked, in order: a random choice of sets, every question about each of them."""
+        """The tasks of a participant, in order: a random choice of sets, with every question about each set."""
         places = shuffled(range(len(self.sets)), self.seed, participant)[: self.sets_per_participant]
         return [
             Task(place, self.sets[place], question, self.order(participant, place, question))
@@ -86,7 +86,7 @@ class Study(_Record):
         ]
 
     def order(self, participant: str, place: int, question: Question) -> tuple[int, ...]:
-        """The runs (as numbers) in the order in which this participant sees them: another one for each question."""
+        """The numbers of the runs in the order in which this participant sees them, a new order for each question."""
         return tuple(shuffled(range(len(self.runs)), self.seed, participant, place, question.name))
 
 
@@ -110,14 +110,14 @@ def shuffled(items: Sequence[Item], *key: object) -> list[Item]:
 
 
 def picture(folder: Path, place: int, run: int | None) -> Path:
-    """The file of a set's result of a run, or (None) of its input."""
+    """The file of set ``place``: the result of a run, or with None the input."""
     return folder / PICTURES / f"{place:05d}" / ("input.png" if run is None else f"{run}.png")
 
 
 def incomplete(folder: str | Path, study: Study) -> dict[int, Path]:
-    """The sets that cannot be shown, each with the first of its pictures that is missing.
+    """The numbers of the sets that cannot be shown, each with the first of its missing pictures.
 
-    :raises DataError: none can be shown.
+    :raises DataError: no set can be shown.
     """
     everyone = [*([None] if study.inputs else []), *range(len(study.runs))]
     found: dict[int, Path] = {}
@@ -140,7 +140,10 @@ def write_study(study: Study, folder: Path) -> None:
 
 
 def open_study(folder: str | Path) -> Study:
-    """The study in a folder. :raises DataError: there is none, or its manifest is wrong; the message says where."""
+    """The study in a folder.
+
+    :raises DataError: the folder holds no study, or the manifest is wrong; the message says where.
+    """
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise DataError(f"{shown(folder)}: holds no study ({MANIFEST}); `anchor study new` makes one")
@@ -153,7 +156,7 @@ def open_study(folder: str | Path) -> Study:
 def parse_questions(names: str, own: Sequence[str] = ()) -> list[Question]:
     """The questions of ``--questions quality,structure`` and of each ``--question name=Words``.
 
-    :raises UsageError: an unknown name, or words without a name.
+    :raises UsageError: no question, an unknown name, a name twice, or words without a name.
     """
     questions = []
     for name in dict.fromkeys(item.strip() for item in names.split(",") if item.strip()):
@@ -170,7 +173,7 @@ def parse_questions(names: str, own: Sequence[str] = ()) -> list[Question]:
                 f"--question {given!r}: write NAME=WORDS, the name in small letters, e.g. 'fur=Which has better fur?'"
             ) from None
     if not questions:
-        raise UsageError("a study needs a question: --questions quality,structure or --question NAME=WORDS")
+        raise UsageError("a study needs a question; give --questions quality,structure or --question NAME=WORDS")
     if len({item.name for item in questions}) != len(questions):
-        raise UsageError("two questions have one name")
+        raise UsageError("two questions have one name; rename one: --question NAME=WORDS")
     return questions

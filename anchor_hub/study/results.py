@@ -38,8 +38,8 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
 def results(folder: str | Path, confidence: float = 0.95) -> dict[str, Any]:
     """The votes of a study, counted: JSON-able, with ``questions``, each with ``votes`` and a row per run.
 
-    Sets passed over count as no vote. ``first``: how often the picture at the first position was chosen, whose share
-    is near chance where nobody clicked the first one blindly.
+    A set that was passed over is no vote. ``first``: how often the picture at the first position was chosen; a share
+    well above chance shows that people clicked the first picture blindly.
     """
     study = open_study(folder)
     votes = Votes(folder, study) if (Path(folder) / VOTES).is_file() else None
@@ -73,13 +73,16 @@ def results(folder: str | Path, confidence: float = 0.95) -> dict[str, Any]:
 
 
 def check_csv(path: Path, folder: str | Path) -> None:
-    """:raises UsageError: ``path`` is a file that the study in ``folder`` lives on."""
+    """Check that a CSV at ``path`` replaces no file of the study in ``folder``.
+
+    :raises UsageError: it does.
+    """
     if path.resolve() in [(Path(folder) / name).resolve() for name in (MANIFEST, VOTES)]:
         raise UsageError(f"--csv {shown(path)}: is the study's own {path.resolve().name}; name another file")
 
 
 def votes_csv(folder: str | Path) -> str:
-    """Every vote as CSV, for other programs' statistics."""
+    """Every vote as CSV text, for the statistics of other programs."""
     import csv
     import io
 

@@ -1,4 +1,4 @@
-"""Serving a study to browsers on this machine."""
+"""Serves a study to browsers."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ def serve_study(
     port: int = 8737,
     announce: Callable[[str], None] = lambda address: None,
 ) -> None:
-    """Serve until Ctrl-C. Votes are on the disk as soon as they are answered for.
+    """Serve a study until Ctrl-C. A vote is on the disk before the browser is told so.
 
-    :param port: 0 takes any free one. ``announce`` gets the page's address once it can be opened.
+    :param port: 0 takes any free port.
+    :param announce: called with the page's address once the page can be opened.
     :raises UsageError: the extra ``[web]`` is missing, or the address is taken.
-    :raises DataError: no study there, none of its sets has all pictures, or its votes cannot be used.
+    :raises DataError: the folder holds no study, no set has all its pictures, or the votes cannot be used.
     """
     incomplete(folder, open_study(folder))
     create_app, uvicorn = load_web()

@@ -1,4 +1,4 @@
-"""The votes, in SQLite: a vote that was answered for is on the disk, and nobody votes twice."""
+"""The votes, in SQLite: a vote is on the disk before it is confirmed, and nobody votes twice."""
 
 from __future__ import annotations
 
@@ -38,34 +38,37 @@ CREATE TABLE votes (
 
 @dataclass(frozen=True)
 class Participant:
-    """Somebody who takes part: ``code`` is what they gave or were given, ``token`` what their browser holds."""
+    """Somebody who takes part: ``code`` is the word they gave or were given, ``token`` the cookie of their browser."""
 
     token: str
     code: str
 
 
 class Votes:
-    """The votes of one study. All methods are safe in threads and beside other processes."""
+    """The votes of one study. Several threads and processes may call all methods at once."""
 
     def __init__(self, folder: str | Path, study: Study) -> None:
-        """Open or make the file. :raises DataError: it is another study's, damaged, or cannot be written."""
+        """Open or make the file.
+
+        :raises DataError: the file belongs to another study, is damaged, or cannot be written.
+        """
         self.path = Path(folder) / VOTES
         self.study = study
         with self._transaction() as database:
             (version,) = database.execute("PRAGMA user_version").fetchone()
             if version == 0:
-                # execute, not executescript: that one would end the transaction first.
+                # execute, not executescript, which would end the transaction first.
                 for statement in _SCHEMA.split(";\n"):
                     if statement.strip():
                         database.execute(statement)
                 database.execute("INSERT INTO study VALUES (?)", (study.fingerprint,))
                 database.execute(f"PRAGMA user_version = {VERSION}")
             elif version != VERSION:
-                raise DataError(f"{shown(self.path)}: was written by another version of this library; upgrade it")
+                raise DataError(f"{shown(self.path)}: another version of this library wrote it; upgrade anchor-hub")
             elif database.execute("SELECT fingerprint FROM study").fetchone() != (study.fingerprint,):
                 raise DataError(
-                    f"{shown(self.path)}: its votes are about other runs, sets or questions than study.yaml names now; "
-                    "undo that change, or move the votes away"
+                    f"{shown(self.path)}: its votes are about other runs, sets or questions than study.yaml names; "
+                    "undo the change of study.yaml, or move the votes away"
                 )
 
     @contextmanager
@@ -84,9 +87,9 @@ class Votes:
             raise DataError(f"{shown(self.path)}: the votes cannot be used ({error})") from error
 
     def enter(self, code: str = "") -> Participant:
-        """The participant of that code, who goes on where they stopped; a new one where the code is new or empty.
+        """The participant with this code, who goes on where they stopped; a new one where the code is new or empty.
 
-        :raises UsageError: the code is too long, or no text.
+        :raises UsageError: the code is too long, or has characters that cannot be printed.
         """
         code = " ".join(unicodedata.normalize("NFC", code).split()).casefold()
         if len(code) > LONGEST_CODE or not code.isprintable():
@@ -100,7 +103,7 @@ class Votes:
         return Participant(token, code)
 
     def participant(self, token: str | None) -> Participant | None:
-        """Whose browser holds this token."""
+        """The participant whose browser holds this token; None where there is none."""
         if not token:
             return None
         with self._transaction() as database:
@@ -108,7 +111,7 @@ class Votes:
         return Participant(token, found[0]) if found else None
 
     def answered(self, participant: Participant) -> dict[tuple[str, str], bool]:
-        """``(set, question)`` of what the participant has done -> whether they voted (or it was passed over)."""
+        """``(set, question)`` of each task that is done -> True for a vote, False where the set was passed over."""
         with self._transaction() as database:
             rows = database.execute(
                 "SELECT set_name, question, run IS NOT NULL FROM votes WHERE code = ?", (participant.code,)
@@ -116,7 +119,10 @@ class Votes:
             return {(row[0], row[1]): bool(row[2]) for row in rows}
 
     def record(self, participant: Participant, task: Task, position: int | None, seconds: float | None) -> bool:
-        """Write a vote (None: passed over); False where there was one already, which stands."""
+        """Write a vote for the picture at ``position`` (None: passed over); returns whether it was written.
+
+        An earlier vote on the same task stays as it is.
+        """
         shown_runs = [self.study.runs[run] for run in task.order]
         run = None if position is None else shown_runs[position]
         row: tuple[Any, ...] = (participant.code, task.set_name, task.question.name, run, position)
@@ -138,7 +144,7 @@ class Votes:
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def participants(self) -> list[str]:
-        """The codes of all who began."""
+        """The codes of all participants, in order."""
         with self._transaction() as database:
             return [row[0] for row in database.execute("SELECT code FROM participants ORDER BY code")]
 

@@ -1,4 +1,4 @@
-"""The study's page and its few requests. Import it inside functions only: it needs the extra `[web]`."""
+"""The study's page and its requests. Import this module inside functions only: it needs the extra `[web]`."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ HEADERS = {
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # A picture's address is the same for every participant, its content is not.
+    # The address of a picture is the same for every participant, but the content differs.
     "Cache-Control": "no-store",
 }
 
 
 class Enter(BaseModel):
-    """Somebody begins, or comes back."""
+    """Body of the request by which somebody begins or comes back."""
 
     code: str = Field(default="", max_length=4 * LONGEST_CODE)
 
 
 class Vote(BaseModel):
-    """An answer to the task of that number; no position: it could not be shown."""
+    """Body of an answer to a task; ``position`` None: the set could not be shown."""
 
     task: int = Field(ge=0)
     position: int | None = Field(default=None, ge=0)
@@ -44,17 +44,17 @@ class Vote(BaseModel):
 
 
 class Session:
-    """What one participant has done and is to do next."""
+    """The tasks that one participant has done and has still to do."""
 
     def __init__(self, folder: Path, study: Study, votes: Votes, participant: Participant) -> None:
         self.folder, self.study, self.votes, self.participant = folder, study, votes, participant
         self.tasks = study.tasks(participant.code)
 
     def state(self) -> dict[str, Any]:
-        """What the page shows. Nothing in it tells which run a picture is of.
+        """The state that the page shows. Nothing in it tells which run a picture is from.
 
-        ``done`` and ``total`` count what was or can be shown. Once nothing else is left, tasks whose pictures are
-        missing are written down as passed over: the participant has finished.
+        ``done`` and ``total`` count tasks that were or can be shown. Once only tasks with missing pictures are left,
+        they are recorded as passed over: the participant has finished.
         """
         answered = self.votes.answered(self.participant)
         done = lost = 0
@@ -96,9 +96,10 @@ class Session:
 
 
 def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
-    """The web application of a study's folder. ``host``: a name or address it is reached by, beside the local ones.
+    """The web application of a study's folder.
 
-    :raises DataError: no study there, none of its sets has all pictures, or its votes cannot be used.
+    :param host: name or address, beside the local ones, under which browsers reach the page.
+    :raises DataError: the folder holds no study, no set has all its pictures, or the votes cannot be used.
     """
     folder = Path(folder)
     study = open_study(folder)
@@ -110,7 +111,7 @@ def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Any) -> Response:
-        """Requests of other sites' pages are refused, even where their name leads to this machine."""
+        """Refuse requests from pages of other sites, even of sites whose name leads to this machine."""
         name = _host_name(f"//{request.headers.get('host', '')}")
         origin = request.headers.get("origin")
         if not everywhere and name not in names:
@@ -169,7 +170,7 @@ def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
             return JSONResponse({"error": "nobody has begun in this browser"}, 401)
         if body.task >= len(found.tasks) or (body.position or 0) >= len(study.runs):
             return JSONResponse({"error": "there is no such task or picture"}, 422)
-        # A second answer to the same task changes nothing: the state that follows is the answer to both.
+        # A second answer to the same task changes nothing: both answers get the state that follows.
         seconds = body.seconds if body.seconds is not None and math.isfinite(body.seconds) else None
         votes.record(found.participant, found.tasks[body.task], body.position, seconds)
         return answer(found)
@@ -190,7 +191,7 @@ def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
             data = picture(folder, found.tasks[task].place, run).read_bytes()
         except OSError:
             return JSONResponse({"error": "the picture is missing"}, 404)
-        # Bytes alone: a file's name, date or tag would tell the run.
+        # Only bytes: the name, date or tag of a file would tell the run.
         return Response(data, media_type="image/png")
 
     return app

@@ -28,7 +28,7 @@ def check_folder(
         return
     if not (folder / mark).is_file() and any(folder.iterdir()):
         raise UsageError(
-            f"{option} {shown(folder)}: exists and is no {what} (it is not empty and holds no {mark}), so it is not "
+            f"{option} {shown(folder)}: exists and is no {what} (it holds no {mark}) and is not empty: it is not "
             "replaced; choose another folder"
         )
     if not overwrite:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anchor_hub._lazy import lazy_names
 
 _EXPORTS = {
     "Batch": "anchor_hub.training.base",
-    "Contents": "anchor_hub.training.base",
+    "Contents": "anchor_hub.training.contents",
     "Recipe": "anchor_hub.training.base",
     "RecipeOptions": "anchor_hub.training.base",
     "RunSettings": "anchor_hub.training.base",
@@ -20,21 +21,16 @@ _EXPORTS = {
 
 __all__ = list(_EXPORTS)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _EXPORTS:
-        return getattr(importlib.import_module(_EXPORTS[name]), name)
-    raise AttributeError(f"module 'anchor_hub.training' has no attribute {name!r}")
-
+__getattr__ = lazy_names(__name__, _EXPORTS)
 
 if TYPE_CHECKING:
     from anchor_hub.training.base import Batch as Batch
-    from anchor_hub.training.base import Contents as Contents
     from anchor_hub.training.base import Recipe as Recipe
     from anchor_hub.training.base import RecipeOptions as RecipeOptions
     from anchor_hub.training.base import RunSettings as RunSettings
     from anchor_hub.training.base import Samples as Samples
     from anchor_hub.training.base import TrainingContext as TrainingContext
     from anchor_hub.training.base import TrainingPlan as TrainingPlan
+    from anchor_hub.training.contents import Contents as Contents
     from anchor_hub.training.engine.orchestration import TrainingResult as TrainingResult
     from anchor_hub.training.engine.orchestration import train as train

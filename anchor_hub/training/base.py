@@ -7,7 +7,7 @@ A recipe is found by name in the registry, built from plain values, run by the o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,9 @@ from torch import Tensor, nn
 
 from anchor_hub.errors import AnchorError, UsageError
 from anchor_hub.system.config import validate
-from anchor_hub.training.engine.distributed import ProcessGroup
+from anchor_hub.training.contents import Contents as Contents
+from anchor_hub.training.contents import write_contents
+from anchor_hub.training.distributed import ProcessGroup
 
 if TYPE_CHECKING:
     from anchor_hub.data.image_folder import ImageFolder
@@ -107,11 +109,15 @@ class TrainingPlan:
     where: str | None = None
     limit: int | None = None
 
-    def modality(self, data: str) -> Modality:
-        """The modality of a data set. :raises ModalityNotFoundError, ConfigError: no such modality, wrong options."""
+    def modality(self, data: str, side: int | None = None) -> Modality:
+        """The modality of a data set, for images of ``side`` pixels where that is given.
+
+        :raises ModalityNotFoundError, ConfigError: no such modality, wrong options.
+        """
         from anchor_hub.modality import build_modality
 
-        return build_modality(self.modalities.get(data, {"name": "rgb"}))
+        found = build_modality(self.modalities.get(data, {"name": "rgb"}))
+        return found if side is None else found.at(side)
 
 
 @dataclass(frozen=True)
@@ -230,34 +236,7 @@ class TrainingContext:
         optimizer.step()
 
 
-# -- what a recipe leaves behind ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a recipe's bundle holds; the run adds provenance, licences and requirements.
-
-    :param architecture: plain values from which the networks are built again; its ``name`` is what the bundle is opened
-        by: an architecture's, or (a translator) its backend's, which the run fills in where it is left out.
-    :param tensors: part -> name -> tensor; each part becomes a file.
-    :param card: the text of README.md, or a function of the provenance that gives it; default: a line.
-    :param name: default: the plan's. :param modality: of a domain; default: its data set's.
-    :param source, targets: of a translator, ``{"name": ..., "modality": {...}}``; default: the plan's names with the
-        modalities of the data sets "source" and "target".
-    :param hub: name and fingerprint of the hub that a domain belongs to (default: the one the recipe requires), or that
-        a hub's own bundle is.
-    """
-
-    architecture: Mapping[str, Any]
-    tensors: Mapping[str, Mapping[str, Tensor]]
-    card: str | Callable[[Mapping[str, Any]], str] = ""
-    name: str = ""
-    modality: Mapping[str, Any] | None = None
-    source: Mapping[str, Any] | None = None
-    targets: tuple[Mapping[str, Any], ...] = ()
-    hub: tuple[str, str] | None = None
-    extras: Mapping[str, bytes] = field(default_factory=dict)
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+# -- what a recipe is --------------------------------------------------------------------------------------------------
 
 
 class Recipe(ABC):
@@ -387,6 +366,4 @@ class Recipe(ABC):
 
         `license` names the licences of the `weights` and of the `data` they were trained on.
         """
-        from anchor_hub.training.writing import write_contents
-
         return write_contents(self.contents(), folder, self.kind, self.name, provenance, license)

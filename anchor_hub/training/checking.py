@@ -16,9 +16,9 @@ from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import AnchorError, ConfigError
 from anchor_hub.specs import RECIPE_KINDS
 from anchor_hub.training.base import Contents, Recipe, Samples, TrainingPlan
+from anchor_hub.training.contents import write_contents
 from anchor_hub.training.engine.checkpoint import load_newest_checkpoint
 from anchor_hub.training.engine.trainer import Trainer
-from anchor_hub.training.writing import write_contents
 
 NO_SUCH_OPTION = "there_is_no_such_option"
 
@@ -65,6 +65,9 @@ def _training_faults(
 
     before = [parameter.clone() for parameter in _weights(required)]
     trained = run("whole", 4)
+    if any(not torch.equal(old, new) for old, new in zip(before, _weights(required), strict=True)):
+        yield "its training changes the weights of what it requires"
+        return
     run("parts", 2)
     run("parts", 4, resume=True)
     whole, parts = (load_newest_checkpoint(folder / where / "checkpoints") for where in ("whole", "parts"))
@@ -72,8 +75,6 @@ def _training_faults(
     for place in differences(whole.state["recipe"], parts.state["recipe"]):
         yield f"two steps, a resumed run and two more are not four steps: {place} of state_dict() differs"
         break
-    if any(not torch.equal(old, new) for old, new in zip(before, _weights(required), strict=True)):
-        yield "its training changes the weights of what it requires"
     if recipe.kind != "judges":
         yield from _contents_faults(trained, plan, folder)
 

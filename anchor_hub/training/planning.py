@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anchor_hub.errors import AnchorError, UsageError, did_you_mean
+from anchor_hub.modality.options import modality_table
 from anchor_hub.plugins.names import Names
 from anchor_hub.plugins.registry import registry
 from anchor_hub.specs import PriorSpec, Spec, TranslatorSpec, check_name
@@ -31,7 +32,7 @@ def plan_training(
     requires: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
     modalities: Mapping[str, str] | None = None,
-    modality_options: Mapping[str, Mapping[str, Any]] | None = None,
+    modality_options: Mapping[str, Sequence[str]] | None = None,
     **settings: Any,
 ) -> TrainingPlan:
     """What ``anchor translators train NAME`` (or ``priors``) is going to do.
@@ -40,7 +41,7 @@ def plan_training(
     :param data: data set's name -> folder; the name ``""`` is the only data set's.
     :param modalities: data set's name -> modality's name; ``""``: of every data set. Default: those of registered
         domains that are called as the translator's ends are, else RGB.
-    :param modality_options: data set's name (or ``""``) -> options of its modality.
+    :param modality_options: data set's name (or ``""``) -> options of its modality, ``name=value`` each.
     :param settings: of :class:`~anchor_hub.training.TrainingPlan` (``max_minutes``: its ``minutes``); ``None`` takes
         the registered value, or the default.
     :raises UsageError, NotFoundError: a name, recipe or data set that nobody knows; something missing.
@@ -118,7 +119,7 @@ def _modalities(
     ends: tuple[str, tuple[str, ...]],
     registered: Mapping[str, Mapping[str, Any]],
     names: Mapping[str, str],
-    options: Mapping[str, Mapping[str, Any]],
+    options: Mapping[str, Sequence[str]],
 ) -> dict[str, dict[str, Any]]:
     for name in (*names, *options):
         if name and name not in recipe.data:
@@ -130,7 +131,7 @@ def _modalities(
         table = dict(registered.get(data) or _of_domain(known.get(data, "")))
         if called is not None and called != table["name"]:
             table = {"name": called}
-        found[data] = {**table, **options.get("", {}), **options.get(data, {})}
+        found[data] = modality_table(table, settings=[*options.get("", ()), *options.get(data, ())])
     return found
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anchor_hub._lazy import lazy_names
 
 _EXPORTS = {
     "AnchorTranslator": "anchor_hub.translation.anchor",
@@ -23,12 +24,7 @@ _EXPORTS = {
 
 __all__ = list(_EXPORTS)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _EXPORTS:
-        return getattr(importlib.import_module(_EXPORTS[name]), name)
-    raise AttributeError(f"module 'anchor_hub.translation' has no attribute {name!r}")
-
+__getattr__ = lazy_names(__name__, _EXPORTS)
 
 if TYPE_CHECKING:
     from anchor_hub.translation.anchor import AnchorTranslator as AnchorTranslator

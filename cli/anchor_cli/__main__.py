@@ -1,4 +1,4 @@
-"""`anchor` and `python -m anchor_cli`: imports the app, which takes a moment in which Ctrl-C may come, too."""
+"""`anchor` and `python -m anchor_cli`. Importing the app takes a moment, in which Ctrl-C may come, too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def main() -> Any:
-    """The script `anchor`."""
+    """Run the script `anchor`."""
     try:
         from anchor_cli.main import main as run
     except KeyboardInterrupt:

@@ -10,88 +10,116 @@ from anchor_cli.training_options import Requires, Settings, named
 
 
 def add_domain(
-    name: str = typer.Argument(..., help="A registered domain (anchor domains list), or the name of your own."),
+    name: str = typer.Argument(..., help="Name of a registered domain (anchor domains list) or of a new one."),
     data: str | None = typer.Option(
         None, help="Folder, zip archive or glob of the domain's images [default: the registered data set]."
     ),
     modality: str | None = typer.Option(
-        None, help="rgb, gray, segmentation, landmarks, or a modality of a plugin [default: the registered domain's]."
+        None,
+        help="What the images are: rgb, gray, segmentation, landmarks, or a plugin's modality "
+        "[default: the registered domain's].",
     ),
-    modality_set: list[str] = typer.Option([], help="An option of the modality, KEY=VALUE; repeatable."),
+    modality_set: list[str] = typer.Option(
+        [], metavar="NAME=VALUE", help="Set an option of the modality, e.g. fit=crop; repeatable."
+    ),
     classes: int | None = typer.Option(None, min=2, help="Label maps: number of classes."),
-    palette: str | None = typer.Option(None, help="Label maps: a palette's name, e.g. celebamask-hq."),
+    palette: str | None = typer.Option(None, help="Label maps: name of their palette, e.g. celebamask-hq."),
     merge_classes: Path | None = typer.Option(None, help="Label maps: YAML file that merges classes."),
-    hub: str | None = typer.Option(None, help="The hub to anchor to [default: the domain's, or the bundled one]."),
+    hub: str | None = typer.Option(
+        None, help="Hub to anchor to [default: the registered domain's, or the bundled one]."
+    ),
     hub_class: str | None = typer.Option(
-        None, "--class", help="Class of a class-conditional hub, by name or index (anchor hubs show HUB)."
+        None, "--class", help="Class to fix in a class-conditional hub, by name or index (anchor hubs show HUB)."
     ),
     method: str | None = typer.Option(
-        None, help="The recipe that trains the domain (anchor plugins lists recipes) [default: anchor]."
+        None, help="Recipe that trains the domain (anchor plugins lists recipes) [default: anchor]."
     ),
     set_: Settings = [],  # noqa: B006  (Typer reads it and copies)
     requires: Requires = [],  # noqa: B006
     objective: str | None = typer.Option(
-        None, help="aligned (the default) or published (the paper's equation 5)."
+        None, help="Training objective: aligned, or published (the paper's equation 5) [default: aligned]."
     ),
     encoder: str | None = typer.Option(
         None,
-        help="compact or psp [default: compact; published: psp]; none, with --regressor hub: a target only, nothing to "
-        "train.",
+        help="Encoder: compact or psp [default: compact; with --objective published: psp]. With --regressor hub also "
+        "none: the domain is then only a target, and nothing is trained.",
     ),
     regressor: str | None = typer.Option(
         None,
-        help="compact, a published one (shallow ... residual, attention), or hub: decode to the hub's own images "
-        "[default: compact; published: the modality's].",
+        help="Regressor: compact, a published one (shallow ... residual, attention), or hub, which decodes to the "
+        "hub's "
+        "own images [default: compact; with --objective published: the one published for the modality].",
     ),
-    layers: str | None = typer.Option(None, help="Feature maps the regressor reads, e.g. 16,32,64."),
-    structure_layers: int | None = typer.Option(None, min=1, help="Leading W+ layers the encoder drives."),
+    layers: str | None = typer.Option(
+        None, help="Resolutions of the feature maps that the regressor reads, e.g. 16,32,64 [default: by hub size]."
+    ),
+    structure_layers: int | None = typer.Option(
+        None, min=1, help="How many leading W+ layers the encoder sets [default: 60 %; published: all]."
+    ),
     appearance: float | None = typer.Option(
-        None, min=0, max=1, help="Share of the images that get a random sample's appearance [default: 0.2]."
+        None,
+        min=0,
+        max=1,
+        help="Probability (0-1) that a training image also gets a random appearance in the structure layers; see "
+        "docs/anchoring.md#random-appearance [default: 0.2].",
     ),
-    codes: int | None = typer.Option(None, min=1, help="Structure layers with a code of their own."),
-    weight: list[str] = typer.Option([], help="Weight of a loss term, e.g. edges=0.5; repeatable."),
+    codes: int | None = typer.Option(
+        None, min=1, help="How many structure layers get their own code; the others share the last [default: all]."
+    ),
+    weight: list[str] = typer.Option(
+        [], help="Weight of a loss term, e.g. edges=0.5; repeatable [default: by modality]."
+    ),
     optimizer: str | None = typer.Option(
-        None, help="Of the published objective: ranger (its commands; the default) or adam (the article)."
+        None, help="Optimizer of --objective published: ranger (as in its commands) or adam (as in the article) "
+        "[default: ranger].",
     ),
-    learning_rate: float | None = typer.Option(None, help="Learning rate [default: 0.001; published: 0.0001]."),
+    learning_rate: float | None = typer.Option(
+        None, help="Learning rate [default: 0.001; with --objective published: 0.0001]."
+    ),
     images: int | None = typer.Option(None, min=1, help="Images to train on in total [default: 20,000]."),
     count: int | None = typer.Option(
-        None, min=1, help="Images to render, where the domain's data are rendered [default: 3,000]."
+        None, min=1, help="How many images to render, if the domain's data set is rendered [default: 3,000]."
     ),
     start_from: str | None = typer.Option(
-        None, help="Begin with the weights of this domain (name, or bundle's folder), of the same or another hub."
+        None,
+        help="Start from the weights of this domain (name or bundle folder), of the same or another hub [default: "
+        "untrained networks].",
     ),
-    max_minutes: float | None = typer.Option(None, min=0, help="Stop cleanly after this many minutes of training."),
-    batch: int | None = typer.Option(None, min=1, help="Images per step, over all processes [default: 16]."),
-    seed: int = typer.Option(0, help="Fixes everything that is random."),
-    precision: str = typer.Option("auto", help="auto, fp32 or bf16."),
-    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
-    mirror: bool | None = typer.Option(None, "--mirror/--no-mirror", help="Flip half of the images left to right."),
-    where: str | None = typer.Option(None, help="Only images whose manifest columns fulfil this, e.g. 'smile>0.5'."),
-    limit: int | None = typer.Option(None, min=1, help="Only the first so many images."),
+    max_minutes: float | None = typer.Option(
+        None, min=0, help="Stop cleanly after this many minutes of training [default: no limit]."
+    ),
+    batch: int | None = typer.Option(None, min=1, help="Images per step, all processes together [default: 16]."),
+    seed: int = typer.Option(0, help="Seed of everything that is random."),
+    precision: str = typer.Option("auto", help="Precision to compute in: auto, fp32 or bf16."),
+    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
+    mirror: bool | None = typer.Option(None, "--mirror/--no-mirror", help="Mirror half of the images left to right."),
+    where: str | None = typer.Option(
+        None, help="Use only images whose manifest columns match this, e.g. 'smile>0.5' [default: all]."
+    ),
+    limit: int | None = typer.Option(None, min=1, help="Use only this many images, the first ones [default: all]."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out files that cannot be read, and name them."),
-    resume: bool = typer.Option(False, "--resume", help="Go on with the run in the run folder."),
+    resume: bool = typer.Option(False, "--resume", help="Continue the run in the run folder."),
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Replace the domain if it exists, and (without --resume) its earlier run."
     ),
     run_dir: Path | None = typer.Option(
-        None, help="Checkpoints, logs, samples [default: runs/domain-NAME in the home]."
+        None, help="Folder for checkpoints, logs and samples [default: runs/domain-NAME in the home]."
     ),
     output: Path | None = typer.Option(
-        None, "--output", "-o", help="The bundle's folder [default: domains/NAME in the home]."
+        None, "--output", "-o", help="Folder to write the bundle to [default: domains/NAME in the home]."
     ),
-    half: bool = typer.Option(False, "--half", help="Store the weights in half precision: half the size."),
+    half: bool = typer.Option(False, "--half", help="Store the weights in half precision, at half the size."),
     license: str | None = typer.Option(None, help="Licence of the weights [default: unknown]."),
     data_license: str | None = typer.Option(
         None, help="Licence of the images [default: unknown, or the rendered data set's]."
     ),
-    workers: int = typer.Option(2, min=1, help="Threads or processes that read images."),
+    workers: int = typer.Option(2, min=1, help="Number of threads or processes that read images."),
     processes: int | None = typer.Option(
-        None, min=1, help="Processes that share the batch, one CPU thread each [default: one per core]."
+        None, min=1, help="Number of processes that share a batch, one CPU thread each [default: one per core]."
     ),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
 ) -> None:
-    """Train a domain on its own images alone and register it: from then on it translates to and from every other."""
+    """Train a domain on its own images alone and register it; it then translates from and to all domains of its hub."""
     from anchor_cli.output import note, step_progress
     from anchor_hub.system.settings import parse_settings
     from anchor_hub.training.anchoring.add_domain import add_domain as add

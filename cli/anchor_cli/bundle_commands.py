@@ -15,12 +15,13 @@ from anchor_cli import bundles
 from anchor_hub.bundles.base import Kind
 
 _JSON = typer.Option(False, "--json", help="Print JSON.")
-_NAME = typer.Argument(..., help="Name, or a bundle's folder.")
-_OUTPUT = typer.Option(Path("."), "--output", "-o", help="The archive, or a folder for NAME.zip.")
-_REPLACE_ARCHIVE = typer.Option(False, "--overwrite", help="Replace an archive that exists.")
-_FORCE = typer.Option(False, "--force", help="Remove it even where installed bundles need it.")
+_NAME = typer.Argument(..., help="Name, or folder of a bundle.")
+_OUTPUT = typer.Option(Path("."), "--output", "-o", help="Archive to write, or folder to put NAME.zip into.")
+_REPLACE_ARCHIVE = typer.Option(False, "--overwrite", help="Replace an existing archive.")
+_FORCE = typer.Option(False, "--force", help="Remove the bundle even if installed bundles need it.")
 _WITH_REQUIRED = typer.Option(
-    False, "--with-required", help="Also write an archive of each hub and prior that it requires, beside it."
+    False, "--with-required", help="Also write archives of the hubs and priors that the bundle requires, into the "
+    "same folder."
 )
 
 
@@ -34,7 +35,8 @@ def _commands(kind: Kind) -> SimpleNamespace:
         bundles.show_bundle(kind, name, as_json)
 
     def verify(
-        names: list[str] = typer.Argument(None, help="Names or folders; all by default."), as_json: bool = _JSON
+        names: list[str] = typer.Argument(None, help="Names or folders of bundles [default: all]."),
+        as_json: bool = _JSON,
     ) -> None:
         bundles.verify_bundles(kind, names or [], as_json)
 
@@ -51,7 +53,7 @@ def _commands(kind: Kind) -> SimpleNamespace:
 
     def install(
         source: Path = typer.Argument(..., help="An archive (.zip) or a bundle's folder."),
-        name: str = typer.Option(None, "--name", help="Install under this name."),
+        name: str = typer.Option(None, "--name", help="Name to install under [default: the bundle's own]."),
         overwrite: bool = typer.Option(False, "--overwrite", help=f"Replace the {kind} of that name in the home."),
     ) -> None:
         bundles.install_bundle(kind, source, name, overwrite)
@@ -81,10 +83,10 @@ def _commands(kind: Kind) -> SimpleNamespace:
 _HELP = {
     "list_": "List {kind}s: the bundled ones, those in your home, and what plugins offer.",
     "show": "Print a {kind}'s manifest (architecture, training, licences, metrics) and its card.",
-    "verify": "Check every byte, and that what the bundle needs is installed; exit 1 where something is wrong.",
+    "verify": "Check every byte of bundles, and that what they need is installed. Exit 1 if anything is wrong.",
     "export": "Write a {kind} to one zip archive that `anchor {kind}s install` takes elsewhere.",
     "install": "Install a {kind} into the home. Archives hold data only and are checked before anything changes.",
-    "remove": "Remove a {kind} from the home; what plugins bring stays.",
+    "remove": "Remove a {kind} from the home. What plugins bring stays.",
 }
 
 hub, domain, translator, prior = _commands("hub"), _commands("domain"), _commands("translator"), _commands("prior")

@@ -1,4 +1,4 @@
-"""What the bundle commands of every kind share: arguments in, lines out."""
+"""The work of the bundle commands, the same for every kind: calls the library and prints its answer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def list_bundles(kind: Kind, as_json: bool) -> None:
 
 
 def _cell(value: Any) -> str:
-    """A list of names as text: the first few."""
+    """A table cell: of a list of names, the first few."""
     if not isinstance(value, list):
         return str(value)
     more = f" and {len(value) - MOST_TARGETS} more" if len(value) > MOST_TARGETS else ""
@@ -78,7 +78,7 @@ def export_bundle(kind: Kind, name: str, output: Path, overwrite: bool, with_req
     for path in written:
         print(f"{path} ({size_text(path.stat().st_size)})")
     for needed in left_out:
-        note(f"note: it requires the {needed.kind} {needed.name}, which is not in this archive (--with-required)")
+        note(f"note: the archive lacks the {needed.kind} {needed.name}, which {name} requires; --with-required adds it")
 
 
 def install_bundle(kind: Kind, source: Path, name: str | None, overwrite: bool) -> None:

@@ -1,4 +1,4 @@
-"""`anchor checkpoints`: looking into checkpoint files of others."""
+"""`anchor checkpoints`: looks into published checkpoint files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from anchor_cli.lazy import Entry, lazy_group
 
 app = typer.Typer(
     cls=lazy_group(
-        {"inspect": Entry("anchor_cli.checkpoints_inspect:inspect", "Print what is in a checkpoint, whatever it is.")}
+        {"inspect": Entry("anchor_cli.checkpoints_inspect:inspect", "Print what a checkpoint file holds.")}
     ),
     no_args_is_help=True,
 )
@@ -16,4 +16,4 @@ app = typer.Typer(
 
 @app.callback()
 def checkpoints() -> None:
-    """Checkpoint files of others: what is in them. No code in them is ever run."""
+    """Look into published checkpoint files. No code in them is ever run."""

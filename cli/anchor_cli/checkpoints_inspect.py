@@ -1,4 +1,4 @@
-"""`anchor checkpoints inspect`: what is in a checkpoint file; nothing of it is run."""
+"""`anchor checkpoints inspect`: what a checkpoint file holds; no code in it is run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ SHOWN = 40
 
 
 def inspect(
-    file: Path = typer.Argument(..., help="A file of whatever kind, or a folder."),
-    everything: bool = typer.Option(False, "--all", help="Every tensor and value, not groups of them."),
+    file: Path = typer.Argument(..., help="File of any kind, or folder with config.json and weights."),
+    everything: bool = typer.Option(False, "--all", help="List every tensor and value instead of groups."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, with every tensor and value."),
 ) -> None:
     """Print what a checkpoint is, which family it belongs to, and a table of what it holds.
 
-    Exit 1 where it cannot be imported: damaged, of no supported family, or a program instead of weights.
+    Exit 1 if it cannot be imported: it is damaged, of no supported family, or a program instead of weights.
     """
     from anchor_cli.output import note, print_json, print_table, printable, size_text
     from anchor_hub.checkpoints.inspecting import inspect_checkpoint

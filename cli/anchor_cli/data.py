@@ -18,4 +18,4 @@ app = typer.Typer(
 
 @app.callback()
 def data() -> None:
-    """Data sets: make them, check your own."""
+    """Make data sets, and check your own."""

@@ -1,4 +1,4 @@
-"""`anchor data check`: looks over a folder before training on it."""
+"""`anchor data check`: checks a data set before training on it."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ SHOWN = 20
 
 
 def check(
-    data: list[str] = typer.Argument(..., help="Folder or zip archive in a known layout, glob or files."),
-    domain: str | None = typer.Option(None, help="Read as this registered domain's files."),
+    data: list[str] = typer.Argument(..., help="Folder or zip archive in a known layout, a glob, or files."),
+    domain: str | None = typer.Option(None, help="Read the files as those of this registered domain."),
     modality: str | None = typer.Option(
-        None, help="How to read them otherwise: rgb, gray, segmentation, landmarks [default: rgb]."
+        None, help="Without --domain, read the files as rgb, gray, segmentation or landmarks [default: rgb]."
     ),
-    classes: int | None = typer.Option(None, min=2, help="Number of classes of label maps."),
-    palette: str | None = typer.Option(None, help="Palette of label maps, e.g. celebamask-hq."),
-    merge_classes: Path | None = typer.Option(None, help="YAML file that merges classes as they are read."),
+    classes: int | None = typer.Option(None, min=2, help="Label maps: number of classes."),
+    palette: str | None = typer.Option(None, help="Label maps: name of their palette, e.g. celebamask-hq."),
+    merge_classes: Path | None = typer.Option(None, help="Label maps: YAML file that merges classes."),
     modality_set: list[str] | None = typer.Option(
-        None, help="An option of the modality as OPTION=VALUE, e.g. points=5; may be repeated."
+        None, help="Set an option of the modality, OPTION=VALUE, e.g. points=5; repeatable."
     ),
-    size: int = typer.Option(64, min=4, help="Height and width in pixels to read them at."),
-    where: str | None = typer.Option(None, help="Only files whose manifest columns fulfil this, e.g. 'smile>0.5'."),
-    limit: int | None = typer.Option(None, min=1, help="Only the first so many files."),
-    workers: int = typer.Option(2, min=1, help="Threads that read."),
+    size: int = typer.Option(64, min=4, help="Height and width in pixels to read the files at."),
+    where: str | None = typer.Option(
+        None, help="Read only files whose manifest columns match this, e.g. 'smile>0.5' [default: all]."
+    ),
+    limit: int | None = typer.Option(None, min=1, help="Read only this many files, the first ones [default: all]."),
+    workers: int = typer.Option(2, min=1, help="Number of threads that read files."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, with every bad file."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
 ) -> None:
-    """Say which layout a data set has and what is in it; read every file of every split as training would, and name
-    those that cannot be read (exit 1) and what looks unintended."""
+    """Say which layout a data set has and what it holds. Every file of every split is read as in training; files that
+    cannot be read are listed (exit 1), and so is what looks unintended."""
     from anchor_cli.output import print_json, printable, step_progress
     from anchor_hub.data.check import check_folder, folder_modality
 

@@ -6,8 +6,7 @@ import typer
 
 
 def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """Check Python, torch, devices, the home, plugins and every bundle; exit 1 where something must be mended.
-    """
+    """Check Python, torch, devices, the home, plugins and every bundle. Exit 1 if anything must be mended."""
     from anchor_cli.output import print_json, print_table
     from anchor_hub.doctor import examine
 

@@ -1,4 +1,4 @@
-"""`anchor domains import`: a released encoder and regressor become a domain."""
+"""`anchor domains import`: makes a domain of a released encoder and regressor."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ import typer
 
 
 def import_(
-    file: Path = typer.Argument(..., help="A release of latent-space anchoring (.pt)."),
+    file: Path = typer.Argument(..., help="Checkpoint released with latent-space anchoring (.pt)."),
     name: str = typer.Option(..., "--name", help="Name of the new domain."),
-    hub: str = typer.Option(..., "--hub", help="The hub that its frozen generator is: a name or a bundle's folder."),
+    hub: str = typer.Option(
+        ..., "--hub", help="Hub that equals the file's frozen generator: a name or a bundle folder."
+    ),
     modality: str | None = typer.Option(
-        None, help="rgb, gray, segmentation or landmarks [default: by its channels: 3 rgb, 1 gray, else segmentation]."
+        None, help="rgb, gray, segmentation or landmarks [default by channels: 3 rgb, 1 gray, others segmentation]."
     ),
     palette: str | None = typer.Option(None, help="Palette of label maps [default: celebamask-hq for 19 classes]."),
-    license: str | None = typer.Option(None, help="Licence of the weights [default: asked for, else unknown]."),
-    data_license: str | None = typer.Option(None, help="Licence of the images they were trained on."),
+    license: str | None = typer.Option(None, help="Licence of the weights [default: you are asked, else unknown]."),
+    data_license: str | None = typer.Option(
+        None, help="Licence of the images that the weights were trained on [default: unknown]."
+    ),
     output: Path | None = typer.Option(
-        None, "--output", "-o", help="The bundle's folder [default: domains/NAME in the home]."
+        None, "--output", "-o", help="Folder to write the bundle to [default: domains/NAME in the home]."
     ),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the domain of that name."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Make a released encoder and regressor a domain of an installed hub; no code in the file is run."""
+    """Import a released encoder and regressor as a domain of an installed hub. No code in the file is run."""
     from anchor_cli.hubs_import import ask_license, report
     from anchor_hub.checkpoints.importing_domains import import_domain
     from anchor_hub.modality.options import modality_table

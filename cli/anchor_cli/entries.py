@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """A command: `"module:attribute"` of a Typer app or a function, its help line, the plugin it is of.
+    """A command: `"module:attribute"` of a Typer app or a function, its help line, and the plugin that brings it.
 
-    first_party: it comes with Anchor Hub, so that the reference lists it.
+    first_party: the command comes with Anchor Hub, so the reference lists it.
     """
 
     target: str
@@ -20,7 +20,7 @@ class Entry:
 
 
 def with_plugins(built_in: Mapping[str, Entry], group: str = "") -> dict[str, Entry]:
-    """The built-in commands of a group ("": of `anchor` itself), then those of plugins; built-in names stay ours."""
+    """The built-in commands of a group ("": of `anchor` itself), then those of plugins, which cannot replace them."""
     from anchor_hub.plugins.registry import registry
 
     commands = dict(built_in)

@@ -1,4 +1,4 @@
-"""`anchor evaluate`: what a translation achieves, on folders of pairs or by a benchmark; and its relatives."""
+"""`anchor evaluate`: measures a translation on a folder of pairs or by a benchmark; the group of its subcommands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ app = typer.Typer(
     cls=lazy_group(
         {
             "compare": Entry("anchor_cli.evaluate_compare:compare", "Print runs side by side."),
-            "distance": Entry("anchor_cli.evaluate_distance:distance", "Measure how far two models are apart."),
+            "distance": Entry("anchor_cli.evaluate_distance:distance", "Measure the distance between two models."),
         }
     ),
     invoke_without_command=True,
@@ -23,60 +23,70 @@ app = typer.Typer(
 def evaluate(
     context: typer.Context,
     source: str | None = typer.Option(None, "--from", help="Source domain: a name or a bundle's folder."),
-    target: str | None = typer.Option(None, "--to", help="Target domain."),
+    target: str | None = typer.Option(None, "--to", help="Target domain, given as the source is."),
     data: Path | None = typer.Option(
-        None, help="Folder with one folder per domain; pairs have the same names (anchor data render writes such)."
+        None, help="Folder with one folder per domain, in which pairs have the same file names, e.g. of anchor data "
+        "render."
     ),
     metrics: str | None = typer.Option(
-        None, help="Comma-separated, see docs/evaluation.md [default: those that need no weights]."
+        None, help="Metrics, comma-separated; see docs/evaluation.md [default: those that need no weights]."
     ),
     report: Path | None = typer.Option(None, help="Folder for outputs, scores, metrics.json and the report."),
     benchmark: str | None = typer.Option(
-        None, help="Measure by a benchmark, which has its own samples, in place of --data."
+        None, help="Benchmark to measure by, instead of --data; it has its own samples."
     ),
     real: Path | None = typer.Option(
-        None, help="Real files of the target for distances between sets [default: its folder in --data]."
+        None, help="Real images of the target, for distances between sets [default: the target's folder in --data]."
     ),
-    count: int | None = typer.Option(None, min=1, help="The first so many inputs [default: all]."),
+    count: int | None = typer.Option(None, min=1, help="Use only this many inputs, the first ones [default: all]."),
     extractor: list[str] = typer.Option(
-        [], help="Weights (a path) or name of the network for fd, kd, rc_linear, fc_linear, fid; repeatable."
+        [], help="Network for fd, kd, rc_linear, fc_linear, fid: a name or a path of weights; repeatable."
     ),
     fid_resize: str = typer.Option(
-        "tensorflow", help="How FID and KID bring pictures to 299 px: tensorflow (as published) or antialias."
+        "tensorflow", help="How FID and KID resize images to 299 px: tensorflow (as published) or antialias."
     ),
-    lpips_net: str = typer.Option("alex", help="Network of LPIPS: alex, vgg or squeeze."),
+    lpips_net: str = typer.Option("alex", help="Network that LPIPS uses: alex, vgg or squeeze."),
     lpips_weights: Path | None = typer.Option(
-        None, help="torchvision's file of that network [default: in torch's cache]."
+        None, help="torchvision's weights of the LPIPS network [default: those in torch's cache]."
     ),
-    styles: int = typer.Option(0, min=0, help="Random styles for each input [default: mean look; diversity: 10]."),
-    vary: bool = typer.Option(False, "--vary", help="Give every input random styles of its own."),
+    styles: int = typer.Option(
+        0, min=0, help="Random styles for each input; 0: the backend's own look (10 styles for lpips_diversity)."
+    ),
+    vary: bool = typer.Option(
+        False, "--vary", help="Draw new random styles for every input instead of the same for all."
+    ),
     style_from: list[Path] = typer.Option([], help="Take the style of this image; repeatable."),
-    style_layers: str | None = typer.Option(None, help="W+ layers a style replaces, e.g. 6-9."),
-    truncation: float = typer.Option(1.0, min=0, max=2, help="Pull random styles towards the mean (1: not at all)."),
-    seed: int = typer.Option(0, help="Of random styles, random pairs and subsets."),
-    invert: int = typer.Option(0, min=0, help="Refine the latents of an rgb source by so many steps."),
+    style_layers: str | None = typer.Option(
+        None, help="W+ layers that a style replaces, e.g. 6-9 [default: those the source's encoder leaves alone]."
+    ),
+    truncation: float = typer.Option(
+        1.0, min=0, max=2, help="Pull random styles towards the mean: 1 not at all, 0 entirely."
+    ),
+    seed: int = typer.Option(0, help="Seed of random styles, random pairs and subsets."),
+    invert: int = typer.Option(0, min=0, help="Optimisation steps that refine the latents of an rgb source."),
     backend: str | None = typer.Option(
-        None, help="Translator backend [default: anchor for two domains of one hub, else who serves the pair]."
+        None, help="Backend that translates [default: anchor between domains of one hub, else that of the translator "
+        "that serves the pair]."
     ),
     translator: str | None = typer.Option(
-        None, help="A trained translator, by name (anchor translators list) or bundle folder."
+        None, help="Trained translator to use, by name (anchor translators list) or bundle folder."
     ),
     settings: list[str] = typer.Option(
-        [], "--set", metavar="NAME=VALUE", help="An option of the backend, e.g. intensity=0.7; repeatable."
+        [], "--set", metavar="NAME=VALUE", help="Set an option of the backend, e.g. intensity=0.7; repeatable."
     ),
     batch: int = typer.Option(
-        16, min=1, help="Images in memory at once, rounded up to a multiple of 8; results do not depend on it."
+        16, min=1, help="Images in memory at once, rounded up to a multiple of 8. Does not change results."
     ),
-    workers: int = typer.Option(2, min=1, help="Threads that read images; results do not depend on them."),
-    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
+    workers: int = typer.Option(2, min=1, help="Number of threads that read images. Does not change results."),
+    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
     stats: list[str] = typer.Option(
-        [], help="Training run to plot in the report, RUN or NAME=RUN; repeatable [default: the domains' own]."
+        [], help="Training run to plot in the report, RUN or NAME=RUN; repeatable [default: those of the domains]."
     ),
-    resume: bool = typer.Option(False, "--resume", help="Go on with the evaluation in --report; skip what is done."),
+    resume: bool = typer.Option(False, "--resume", help="Continue the evaluation in --report; skip what is done."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
 ) -> None:
-    """Measure a translation: outputs, scores, metrics.json and a report go into a folder."""
+    """Measure a translation; write outputs, scores, metrics.json and a report into a folder."""
     if context.invoked_subcommand is not None:
         refuse_options_before(context)
         return
@@ -90,9 +100,9 @@ def evaluate(
     from anchor_hub.system.settings import parse_settings
 
     if report is None:
-        raise UsageError("--report FOLDER is missing: the result is written there. See `anchor evaluate --help`")
+        raise UsageError("--report FOLDER is missing: it names the folder for the result. See `anchor evaluate --help`")
     if (data is None) == (benchmark is None):
-        raise UsageError("give --data FOLDER with samples of both domains, or --benchmark NAME: one of them")
+        raise UsageError("give either --data FOLDER with samples of both domains, or --benchmark NAME")
     runs = named_runs(stats)
     check_logs(runs)
     try:
@@ -106,7 +116,8 @@ def evaluate(
                 }  # fmt: skip
                 for option, value in given.items():
                     if value:
-                        raise UsageError(f"{option} is not for benchmarks: {benchmark!r} says itself what it measures")
+                        raise UsageError(f"{option} does not apply to --benchmark {benchmark}, which decides what is "
+                        f"measured; drop it")
                 options = Options(seed=seed, batch=batch, workers=workers, resume=resume)
                 way = {"backend": backend, "translator": translator, "options": parse_settings(settings)}
                 asked = {key: value for key, value in way.items() if value}

@@ -1,4 +1,4 @@
-"""`anchor evaluate compare`: runs side by side."""
+"""`anchor evaluate compare`: prints runs side by side."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import typer
 def compare(
     reports: list[Path] = typer.Argument(..., help="--report folders of evaluations.", show_default=False),
     strict: bool = typer.Option(
-        False, "--strict", help="Refuse runs on other data, or measured in other ways, with exit code 1."
+        False, "--strict", help="Refuse (exit 1) runs on different data or measured in different ways."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Print runs side by side. Numbers measured in different ways get columns of their own, numbers on different
-    data tables of their own."""
+    """Print runs side by side. Numbers measured in different ways get separate columns; numbers on different data get
+    separate tables."""
     from anchor_cli.output import note, print_json, print_table, printable
     from anchor_hub.errors import DataError
     from anchor_hub.evaluation.comparing import compare as side_by_side
@@ -23,10 +23,10 @@ def compare(
 
     tables = side_by_side([(str(path), read_run(path)) for path in reports])
     if strict and len(tables) > 1:
-        raise DataError("the runs were measured on different data: leave --strict out to see a table of each")
+        raise DataError("the runs were measured on different data: drop --strict to see a table for each")
     notes = [line for table in tables for line in table.notes]
     if strict and notes:
-        raise DataError(f"one metric was measured in different ways: {'; '.join(notes)}")
+        raise DataError(f"--strict: a metric was measured in different ways: {'; '.join(notes)}")
     if as_json:
         print_json({"tables": [table.as_dict() for table in tables]})
         return

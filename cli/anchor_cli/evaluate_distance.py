@@ -1,4 +1,4 @@
-"""`anchor evaluate distance`: the model distance of UI2I."""
+"""`anchor evaluate distance`: measures the model distance of UI2I."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ import typer
 def distance(
     hub: str = typer.Option(..., help="Hub that both models share: a name or a bundle's folder."),
     domain: list[str] = typer.Option(
-        ..., help="Domain to compare with the hub's own images; twice: with one another."
+        ..., help="Domain to compare with the hub's own images; given twice, the two domains are compared."
     ),
-    metrics: str = typer.Option("lpips", help="Of lpips (the paper's), ssim, psnr, l1, l2; comma-separated."),
-    count: int = typer.Option(2000, min=1, help="Latents that both models make images of."),
-    seed: int = typer.Option(0, help="Of the latents."),
-    truncation: float = typer.Option(1.0, min=0, max=2, help="Pull latents towards the mean (1: not at all)."),
-    lpips_net: str = typer.Option("alex", help="Network of LPIPS: alex, vgg or squeeze."),
+    metrics: str = typer.Option("lpips", help="Metrics, comma-separated: lpips (the paper's), ssim, psnr, l1, l2."),
+    count: int = typer.Option(2000, min=1, help="Number of latents from which both models make images."),
+    seed: int = typer.Option(0, help="Seed of the latents."),
+    truncation: float = typer.Option(
+        1.0, min=0, max=2, help="Pull latents towards the mean: 1 not at all, 0 entirely."
+    ),
+    lpips_net: str = typer.Option("alex", help="Network that LPIPS uses: alex, vgg or squeeze."),
     lpips_weights: Path | None = typer.Option(
-        None, help="torchvision's file of that network [default: in torch's cache]."
+        None, help="torchvision's weights of the LPIPS network [default: those in torch's cache]."
     ),
-    report: Path | None = typer.Option(None, help="Folder to write metrics.json into; a new one."),
-    batch: int = typer.Option(16, min=1, help="Latents computed at once."),
-    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
+    report: Path | None = typer.Option(None, help="New folder to write metrics.json into [default: none]."),
+    batch: int = typer.Option(16, min=1, help="Number of latents computed at once."),
+    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
 ) -> None:
-    """Measure how far apart the images are that two models make of the same latents (UI2I, equation 1)."""
+    """Measure how much the images differ that two models make from the same latents (UI2I, equation 1)."""
     from anchor_cli.evaluate_printing import print_result
     from anchor_cli.output import step_progress
     from anchor_hub.domains.loading import load_domain
@@ -40,7 +42,7 @@ def distance(
         raise UsageError("--domain: give one domain (against the hub's own images) or two")
     words = [word.strip().lower() for word in metrics.split(",") if word.strip()]
     if not words:
-        raise UsageError("--metrics names none: take lpips, ssim, psnr, l1 or l2")
+        raise UsageError("--metrics names no metric: give lpips, ssim, psnr, l1 or l2")
     if report is not None:
         check_new(report, "--report")
     shared = load_hub(hub, device)

@@ -1,4 +1,4 @@
-"""`anchor hubs import`: a published checkpoint becomes a hub."""
+"""`anchor hubs import`: makes a hub of a published checkpoint."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ import typer
 
 
 def import_(
-    file: Path = typer.Argument(..., help="A checkpoint, or a folder with config.json and weights."),
+    file: Path = typer.Argument(..., help="Checkpoint file, or folder with config.json and weights."),
     name: str = typer.Option(..., "--name", help="Name of the new hub."),
     discriminator: Path | None = typer.Option(
-        None, help="A file with the discriminator, to be kept, too [default: the one in FILE]."
+        None, help="File with the discriminator, which the bundle then keeps [default: the one in FILE, if any]."
     ),
-    license: str | None = typer.Option(None, help="Licence of the weights [default: asked for, else unknown]."),
-    data_license: str | None = typer.Option(None, help="Licence of the images they were trained on."),
-    seed: int = typer.Option(0, help="Of the 10,000 samples behind the hub's statistics."),
+    license: str | None = typer.Option(None, help="Licence of the weights [default: you are asked, else unknown]."),
+    data_license: str | None = typer.Option(
+        None, help="Licence of the images that the weights were trained on [default: unknown]."
+    ),
+    seed: int = typer.Option(0, help="Seed of the 10,000 samples from which the hub's statistics are computed."),
     bn_eps: float | None = typer.Option(
-        None, help="Epsilon of a BigGAN's batch norms [default: of the configuration beside FILE, else as published]."
+        None, help="Epsilon of a BigGAN's batch norms [default: from the configuration beside FILE, else as published]."
     ),
     output: Path | None = typer.Option(
-        None, "--output", "-o", help="The bundle's folder [default: hubs/NAME in the home]."
+        None, "--output", "-o", help="Folder to write the bundle to [default: hubs/NAME in the home]."
     ),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the hub of that name."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Make a published generator (StyleGAN2, StyleGAN2-ADA, BigGAN ...) a hub; no code in the file is run."""
+    """Import a published generator (StyleGAN2, StyleGAN2-ADA, BigGAN ...) as a hub. No code in the file is run."""
     from anchor_hub.checkpoints.importing import import_hub
 
     result = import_hub(
@@ -44,7 +46,7 @@ def import_(
 
 
 def ask_license(quiet: bool) -> str | None:
-    """The licence as the user knows it; None where nobody is there to answer."""
+    """The licence that the user types in; None without a terminal or an answer."""
     if quiet or not sys.stdin.isatty() or not sys.stderr.isatty():
         return None
     answer: str = typer.prompt("Licence of the weights (Enter: unknown)", default="", show_default=False, err=True)
@@ -52,7 +54,7 @@ def ask_license(quiet: bool) -> str | None:
 
 
 def report(kind: str, result: object, as_json: bool) -> None:
-    """What was imported, on stdout; what to know about it, on stderr."""
+    """Print what was imported on stdout, and notes about it on stderr."""
     from anchor_cli.output import note, print_json
     from anchor_hub.checkpoints.importing import Imported
 
@@ -65,4 +67,4 @@ def report(kind: str, result: object, as_json: bool) -> None:
     for line in result.notes:
         note(f"note: {line}")
     if result.license == "unknown":
-        note("note: the licence is recorded as unknown; --license says what it is (with --overwrite)")
+        note("note: the licence is recorded as unknown; import again with --license TEXT --overwrite to state it")

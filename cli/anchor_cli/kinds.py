@@ -1,4 +1,4 @@
-"""The command groups of hubs, domains, translators and priors: what all have in common, and what each adds."""
+"""The command groups of hubs, domains, translators and priors: the commands that all have, and those of each."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from anchor_cli.lazy import Entry, lazy_group
 
 
 def _group(kind: str, text: str, own: Mapping[str, Entry]) -> typer.Typer:
-    """`anchor <kind>s`: the six commands of every kind of bundle, and those of its own."""
+    """The group `anchor <kind>s`: the six commands of every kind of bundle, then `own`, those of this kind."""
     module = f"anchor_cli.bundle_commands:{kind}"
     commands = {
-        "list": Entry(f"{module}.list_", f"List {kind}s, ready and not."),
+        "list": Entry(f"{module}.list_", f"List {kind}s, ready or not."),
         "show": Entry(f"{module}.show", f"Print a {kind}'s manifest and card."),
         "verify": Entry(f"{module}.verify", f"Check every byte of {kind}s, and what they need."),
         "export": Entry(f"{module}.export", f"Write a {kind} to a zip archive."),
@@ -29,20 +29,20 @@ hubs = _group(
     "hub",
     "Hubs: frozen generators whose latent space is the anchor.",
     {
-        "import": Entry("anchor_cli.hubs_import:import_", "Make a published checkpoint a hub."),
+        "import": Entry("anchor_cli.hubs_import:import_", "Import a published checkpoint as a hub."),
         "train": Entry("anchor_cli.hubs_train:train", "Train a hub on a folder of images."),
     },
 )
 domains = _group(
     "domain",
-    "Domains: kinds of images, each with its way into and out of a hub's latents.",
-    {"import": Entry("anchor_cli.domains_import:import_", "Make a released encoder and regressor a domain.")},
+    "Domains: kinds of images, each encoded into a hub's latents or decoded from them, or both.",
+    {"import": Entry("anchor_cli.domains_import:import_", "Import a released encoder and regressor as a domain.")},
 )
 translators = _group(
     "translator",
     "Translators: trained networks between named kinds of images, each opened by its backend.",
     {
-        "import": Entry("anchor_cli.translators_import:import_", "Make a published checkpoint a translator."),
+        "import": Entry("anchor_cli.translators_import:import_", "Import a published checkpoint as a translator."),
         "train": Entry("anchor_cli.translators_train:train_translator", "Train a translator."),
     },
 )

@@ -1,4 +1,4 @@
-"""A Typer group whose commands are imported when they are called, and which turns errors into one line."""
+"""A Typer group that imports its commands when they are called, and prints errors as one line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from anchor_hub.system.terminal import printable
 
 
 def load_entry(name: str, entry: Entry) -> Any:
-    """The command behind `entry`; PluginError saying which module is at fault."""
+    """The command behind `entry`. Raises PluginError naming the module at fault."""
     try:
         found = import_target(entry.target)
         if not isinstance(found, typer.Typer):
@@ -41,14 +41,14 @@ def load_entry(name: str, entry: Entry) -> Any:
         ) from error
     command.name = name
     if isinstance(command, LazyGroup):
-        command.add_stubs()  # what plugins add is found by the name
+        command.add_stubs()  # once more: plugins add to a group by its name
     return command
 
 
 class LazyGroup(TyperGroup):
-    """`entries()` names the commands; while help is printed they are stubs, nothing of theirs is imported."""
+    """A group of the commands in `entries()`. Printing help imports none of them: stubs stand in their place."""
 
-    #: The built-in ones of `entries()`.
+    #: The built-in commands of `entries()`.
     table: Mapping[str, Entry] = {}
 
     def entries(self) -> Mapping[str, Entry]:
@@ -60,7 +60,7 @@ class LazyGroup(TyperGroup):
         self.add_stubs()
 
     def add_stubs(self) -> None:
-        """Give every entry a command of its name and help line, for lists."""
+        """Add a stub for every entry: a command with its name and help line, for lists."""
         for name, entry in self.entries().items():
             self.commands[name] = TyperCommand(name, help=entry.help, rich_markup_mode=None)
 
@@ -124,14 +124,15 @@ def lazy_group(table: Mapping[str, Entry]) -> type[LazyGroup]:
 
 
 def refuse_options_before(context: typer.Context) -> None:
-    """UsageError where options of a group that is a command, too, stand before the name of one of its commands."""
+    """Raise UsageError if options of the group stand before the name of one of its commands, which ignores them."""
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if source is not None and source.name == "COMMANDLINE":
             name = context.invoked_subcommand
             raise UsageError(
-                f"{parameter.opts[0]} before {name!r} would be ignored: options of `{context.command_path} {name}` "
-                f"stand behind it. See `{context.command_path} {name} --help`"
+                f"{parameter.opts[0]} before {name!r} would be ignored: give the options of `{context.command_path} "
+                f"{name}` "
+                f"after it. See `{context.command_path} {name} --help`"
             )
 
 
@@ -168,13 +169,13 @@ def _report(error: Exception) -> NoReturn:
 
 
 def _drop_stdout() -> None:
-    """Send what is still buffered nowhere: Python would fail on it once more when it ends."""
+    """Discard what stdout still buffers: Python would fail on it once more when it ends."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report_usage(error: Any) -> NoReturn:
-    """Typer's own complaints (unknown option, missing argument), as one line that says where help is."""
+    """Print an error of Typer's own (unknown option, missing argument) as one line that says where help is; exit."""
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
         print(context.get_help())

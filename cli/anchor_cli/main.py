@@ -25,9 +25,14 @@ COMMANDS: dict[str, Entry] = {
         "anchor_cli.add_domain:add_domain", "Train a new domain on this machine and register it."
     ),
     "domains": Entry("anchor_cli.kinds:domains", "List, show, verify, export, install, remove and import domains."),
-    "hubs": Entry("anchor_cli.kinds:hubs", "The same for hubs, and train them."),
-    "translators": Entry("anchor_cli.kinds:translators", "The same for translators, and train them."),
-    "priors": Entry("anchor_cli.kinds:priors", "The same for priors, networks that translators build on."),
+    "hubs": Entry("anchor_cli.kinds:hubs", "List, show, verify, export, install, remove, import and train hubs."),
+    "translators": Entry(
+        "anchor_cli.kinds:translators", "List, show, verify, export, install, remove, import and train translators."
+    ),
+    "priors": Entry(
+        "anchor_cli.kinds:priors", "List, show, verify, export, install, remove and train priors, which translators "
+        "build on.",
+    ),
     "checkpoints": Entry("anchor_cli.checkpoints:app", "Look into checkpoint files; nothing in them is run."),
     "data": Entry("anchor_cli.data:app", "Make and check data sets."),
     "study": Entry("anchor_cli.study:app", "Blind user studies: make one, serve it, count the votes."),
@@ -43,7 +48,7 @@ def all_commands() -> Mapping[str, Entry]:
 
 
 def note_commands_left_out() -> None:
-    """Note with each plugin which of its commands nobody can call: built-in names, and groups that there are not."""
+    """Note with each plugin which of its commands cannot be called: the name is built in, or there is no such group."""
     from anchor_hub.plugins.registry import registry
 
     for plugin in registry().plugins:
@@ -54,7 +59,7 @@ def note_commands_left_out() -> None:
             elif group:
                 found = load_entry(group, COMMANDS[group]) if group in COMMANDS else None
                 if not isinstance(found, LazyGroup):
-                    reason = f"`anchor {group}` is no group of commands"
+                    reason = f"`anchor {group}` is not a group of commands"
                 elif spec.name in found.table:
                     reason = "that command is built in"
             note = f"its command {spec.key!r} is left out: {reason}"
@@ -99,7 +104,7 @@ def anchor(
 
 
 def _end_on_sigterm() -> None:
-    """Let SIGTERM unwind as Ctrl-C does (exit 143), so that staging folders go; forked helpers just die of it."""
+    """Let SIGTERM unwind as Ctrl-C does (exit 143), so that staging folders are removed; forked helpers just end."""
     owner = os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -113,7 +118,7 @@ def _end_on_sigterm() -> None:
 
 
 def main() -> Any:
-    """What the script `anchor` runs."""
+    """Run `anchor`."""
     from typer.main import get_command
 
     _end_on_sigterm()

@@ -11,15 +11,14 @@ from anchor_hub.system.terminal import step_progress as step_progress
 
 
 def print_json(value: Any) -> None:
-    """`value` as indented JSON; keys in their order, paths as text."""
+    """Print `value` as indented JSON: keys in their order, paths as text."""
     import json
 
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns padded with spaces, so that `cut`, `grep` and eyes can read them; the last column is not padded.
-    """
+    """Print columns padded with spaces, for `cut`, `grep` and eyes; the last column is not padded."""
     lines = [tuple(header), *(tuple(printable(cell) for cell in row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:

@@ -1,4 +1,4 @@
-"""`anchor plugins`: what is loaded, from where, and why something is not."""
+"""`anchor plugins`: which plugins are loaded, from where, and why one is not."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import typer
 
 
 def plugins(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """List plugins: name, distribution, version, state, what each registers; reasons for what was not loaded.
+    """List plugins: name, distribution, version, state, what each registers, and why one was not loaded.
 
-    ANCHOR_LOAD_PLUGINS=a,b loads only these of others' plugins, ANCHOR_LOAD_PLUGINS= none.
+    Of third-party plugins, ANCHOR_LOAD_PLUGINS=a,b loads only a and b, and an empty ANCHOR_LOAD_PLUGINS loads none.
     """
     from anchor_cli.main import note_commands_left_out
     from anchor_cli.output import print_json, print_table

@@ -1,4 +1,4 @@
-"""`anchor priors train`: data sets become a network that translators build on."""
+"""`anchor priors train`: trains a network that translators build on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from anchor_cli import training_options as options
 
 
 def train_prior(
-    name: Annotated[str, typer.Argument(help="A registered prior (anchor priors list), or the name of your own.")],
-    recipe: Annotated[str | None, typer.Option(help="The recipe that trains it [default: the registered].")] = None,
+    name: Annotated[str, typer.Argument(help="Name of a registered prior (anchor priors list) or of a new one.")],
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe that trains the prior [default: the registered prior's].")
+    ] = None,
     data: options.Data = [],  # noqa: B006  (Typer reads it and copies)
     set_: options.Settings = [],  # noqa: B006
     requires: options.Requires = [],  # noqa: B006
@@ -31,10 +33,14 @@ def train_prior(
     workers: options.Workers = 2,
     processes: options.Processes = None,
     run_dir: Annotated[
-        Path | None, typer.Option(help="Checkpoints, logs, samples [default: runs/prior-NAME in the home].")
+        Path | None, typer.Option(
+            help="Folder for checkpoints, logs and samples [default: runs/prior-NAME in the home]."
+        )
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The bundle's folder [default: priors/NAME in the home].")
+        Path | None, typer.Option(
+            "--output", "-o", help="Folder to write the bundle to [default: priors/NAME in the home]."
+        )
     ] = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
@@ -43,7 +49,7 @@ def train_prior(
     data_license: options.DataLicense = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train a prior with a registered recipe; needs an end: --images or --max-minutes."""
+    """Train a prior with a registered recipe. Give an end: --images or --max-minutes."""
     options.run_training(
         "prior", name, recipe=recipe, data=data, set_=set_, requires=requires, modality=modality,
         modality_set=modality_set, images=images, max_minutes=max_minutes, batch=batch, count=count, seed=seed,

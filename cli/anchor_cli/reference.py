@@ -1,6 +1,6 @@
-"""The command-line reference, made from the commands themselves: `python -m anchor_cli.reference docs/cli.md`.
+"""Writes the command-line reference from the commands themselves: `python -m anchor_cli.reference docs/cli.md`.
 
-Written from the parameters, not from the printed help, whose layout changes with Typer's version.
+It reads the parameters, not the printed help, whose layout changes with Typer's version.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HEAD = """# Command line
 
 Made by `make docs` from the commands themselves; do not edit.
 
-Every command exits with 0, with 1 where data is wrong, with 2 where the call is wrong, and with 130 after
+Every command exits with 0 on success, 1 if data is wrong, 2 if the call is wrong, and 130 after
 Ctrl-C; an error is one line on stderr, and `ANCHOR_DEBUG=1` shows the traceback. Results go to stdout,
 everything else to stderr. `ANCHOR_HOME` is the folder for what you add; `ANCHOR_LOAD_PLUGINS`
 limits which plugins load.
@@ -40,7 +40,7 @@ def _own(entries: Mapping[str, Entry]) -> dict[str, Entry]:
 
 
 def _commands(command: Any) -> dict[str, Any]:
-    """Commands of a group by name, less those of others' plugins; a lazy group's are entries or stubs."""
+    """The commands of a group by name, without those of third-party plugins; a lazy group has stubs."""
     commands = dict(getattr(command, "commands", {}))
     if isinstance(command, LazyGroup):
         own = _own(command.entries())

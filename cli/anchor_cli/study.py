@@ -9,7 +9,7 @@ from anchor_cli.lazy import Entry, lazy_group
 app = typer.Typer(
     cls=lazy_group(
         {
-            "new": Entry("anchor_cli.study_commands:new", "Make a study of several runs' results."),
+            "new": Entry("anchor_cli.study_commands:new", "Make a study from the results of several runs."),
             "serve": Entry("anchor_cli.study_commands:serve", "Serve a study's page to browsers."),
             "results": Entry("anchor_cli.study_commands:results", "Print shares of votes with confidence intervals."),
         }
@@ -20,4 +20,4 @@ app = typer.Typer(
 
 @app.callback()
 def study() -> None:
-    """Blind user studies: which run's picture is best?"""
+    """Blind user studies: which run makes the best picture?"""

@@ -9,26 +9,27 @@ import typer
 
 def new(
     runs: list[str] = typer.Option(
-        ..., "--runs", help="Folders of results, with commas, each may be named: ours=a/,theirs=b/."
+        ..., "--runs", help="Folders of results, comma-separated; each may get a name: ours=a/,theirs=b/."
     ),
     questions: str | None = typer.Option(
         None,
         "--questions",
-        help="With commas: quality, structure, realism, content, preference [default: quality; with --question: none].",
+        help="Questions, comma-separated: quality, structure, realism, content, preference "
+        "[default: quality; with --question: none].",
     ),
-    question: list[str] = typer.Option([], help="A question of your own, NAME=WORDS; repeatable."),
+    question: list[str] = typer.Option([], help="Add a question of your own, NAME=WORDS; repeatable."),
     inputs: Path | None = typer.Option(None, help="Folder of the inputs [default: those that report folders name]."),
-    source: str | None = typer.Option(None, "--from", help="Domain of the inputs; draws label maps and points."),
-    target: str | None = typer.Option(None, "--to", help="Domain of the results; draws label maps and points."),
-    pool: int = typer.Option(300, min=1, help="Sets in the study, drawn from those that all runs have."),
-    sets: int = typer.Option(15, min=1, help="Sets that one participant sees."),
-    seed: int = typer.Option(0, help="Fixes the pool, the sets of each participant and every order."),
-    title: str | None = typer.Option(None, help="Title of the page; no run's name, the study is blind."),
-    output: Path = typer.Option(Path("study"), "--output", "-o", help="The study's folder."),
-    overwrite: bool = typer.Option(False, "--overwrite", help="Replace a study that exists, with its votes."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+    source: str | None = typer.Option(None, "--from", help="Domain of the inputs, to draw label maps and points."),
+    target: str | None = typer.Option(None, "--to", help="Domain of the results, to draw label maps and points."),
+    pool: int = typer.Option(300, min=1, help="Number of sets in the study, drawn from those that all runs have."),
+    sets: int = typer.Option(15, min=1, help="Number of sets that one participant sees."),
+    seed: int = typer.Option(0, help="Seed of the pool, of each participant's sets and of every order."),
+    title: str | None = typer.Option(None, help="Title of the page. Name no run in it: the study is blind."),
+    output: Path = typer.Option(Path("study"), "--output", "-o", help="Folder to write the study to."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace an existing study and its votes."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
 ) -> None:
-    """Make a study: results of the same inputs, matched by name, in a folder that `anchor study serve` shows."""
+    """Make a study from results of the same inputs, matched by name; `anchor study serve` shows it."""
     from anchor_cli.output import note, step_progress
     from anchor_hub.study.making import new_study, parse_runs
     from anchor_hub.study.plan import parse_questions
@@ -66,11 +67,11 @@ def _counted(count: int, what: str) -> str:
 
 
 def serve(
-    folder: Path = typer.Argument(..., help="The study's folder."),
-    host: str = typer.Option("127.0.0.1", help="Address to listen at; 0.0.0.0 lets other machines in."),
-    port: int = typer.Option(8737, min=0, max=65535, help="Port; 0 takes any free one."),
+    folder: Path = typer.Argument(..., help="Folder of the study."),
+    host: str = typer.Option("127.0.0.1", help="Address to listen on; 0.0.0.0 lets other machines connect."),
+    port: int = typer.Option(8737, min=0, max=65535, help="Port to listen on; 0 takes any free one."),
 ) -> None:
-    """Serve a study's page until Ctrl-C. Needs the extra `[web]`. Every vote is on the disk at once."""
+    """Serve a study's page until Ctrl-C. Needs the extra `[web]`. Every vote is saved at once."""
     from anchor_cli.output import note
     from anchor_hub.study.plan import incomplete, open_study
     from anchor_hub.study.results import results as count
@@ -85,7 +86,7 @@ def serve(
         print(address, flush=True)
         note("open this address in a browser; Ctrl-C ends the server, votes are kept")
         if host not in ("127.0.0.1", "localhost", "::1"):
-            note("note: whoever reaches this address can take part")
+            note("note: anyone who can reach this address can take part")
         if missing:
             place, path = next(iter(missing.items()))
             note(
@@ -102,8 +103,8 @@ def serve(
 
 
 def results(
-    folder: Path = typer.Argument(..., help="The study's folder."),
-    confidence: float = typer.Option(0.95, help="Of the intervals, between 0 and 1."),
+    folder: Path = typer.Argument(..., help="Folder of the study."),
+    confidence: float = typer.Option(0.95, help="Confidence of the intervals, between 0 and 1."),
     csv: Path | None = typer.Option(None, "--csv", help="Also write every vote to this file."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
@@ -135,4 +136,4 @@ def results(
         f"by chance each run gets {100 * found['chance']:.1f} %"
     )
     if found["passed_over"]:
-        note(f"note: {found['passed_over']} questions were passed over, a picture could not be shown or was missing")
+        note(f"note: {found['passed_over']} questions were skipped because a picture was missing or could not be shown")

@@ -8,25 +8,25 @@ import typer
 
 
 def synthesize(
-    domains: str = typer.Option(..., help="Domains of one hub, e.g. face,seg,sketch,landmark."),
+    domains: str = typer.Option(..., help="Domains of one hub, comma-separated, e.g. face,seg,sketch,landmark."),
     count: int = typer.Option(64, "--count", "-n", min=1, help="Number of latents."),
     output: Path = typer.Option(
-        ..., "--output", "-o", help="New folder: one folder per domain, same file names."
+        ..., "--output", "-o", help="New folder to write to: one folder per domain, with the same file names."
     ),
     truncation: float = typer.Option(
-        1.0, min=0, max=2, help="Pull the latents towards the mean (1: not at all)."
+        1.0, min=0, max=2, help="Pull the latents towards the mean: 1 not at all, 0 entirely."
     ),
-    seed: int = typer.Option(0, help="Fixes the latents; latent i of a seed is always the same."),
+    seed: int = typer.Option(0, help="Seed of the latents; latent i of a seed is always the same."),
     grid: Path | None = typer.Option(
-        None, help="Contact sheet (PNG): a row per latent, a column per domain."
+        None, help="Also write a contact sheet (PNG): a row per latent, a column per domain."
     ),
-    batch: int = typer.Option(16, min=1, help="Images computed at once."),
-    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
-    overwrite: bool = typer.Option(False, "--overwrite", help="Replace a data set written by this command."),
+    batch: int = typer.Option(16, min=1, help="Number of images computed at once."),
+    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace a data set that this command wrote."),
     as_json: bool = typer.Option(False, "--json", help="Print the data set's description as JSON."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
 ) -> None:
-    """Make an aligned multi-domain data set: every domain's picture of the same random latents."""
+    """Make an aligned data set: the images of several domains from the same random latents."""
     from anchor_cli.output import note, print_json, step_progress
     from anchor_hub.system.config import load_yaml
     from anchor_hub.translation.synthesis import synthesize_set

@@ -1,4 +1,4 @@
-"""What the training commands share: the options that every recipe's run has, and what their texts mean."""
+"""What the training commands share: the options of every recipe's run, and how their texts are parsed."""
 
 from __future__ import annotations
 
@@ -14,40 +14,53 @@ Data = Annotated[
     list[str],
     typer.Option(
         "--data",
-        help="FOLDER (zip archive, glob, or DATASET:ARGUMENT of a registered data set); NAME=FOLDER for each where "
-        "the recipe reads several; repeatable [default: the registered ones].",
+        help="Data to train on: a folder, zip archive, glob, or DATASET:ARGUMENT of a registered data set. If the "
+        "recipe reads several data sets, NAME=FOLDER for each; repeatable [default: the registered ones].",
     ),
 ]
-Settings = Annotated[list[str], typer.Option("--set", help="An option of the recipe, KEY=VALUE; repeatable.")]
+Settings = Annotated[
+    list[str],
+    typer.Option("--set", metavar="NAME=VALUE", help="Set an option of the recipe; repeatable."),
+]
 Requires = Annotated[
-    list[str], typer.Option("--requires", help="A bundle that the recipe builds on, e.g. hub=faces-64; repeatable.")
+    list[str], typer.Option("--requires", help="Bundle that the recipe builds on, e.g. hub=faces-64; repeatable.")
 ]
 ModalityNames = Annotated[
     list[str],
-    typer.Option("--modality", help="NAME of every data set's modality, or DATA=NAME; repeatable [default: rgb]."),
+    typer.Option(
+        "--modality", help="Modality of all data sets, or DATA=NAME for one; repeatable [default: rgb]."
+    ),
 ]
 ModalitySettings = Annotated[
     list[str],
-    typer.Option("--modality-set", help="An option of the modality, KEY=VALUE or DATA:KEY=VALUE; repeatable."),
+    typer.Option(
+        "--modality-set",
+        metavar="NAME=VALUE",
+        help="Set an option of the modality; DATA:NAME=VALUE sets it for one data set; repeatable.",
+    ),
 ]
-Images = Annotated[int | None, typer.Option(min=1, help="Images to train on in total.")]
-MaxMinutes = Annotated[float | None, typer.Option(min=0, help="Stop cleanly after this many minutes of training.")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Images per step, over all data sets and processes.")]
-Count = Annotated[int | None, typer.Option(min=1, help="Images to make or find in registered data sets.")]
-Seed = Annotated[int | None, typer.Option(help="Fixes everything that is random [default: 0].")]
-Mirror = Annotated[bool | None, typer.Option("--mirror/--no-mirror", help="Flip half of the images left to right.")]
+Images = Annotated[int | None, typer.Option(min=1, help="Stop after training on this many images.")]
+MaxMinutes = Annotated[float | None, typer.Option(
+    min=0, help="Stop cleanly after this many minutes of training [default: no limit]."
+)]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Images per step, all data sets and processes together.")]
+Count = Annotated[int | None, typer.Option(min=1, help="How many images registered data sets make or find.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything that is random [default: 0].")]
+Mirror = Annotated[bool | None, typer.Option("--mirror/--no-mirror", help="Mirror half of the images left to right.")]
 Where = Annotated[
-    str | None, typer.Option(help="Only images whose manifest columns fulfil this, e.g. 'smile>0.5'.")
+    str | None, typer.Option(help="Use only images whose manifest columns match this, e.g. 'smile>0.5' [default: all].")
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many images of each data set.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
-Workers = Annotated[int, typer.Option(min=1, help="Threads that read images.")]
+Limit = Annotated[int | None, typer.Option(
+    min=1, help="Use only this many images of each data set, the first ones [default: all]."
+)]
+Device = Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1 or mps.")]
+Precision = Annotated[str, typer.Option(help="Precision to compute in: auto, fp32 or bf16.")]
+Workers = Annotated[int, typer.Option(min=1, help="Number of threads that read images.")]
 Processes = Annotated[
     int | None,
-    typer.Option(min=1, help="Processes that share the batch, one CPU thread each [default: one per core]."),
+    typer.Option(min=1, help="Number of processes that share a batch, one CPU thread each [default: one per core]."),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the run folder.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in the run folder.")]
 Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace the bundle if it exists, and (without --resume) its earlier run."),
@@ -57,11 +70,11 @@ License = Annotated[str | None, typer.Option(help="Licence of the weights [defau
 DataLicense = Annotated[
     str | None, typer.Option(help="Licence of the data [default: the registered data set's, or unknown].")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
 def named(texts: Iterable[str], option: str, what: str) -> dict[str, str]:
-    """``["hub=faces-64"]`` as a table. :raises UsageError: a text without a name, or a name given twice."""
+    """The table of ``["hub=faces-64"]``. :raises UsageError: a text without a name, or a name given twice."""
     table: dict[str, str] = {}
     for text in texts:
         name, sign, value = text.partition("=")
@@ -74,9 +87,9 @@ def named(texts: Iterable[str], option: str, what: str) -> dict[str, str]:
 
 
 def maybe_named(texts: Iterable[str], option: str) -> dict[str, str]:
-    """``["a/"]`` or ``["source=a/", "target=b/"]`` as a table; what has no name is called ``""``.
+    """The table of ``["a/"]`` or ``["source=a/", "target=b/"]``; the key of a text without a name is ``""``.
 
-    A folder whose own path holds ``=`` is one without a name where it exists.
+    A text with ``=`` that is an existing path counts as one without a name.
     """
     table: dict[str, str] = {}
     for text in texts:
@@ -89,14 +102,13 @@ def maybe_named(texts: Iterable[str], option: str) -> dict[str, str]:
     return table
 
 
-def modality_settings(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """``["period=4", "source:period=2"]`` as tables by data set; those of every data set are called ``""``."""
-    from anchor_hub.system.settings import parse_settings
-
-    tables: dict[str, dict[str, Any]] = {}
-    for key, value in parse_settings(texts, "--modality-set").items():
-        data, colon, option = key.partition(":")
-        tables.setdefault(data if colon else "", {})[option if colon else key] = value
+def modality_settings(texts: Iterable[str]) -> dict[str, list[str]]:
+    """``["period=4", "source:period=2"]`` by data set, as ``option=value``; those of every data set under ``""``."""
+    tables: dict[str, list[str]] = {}
+    for text in texts:
+        key, _, _ = text.partition("=")
+        data, colon, _ = key.partition(":")
+        tables.setdefault(data if colon else "", []).append(text[len(data) + 1 :] if colon else text)
     return tables
 
 
@@ -107,7 +119,7 @@ def run_training(
     recipe: str | None = None, backend: str | None = None, source: str | None = None, targets: list[str] | None = None,
     **run: Any,
 ) -> None:  # fmt: skip
-    """Train what a command was asked for and print where it is; exit with 130 or 143 where a signal ended it."""
+    """Train what the options describe and print where the bundle is. Exit with 130 or 143 if a signal ended it."""
     from anchor_cli.output import note, step_progress
     from anchor_hub.system.settings import parse_settings
     from anchor_hub.training import RunSettings, train

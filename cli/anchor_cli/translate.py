@@ -1,4 +1,4 @@
-"""`anchor translate`: images of one domain become images of another."""
+"""`anchor translate`: translates images of one domain into another."""
 
 from __future__ import annotations
 
@@ -9,58 +9,64 @@ import typer
 
 def translate(
     inputs: list[str] = typer.Argument(
-        ..., help="Files, folders or globs of the source domain.", show_default=False
+        ..., help="Images of the source domain: files, folders or globs.", show_default=False
     ),
     source: str = typer.Option(
         ..., "--from", help="Source domain: a name (anchor domains list) or a bundle's folder."
     ),
-    target: str = typer.Option(..., "--to", help="Target domain."),
+    target: str = typer.Option(..., "--to", help="Target domain, given as the source is."),
     output: str | None = typer.Option(
-        None, "--output", "-o", help="Folder, or a file for one input. Outputs are called after their inputs."
+        None, "--output", "-o", help="Folder to write to, or a file for a single input. Outputs are named after "
+        "their inputs."
     ),
     grid: Path | None = typer.Option(
-        None, help="Contact sheet (PNG): inputs beside their translations, 64 inputs at most."
+        None, help="Write a contact sheet (PNG) of at most 64 inputs beside their translations."
     ),
-    styles: int = typer.Option(0, min=0, help="Random styles for each input, the same ones for all inputs."),
-    vary: bool = typer.Option(False, "--vary", help="Give every input random styles of its own."),
+    styles: int = typer.Option(
+        0, min=0, help="Random styles for each input, the same for all inputs; 0: the backend's own look."
+    ),
+    vary: bool = typer.Option(
+        False, "--vary", help="Draw new random styles for every input instead of the same for all."
+    ),
     style_from: list[Path] = typer.Option([], help="Take the style of this image; repeatable."),
     style_domain: str | None = typer.Option(
-        None, help="Domain that encodes --style-from [default: the rgb one of source, target, hub]."
+        None, help="Domain that encodes --style-from [default: the first rgb domain of target, source, hub]."
     ),
     style_layers: str | None = typer.Option(
-        None, help="W+ layers a style replaces, e.g. 6-9 [default: those the source leaves alone]."
+        None, help="W+ layers that a style replaces, e.g. 6-9 [default: those the source's encoder leaves alone]."
     ),
     truncation: float = typer.Option(
-        1.0, min=0, max=2, help="Pull random styles towards the mean (1: not at all)."
+        1.0, min=0, max=2, help="Pull random styles towards the mean: 1 not at all, 0 entirely."
     ),
     seed: int | None = typer.Option(
-        None, help="Of the random styles; alone it means --styles 1 [default: 0]."
+        None, help="Seed of the random styles; given alone, it means --styles 1 [default: 0]."
     ),
     invert: int = typer.Option(
-        0, min=0, help="Refine the latents of an rgb source by so many optimisation steps."
+        0, min=0, help="Optimisation steps that refine the latents of an rgb source."
     ),
     merge_classes: Path | None = typer.Option(
         None, help="YAML file that merges the classes of label maps as they are read."
     ),
     backend: str | None = typer.Option(
-        None, help="Translator backend [default: anchor for two domains of one hub, else who serves the pair]."
+        None, help="Backend that translates [default: anchor between domains of one hub, else that of the translator "
+        "that serves the pair]."
     ),
     translator: str | None = typer.Option(
-        None, help="A trained translator, by name (anchor translators list) or bundle folder."
+        None, help="Trained translator to use, by name (anchor translators list) or bundle folder."
     ),
     settings: list[str] = typer.Option(
-        [], "--set", metavar="NAME=VALUE", help="An option of the backend, e.g. intensity=0.7; repeatable."
+        [], "--set", metavar="NAME=VALUE", help="Set an option of the backend, e.g. intensity=0.7; repeatable."
     ),
-    batch: int = typer.Option(16, min=1, help="Images computed at once."),
-    workers: int = typer.Option(2, min=1, help="Threads that read images."),
-    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
+    batch: int = typer.Option(16, min=1, help="Number of images computed at once."),
+    workers: int = typer.Option(2, min=1, help="Number of threads that read images."),
+    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
     skip_bad: bool = typer.Option(
         False, "--skip-bad", help="Leave out files that cannot be read, and name them."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print what was read and written as JSON."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
 ) -> None:
-    """Translate images of one domain into another of the same hub; all is written at the end, or nothing."""
+    """Translate images of one domain into another. All outputs are written at the end, or none."""
     from anchor_cli.output import note, print_json, step_progress
     from anchor_hub.translation.command_line import request_of
     from anchor_hub.translation.running import translate_files

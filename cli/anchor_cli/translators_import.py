@@ -1,4 +1,4 @@
-"""`anchor translators import`: a published translator becomes a bundle."""
+"""`anchor translators import`: makes a bundle of a published translator."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ import typer
 
 
 def import_(
-    file: Path = typer.Argument(..., help="A published checkpoint."),
+    file: Path = typer.Argument(..., help="Published checkpoint."),
     name: str = typer.Option(..., "--name", help="Name of the new translator."),
-    content: list[Path] = typer.Option([], "--content", help="A further file that the reader needs; repeatable."),
-    settings: list[str] = typer.Option([], "--set", metavar="NAME=VALUE", help="An option of the reader; repeatable."),
-    license: str | None = typer.Option(None, help="Licence of the weights [default: asked for, else unknown]."),
-    data_license: str | None = typer.Option(None, help="Licence of the images they were trained on."),
+    content: list[Path] = typer.Option([], "--content", help="Another file that the reader needs; repeatable."),
+    settings: list[str] = typer.Option(
+        [], "--set", metavar="NAME=VALUE", help="Set an option of the reader; repeatable."
+    ),
+    license: str | None = typer.Option(None, help="Licence of the weights [default: you are asked, else unknown]."),
+    data_license: str | None = typer.Option(
+        None, help="Licence of the images that the weights were trained on [default: unknown]."
+    ),
     output: Path | None = typer.Option(
-        None, "--output", "-o", help="The bundle's folder [default: translators/NAME in the home]."
+        None, "--output", "-o", help="Folder to write the bundle to [default: translators/NAME in the home]."
     ),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the translator of that name."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Make a published checkpoint a translator; a plugin's reader reads it, and no code in the file is run."""
+    """Import a published checkpoint as a translator. A plugin's reader reads it; no code in the file is run."""
     from anchor_cli.hubs_import import ask_license, report
     from anchor_hub.checkpoints.importing_translators import import_parts
     from anchor_hub.system.settings import parse_settings

@@ -1,4 +1,4 @@
-"""`anchor translators train`: data sets become a translator."""
+"""`anchor translators train`: trains a translator on data sets."""
 
 from __future__ import annotations
 
@@ -12,15 +12,24 @@ from anchor_cli import training_options as options
 
 def train_translator(
     name: Annotated[
-        str, typer.Argument(help="A registered translator (anchor translators list), or the name of your own.")
+        str, typer.Argument(help="Name of a registered translator (anchor translators list) or of a new one.")
     ],
     backend: Annotated[
-        str | None, typer.Option(help="The backend that will open it: its own recipe trains [default: the registered].")
+        str | None,
+        typer.Option(help="Backend that opens the translator; its recipe trains it [default: the registered one's]."),
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="The recipe that trains it [default: the backend's].")] = None,
-    source: Annotated[str | None, typer.Option("--from", help="What the images are that it takes.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe that trains the translator [default: the backend's].")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="Name of the images that the translator takes [default: the registered one's]."),
+    ] = None,
     targets: Annotated[
-        list[str], typer.Option("--to", help="What the images are that it gives; repeatable.")
+        list[str],
+        typer.Option(
+            "--to", help="Name of the images that the translator makes; repeatable [default: the registered one's]."
+        ),
     ] = [],  # noqa: B006  (Typer reads it and copies)
     data: options.Data = [],  # noqa: B006
     set_: options.Settings = [],  # noqa: B006
@@ -40,11 +49,13 @@ def train_translator(
     workers: options.Workers = 2,
     processes: options.Processes = None,
     run_dir: Annotated[
-        Path | None, typer.Option(help="Checkpoints, logs, samples [default: runs/translator-NAME in the home].")
+        Path | None, typer.Option(
+            help="Folder for checkpoints, logs and samples [default: runs/translator-NAME in the home]."
+        )
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The bundle's folder [default: translators/NAME in the home]."),
+        typer.Option("--output", "-o", help="Folder to write the bundle to [default: translators/NAME in the home]."),
     ] = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
@@ -53,7 +64,7 @@ def train_translator(
     data_license: options.DataLicense = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train a translator with a registered recipe; needs an end: --images or --max-minutes."""
+    """Train a translator with a registered recipe. Give an end: --images or --max-minutes."""
     options.run_training(
         "translator", name, backend=backend, recipe=recipe, source=source, targets=targets, data=data, set_=set_,
         requires=requires, modality=modality, modality_set=modality_set, images=images, max_minutes=max_minutes,

@@ -6,7 +6,6 @@ import argparse
 import io
 import pickle
 import sys
-import time
 from collections import OrderedDict
 from functools import cache
 from pathlib import Path
@@ -25,7 +24,8 @@ from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
 from tests.checkpoints.makers import network, nvidia_pickle
 from tests.parity import GOLDEN
 
-SECONDS = 20.0
+# A guard against hanging, which ends the whole test; nothing is timed.
+pytestmark = pytest.mark.timeout(240)
 
 
 def _tiny() -> dict[str, torch.Tensor]:
@@ -69,7 +69,7 @@ KINDS = ["zip", "legacy", "release", "safetensors", "small pickle", "plain pickl
 def check(data: bytes, path: Path) -> None:
     """Read the file in every way that reads; only CheckpointError may come out."""
     path.write_bytes(data)
-    before, start = set(sys.modules), time.process_time()
+    before = set(sys.modules)
     try:
         raw = load_raw(path)
         family_of(raw).read(raw)
@@ -81,7 +81,6 @@ def check(data: bytes, path: Path) -> None:
         assert found.groups() is not None and found.as_dict()
     except CheckpointError:
         pass
-    assert time.process_time() - start < SECONDS
     new = {name for name in set(sys.modules) - before if not name.startswith(("anchor_hub", "torch", "numpy", "sympy"))}
     assert not new & {"torch_utils", "dnnlib", "antigravity", "this", "training"}, new
 

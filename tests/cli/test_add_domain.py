@@ -361,7 +361,8 @@ def test_a_hundred_domains_make_neither_listing_nor_adding_dearer(home, grays, m
         shutil.copytree(home / "domains" / "seg", home / "domains" / f"seg-{index}")
     listed = watched_anchor(tmp_path / "listed", "domains", "list")
     assert listed.code == 0 and "seg-99" in listed.stdout
-    manifests = sorted((home / "domains").glob("*/bundle.yaml"))
+    # A listing says whether each domain's hub is here, so it reads the hubs' manifests, too.
+    manifests = sorted([*home.glob("domains/*/bundle.yaml"), *home.glob("hubs/*/bundle.yaml")])
     assert len(manifests) > 100 and listed.below(home) == manifests, "each manifest once, and nothing else"
     opened = []
     tensors = Bundle.tensors

@@ -51,7 +51,7 @@ def test_an_unknown_licence_is_shown(fresh_home, tmp_path):
     shown = anchor("hubs", "show", "small").stdout
     assert "Licence of the weights: unknown: find out before you share it" in shown
     again = anchor("hubs", "import", str(tmp_path / "a.pt"), "--name", "small", "--overwrite")
-    assert again.exit_code == 0 and "--license says what it is" in again.stderr
+    assert again.exit_code == 0 and "again with --license TEXT --overwrite to state it" in again.stderr
 
 
 def test_refusals_change_nothing(fresh_home, tmp_path):
@@ -142,4 +142,5 @@ def test_domains_import_needs_its_own_hub(fresh_home, tmp_path):
     result = anchor(*missing, "--hub", "small", "-o", small, "--overwrite")
     assert result.exit_code == 2 and "is a hub, which a domain does not replace" in result.stderr
     result = anchor("domains", "import", str(PICKLE), "--name", "seg", "--hub", "small")
-    assert result.exit_code == 1 and "no release of latent-space anchoring" in result.stderr
+    assert result.exit_code == 1 and "of no supported layout" in result.stderr
+    assert "Supported: latent-space-anchoring-domain: a release of latent-space anchoring, a dict with" in result.stderr

@@ -103,7 +103,7 @@ def test_export_with_what_it_requires_and_install_elsewhere(
     out = tmp_path / "out"
     out.mkdir()
     alone = anchor("translators", "export", "dog-cat", "-o", str(out))
-    assert "requires the prior content, which is not in this archive (--with-required)" in alone.stderr
+    assert "the archive lacks the prior content, which dog-cat requires; --with-required adds it" in alone.stderr
     (out / "dog-cat.zip").unlink()
     together = anchor("translators", "export", "dog-cat", "-o", str(out), "--with-required")
     assert together.exit_code == 0 and together.stderr == ""
@@ -152,6 +152,10 @@ def test_after_a_plugin_is_uninstalled_its_bundles_say_so(
     assert sentence in " ".join(json.loads(anchor("translators", "show", "dog-cat", "--json").stdout)["needs"])
     assert "needs plugin for prior architecture 'toy-content'" in anchor("priors", "list").stdout
     assert sentence in anchor("doctor").stdout
+    image, output = write_sample("face", toy.parent / "dog.png"), toy.parent / "cat.png"
+    for way in (("--translator", "dog-cat"), ()):
+        failed = anchor("translate", str(image), "--from", "dog", "--to", "cat", "-o", str(output), *way)
+        assert failed.exit_code == 1 and f"{pair}: {sentence}" in failed.stderr
     # The bundle stays what it was: it can be exported, and installed again.
     assert anchor("translators", "export", "dog-cat", "-o", str(toy.parent)).exit_code == 0
     again = anchor("translators", "install", str(toy.parent / "dog-cat.zip"), "--overwrite")

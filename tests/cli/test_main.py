@@ -241,7 +241,7 @@ def test_commands_of_plugins_in_built_in_groups(tmp_path: Path, monkeypatch: pyt
     for name, reason in (
         ("translate", "that command is built in"),
         ("data check", "that command is built in"),
-        ("greet lost", "`anchor greet` is no group of commands"),
+        ("greet lost", "`anchor greet` is not a group of commands"),
     ):
         assert f"note: stranger: its command {name!r} is left out: {reason}\n" in notes
     assert "'data count'" not in notes and "'data render'" not in notes

@@ -196,11 +196,11 @@ def test_a_network_gives_only_its_own_name(monkeypatch: pytest.MonkeyPatch) -> N
         return Inception() if given is None else Named()
 
     monkeypatch.setattr(plan, "load_extractor", load)
-    with pytest.raises(UsageError, match="not FID and KID: ask for --metrics fd,kd"):
+    with pytest.raises(UsageError, match="distances of Inception; give --metrics fd,kd"):
         make_plan(("fid",), RGB, 64, Networks(("x",)))
-    with pytest.raises(UsageError, match="fd: say of which network: --extractor"):
+    with pytest.raises(UsageError, match="fd: needs a network; give --extractor"):
         make_plan(("fd",), RGB, 64, Networks())
-    with pytest.raises(UsageError, match="rc_linear: say with which features"):
+    with pytest.raises(UsageError, match="rc_linear: needs features; give --extractor"):
         make_plan(("rc_linear",), RGB, 64, Networks())
     # The trained classifier looks at pictures: it neither needs an extractor nor takes one.
     assert make_plan(("fc", "rc"), RGB, 64, Networks()).classifiers == ("fc", "rc")

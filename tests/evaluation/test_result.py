@@ -97,7 +97,7 @@ def test_wrong_metrics_are_refused_where_they_are_made(changes: dict[str, Any]) 
     [
         (lambda text: text[:-10], "not valid JSON"),
         (lambda text: text.replace('"kind"', '"kinds"'), "unknown key 'kinds'. Did you mean 'kind'"),
-        (lambda text: text.replace("12.5", "NaN"), "NaN is no number"),
+        (lambda text: text.replace("12.5", "NaN"), "JSON has no number NaN"),
         (lambda text: text.replace('"value": 12.5', '"value": 12.5, "value": 1'), "twice"),
         (lambda text: text.replace('"value": 12.5', '"value": "12.5"'), "pairs.0.metrics.0.value"),
         (lambda text: text.replace('"format_version": 1', '"format_version": 2'), "upgrade"),

@@ -64,7 +64,7 @@ def test_wrong_rows(tmp_path: Path) -> None:
     rows = Rows(tmp_path / "rows", 2)
     with pytest.raises(ValueError, match=r"\[B, 2\]"):
         rows.append(torch.zeros(1, 3))
-    with pytest.raises(DataError, match="not a number"):
+    with pytest.raises(DataError, match="a value is not finite"):
         rows.append(torch.tensor([[0.0, float("nan")]]))
     with pytest.raises(DataError, match="cannot be written"):
         Rows(tmp_path / "no" / "rows", 1).append(torch.zeros(1, 1))

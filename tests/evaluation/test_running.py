@@ -114,7 +114,7 @@ def test_resume_skips_what_is_done(pairs: Path, monkeypatch: pytest.MonkeyPatch)
     assert not (pairs.parent / "report" / "metrics.json").exists()
     with pytest.raises(UsageError, match="give --resume"):
         measure(pairs, "report", "l1,fd", batch=2)
-    with pytest.raises(UsageError, match="other data, domains or styles"):
+    with pytest.raises(UsageError, match="different data, domains or styles"):
         measure(pairs, "report", "l1,fd", batch=2, resume=True, styles=1)
 
     seen: list[int] = []
@@ -207,12 +207,12 @@ def test_infinite_numbers_are_said_to_be_so(pairs: Path) -> None:
         ("fdi", {}, "no metric is named 'fdi'"),
         ("l1 psnr", {}, "named 'l1 psnr'. Put commas between names"),
         (",", {}, "names none"),
-        ("mean_iou", {}, "is of label maps, but the target is rgb"),
-        ("landmark_error", {}, "is of points, but the target is rgb"),
+        ("mean_iou", {}, "measures label maps, but the target is rgb"),
+        ("landmark_error", {}, "measures points, but the target is rgb"),
         ("lpips", {}, "at least 32 pixels"),
-        ("fd", {"count": 1}, "fd: compares sets of two pictures at least; there are 1 real files and 1 inputs"),
-        ("rc", {"count": 2}, "rc: tells classes apart, but there is only 'a'"),
-        ("mfd", {"count": 5}, "class 'b' has 1 real files and 1 outputs: two at least"),
+        ("fd", {"count": 1}, "fd: needs at least two pictures in each set; there are 1 real files and 1 inputs"),
+        ("rc", {"count": 2}, "rc: needs two classes or more, but there is only 'a'"),
+        ("mfd", {"count": 5}, "class 'b' has 1 real files and 1 outputs; it needs two of each"),
         ("lpips_diversity", {"styles": 1}, "give --styles 2 or more"),
         ("l1", {"source": "nothing"}, "no domain is named"),
         ("l1", {"truncation": 0.5}, "acts on random styles"),
@@ -234,7 +234,7 @@ def test_classes_are_asked_for_before_any_work(pairs: Path) -> None:
         measure(pairs, "report", "rc", real=other)
     for domain in ("face", "seg"):
         shutil.rmtree(pairs / domain / "b")
-    with pytest.raises(DataError, match="fc: tells classes apart, but there is only 'c'"):
+    with pytest.raises(DataError, match="fc: needs two classes or more, but there is only 'c'"):
         measure(pairs, "report", "mfd,fc")
     assert not (pairs.parent / "report").exists()
 

@@ -70,7 +70,7 @@ def test_a_file_by_path(weights: Path, tmp_path: Path) -> None:
     assert load_extractor(weights).name == "inception"
     other = tmp_path / "other.pth"
     other.write_bytes(b"<html>quota exceeded</html>")
-    with pytest.raises(DataError, match=f"is not the FID's {FILES[0]}"):
+    with pytest.raises(DataError, match=f"is not FID's {FILES[0]}"):
         load_extractor(other)
     with pytest.raises(DataError, match="cannot be read"):
         load_extractor(tmp_path / "none.pth")

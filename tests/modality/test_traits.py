@@ -142,7 +142,7 @@ def paired(folder: Path) -> Path:
         (build_modality({"name": "rgb"}), "photos"),
         (build_modality({"name": "segmentation", "classes": 2}), "masks"),
     ],
-    ids=str,
+    ids=["photo", "zones", "corners", "points", "drawn", "gray", "rgb", "segmentation"],
 )
 def test_the_folder_of_a_modality_is_found(tmp_path: Path, modality: Modality, where: str) -> None:
     folder = ImageFolder(paired(tmp_path), modality, 4)

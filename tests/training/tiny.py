@@ -17,7 +17,7 @@ from torch import Tensor
 from anchor_hub.errors import AnchorError
 from anchor_hub.networks.stylegan2 import StyleGAN2Config
 from anchor_hub.training.base import Batch, Samples
-from anchor_hub.training.engine.trainer import RunResult, Trainer
+from anchor_hub.training.engine.trainer import RunEnd, Trainer
 from anchor_hub.training.generators.stylegan2_recipe import HubOptions, HubRecipe
 
 CONFIG = StyleGAN2Config(16, latent_dim=8, mapping_layers=2, channels={4: 8, 8: 8, 16: 8})
@@ -65,7 +65,7 @@ class WatchedRecipe(HubRecipe):
 
 
 def train(run_dir: Path, *, images: int | None = 80, resume: bool = False, at: int = -1, event: str = "",
-          learning_rate: float = 0.002, **trainer: Any) -> RunResult:
+          learning_rate: float = 0.002, **trainer: Any) -> RunEnd:
     """Train the tiny hub: 8 images a step, a checkpoint every 3 steps."""
     recipe = WatchedRecipe(at=at, event=event, learning_rate=learning_rate, pause=trainer.pop("pause", 0.0))
     settings: dict[str, Any] = {"batch": 8, "mirror": True, "tick_every": 2, "sample_every": 5, "checkpoint_every": 3,

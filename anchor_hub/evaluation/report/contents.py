@@ -15,12 +15,12 @@ from anchor_hub.evaluation.result import PairResult, RunResult, SampleResult, re
 from anchor_hub.system.config import read_text
 
 MAX_LOG_BYTES = 200_000_000
-# A training run's log, and the folder of copies of such in a report folder.
+# File name of a training run's log, and the folder in a report that holds copies of such logs.
 LOG, LOGS = "stats.jsonl", "stats"
 
 
 class Samples:
-    """The samples in a file of lines, of which only the scores are held: a page shows few of many.
+    """The samples in a file of lines. Only the scores stay in memory, since a page shows few of many samples.
 
     :raises DataError: a line is damaged.
     """
@@ -53,8 +53,12 @@ class Samples:
 
 @dataclass(frozen=True)
 class Contents:
-    """A report folder. ``samples``: by place of their pair in ``run.pairs``, None where there are none; ``logs``:
-    lines of training logs by name; ``problems``: what could not be read, for people."""
+    """The contents of a report folder.
+
+    :param samples: one for each of ``run.pairs``, None where the pair has no samples.
+    :param logs: name of a training log -> its lines.
+    :param problems: what could not be read, as sentences for the page.
+    """
 
     folder: Path
     run: RunResult
@@ -66,7 +70,7 @@ class Contents:
 def read_contents(folder: str | Path) -> Contents:
     """The report folder's contents.
 
-    :raises DataError: no ``metrics.json`` there, or one that cannot be used.
+    :raises DataError: the folder holds no ``metrics.json``, or one that cannot be used.
     """
     folder = Path(folder)
     run = read_run(folder)
@@ -86,7 +90,7 @@ def read_contents(folder: str | Path) -> Contents:
 
 
 def inside(folder: Path, name: str) -> Path | None:
-    """A file that the run names, inside its folder; None where the name leads out of it."""
+    """The path of a file that the run names; None where the name leads out of ``folder``."""
     if not name or "\0" in name:
         return None
     path = folder / name
@@ -107,7 +111,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def number(value: Any) -> float | None:
-    """``value`` where it is a finite number."""
+    """``value`` as a float; None where it is no finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
@@ -126,6 +130,6 @@ def _samples(folder: Path, pair: PairResult, problems: list[str]) -> Samples | N
             raise DataError(f"{pair.samples}: lies outside of the report folder")
         return Samples(path)
     except DataError as error:
-        # The numbers still stand; the page says that its pictures are missing.
+        # The numbers are still valid; the page says that the pictures are missing.
         problems.append(str(error))
         return None

@@ -16,15 +16,15 @@ from anchor_hub.images.reading import IMAGE_EXTENSIONS, open_image, to_rgb
 if TYPE_CHECKING:
     from anchor_hub.modality import Modality
 
-#: Pictures up to this side are embedded pixel by pixel (PNG); larger ones are shrunk to SHRUNK and lossy (WebP).
+#: Pictures up to side EXACT are embedded pixel by pixel (PNG); larger ones are shrunk to SHRUNK, as lossy WebP.
 EXACT, SHRUNK = 160, 320
-#: Side of the drawing of a file that is no picture, such as points.
+#: Side in pixels at which a file that is no picture, such as points, is drawn.
 DRAWN = 128
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A picture in the page: its data URI and the size of what was read; ``problem`` says why there is none."""
+    """A picture in the page: its data URI and the size of the file's picture. ``problem``: why there is no picture."""
 
     uri: str = ""
     width: int = 0
@@ -50,7 +50,7 @@ def modality_of(domain: str) -> Modality | None:
 
 
 class Embedder:
-    """Embeds each file once, with the modality of the domain it is of."""
+    """Embeds each file once, with the modality of the file's domain."""
 
     def __init__(self) -> None:
         self._modalities: dict[str, Modality | None] = {}
@@ -93,7 +93,8 @@ def encode(image: Image.Image, kind: str) -> bytes:
 def read_picture(path: Path, modality: Modality | None = None) -> Image.Image:
     """A file as an RGB picture for people, without metadata; label maps and points are drawn by ``modality``.
 
-    :raises ImageError: it is no picture, and no file that ``modality`` reads. Raises OSError, too.
+    :raises ImageError: the file is no picture, and no file that ``modality`` reads.
+    :raises OSError: the file cannot be read.
     """
     if modality is None or (modality.traits.picture and path.suffix.lower() in IMAGE_EXTENSIONS):
         image = to_rgb(open_image(path), path)

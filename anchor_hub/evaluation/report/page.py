@@ -1,4 +1,4 @@
-"""The report as HTML: what is shown, in which order. The template escapes every text."""
+"""The report as HTML: what it shows, in which order. The template escapes every text."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from anchor_hub.evaluation.report.plots import histogram, line_plot, training_se
 from anchor_hub.evaluation.result import Metric, PairResult, SampleResult
 
 PAGE = Path(__file__).parent / "page"
-#: Samples in a pair's grid, and at each end of a score.
+#: Number of samples in a pair's grid, and at each end of a score.
 IN_GRID, AT_END = 16, 6
-#: Outputs of one input that are shown.
+#: Number of outputs shown per input.
 MOST_OUTPUTS = 5
-#: Text of a name or setting that is shown; longer ones end in an ellipsis.
+#: Number of characters shown of a name or setting; a longer text ends in an ellipsis.
 LONGEST = 2000
 
 
@@ -69,7 +69,7 @@ class PairPage:
 
 
 def render(contents: Contents) -> str:
-    """The page, complete."""
+    """The complete page, as HTML."""
     embed = Embedder()
     pairs = [_pair_page(contents, place, embed) for place in range(len(contents.run.pairs))]
     style = (PAGE / "report.css").read_text(encoding="utf-8")
@@ -101,7 +101,7 @@ def render(contents: Contents) -> str:
         ),
         flat=flat,
         matrix=matrix,
-        # Only this very style and script act in the page, whatever a file's name or a setting says.
+        # The page may use only this style and script, whatever the name of a file or a setting contains.
         style=Markup(style),
         script=Markup(script),
         style_hash=_hash(style),
@@ -110,14 +110,14 @@ def render(contents: Contents) -> str:
 
 
 def text(value: Any) -> str:
-    """Any text as one that HTML can hold: no control characters, no lone surrogates, not endless."""
+    """``value`` as text that HTML can hold: without control characters or lone surrogates, and of limited length."""
     found = "".join(char if char.isprintable() or char == " " else "\N{REPLACEMENT CHARACTER}" for char in str(value))
     found = found.encode("utf-8", "replace").decode("utf-8")
     return found if len(found) <= LONGEST else f"{found[:LONGEST]}…"
 
 
 def shown_value(value: Any) -> str:
-    """A setting or a detail for people."""
+    """A setting or a detail as people read it."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -146,7 +146,7 @@ def flat(table: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
 
 
 def matrix(value: Any) -> tuple[list[str], list[tuple[str, list[Any]]]] | None:
-    """Columns and rows of a table of tables that share keys (values by class, by factor); None for anything else."""
+    """Columns and rows of a dictionary of dictionaries with the same keys (values by class, by factor); else None."""
     if not isinstance(value, Mapping) or not value or not all(isinstance(row, Mapping) for row in value.values()):
         return None
     columns = list(dict.fromkeys(key for row in value.values() for key in row))
@@ -156,7 +156,7 @@ def matrix(value: Any) -> tuple[list[str], list[tuple[str, list[Any]]]] | None:
 
 
 def overview(pairs: Sequence[PairResult]) -> tuple[list[Metric], list[tuple[PairResult, list[Metric | None]]]] | None:
-    """Pairs by metrics, for several pairs: a column holds numbers of one protocol only, whatever their count."""
+    """Columns, and each pair with its metrics; None for a single pair. A column holds numbers of one protocol only."""
     if len(pairs) < 2:
         return None
     columns: dict[str, Metric] = {}
@@ -170,7 +170,7 @@ def overview(pairs: Sequence[PairResult]) -> tuple[list[Metric], list[tuple[Pair
 
 
 def _fraction(metric: Metric) -> int | None:
-    """Where a value lies between chance (0) and the judge's floor (100)."""
+    """The place of a value between chance (0) and the judge's floor (100), in percent."""
     if metric.value is None or metric.floor is None or metric.chance is None or metric.floor == metric.chance:
         return None
     share = (metric.value - metric.chance) / (metric.floor - metric.chance)
@@ -215,7 +215,7 @@ def _higher(name: str, pair: PairResult) -> bool | None:
 
 
 def _order(name: str, pair: PairResult, samples: Samples) -> list[int]:
-    """The lines of the samples that have the score, best first (or highest); equal ones as they come."""
+    """The lines of the samples that have the score, best (or highest) first; equal scores keep their order."""
     import numpy as np
 
     scores = np.asarray(samples.scores[name])

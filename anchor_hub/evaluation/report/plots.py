@@ -39,7 +39,7 @@ def short(value: float) -> str:
 
 
 def thinned(points: Sequence[tuple[float, float]], most: int = MOST_POINTS) -> list[tuple[float, float]]:
-    """At most ``most`` points: means of equal runs of them, the last point kept as it is."""
+    """At most ``most`` points: each is the mean of an equally long run of ``points``; the last one stays as it is."""
     if len(points) <= most:
         return list(points)
     size = math.ceil((len(points) - 1) / (most - 1))

@@ -1,4 +1,4 @@
-"""Writing the report beside its `metrics.json`."""
+"""Writes the report beside its `metrics.json`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def write_report(folder: str | Path, stats: Mapping[str, str | Path] | None = No
     """Write `report.html` into a report folder from its `metrics.json`, samples and pictures; returns its path.
 
     The page holds everything it needs and opens from a file. It is written whole or not at all, and the same folder
-    gives the same bytes. A picture that is missing is said to be missing.
+    gives the same bytes. The page says which pictures are missing.
 
     :param stats: training logs to plot, by name (``{"seg": run folder or stats.jsonl}``). They are copied into the
-        folder ``stats``, whose logs are plotted, as are those that the run names among its files (roles ``stats`` or
-        ``stats:NAME``).
-    :raises DataError: no usable ``metrics.json``, a given log is not there, or the folder cannot be written to.
+        folder ``stats``. The page plots every log in that folder, and the logs that the run names among its files
+        (roles ``stats`` or ``stats:NAME``).
+    :raises DataError: no usable ``metrics.json``, a given log is missing, or the folder cannot be written to.
     """
     folder = Path(folder)
     path = folder / REPORT_NAME
@@ -44,9 +44,11 @@ def write_report(folder: str | Path, stats: Mapping[str, str | Path] | None = No
 
 
 def named_runs(given: Sequence[str]) -> dict[str, Path]:
-    """``["seg=runs/domain-seg", "runs/hub"]`` as name -> path; a name is the folder's by default.
+    """Training runs as name -> path, from texts like ``["seg=runs/domain-seg", "runs/hub"]``.
 
-    :raises UsageError: a name twice.
+    A run without a name gets the name of its folder.
+
+    :raises UsageError: two runs have one name.
     """
     runs: dict[str, Path] = {}
     for item in given:
@@ -62,7 +64,7 @@ def named_runs(given: Sequence[str]) -> dict[str, Path]:
 
 
 def own_runs(run: RunResult) -> dict[str, Path]:
-    """The training runs in the home of the domains (and the hub) that were measured, where those are of the home."""
+    """Name -> training log in the home, for each measured domain (and hub) that the home holds."""
     from anchor_hub.plugins.registry import registry
     from anchor_hub.system.home import home
 
@@ -83,9 +85,9 @@ def own_runs(run: RunResult) -> dict[str, Path]:
 
 
 def check_logs(runs: Mapping[str, str | Path]) -> None:
-    """Whether all the training logs are there, before a long evaluation ends in a report that needs them.
+    """Check that all training logs are there, before a long evaluation ends in a report that needs them.
 
-    :raises DataError: one is not.
+    :raises DataError: a log is missing.
     """
     for given in runs.values():
         path = _log_path(Path(given))
@@ -109,6 +111,6 @@ def _no_log(given: Path) -> str:
 
 
 def _file_name(name: str) -> str:
-    """A file's name that says ``name`` and leads nowhere."""
+    """``name`` as a file's name that cannot lead into another folder."""
     kept = "".join(char if char.isalnum() or char in "-_. " else "-" for char in name).strip(". ")
     return kept[:80] or "run"

@@ -1,4 +1,4 @@
-"""Adding a domain: find or render its images, train it against the frozen hub, register the bundle at home."""
+"""Adds a domain: finds or renders its images, trains it against the frozen hub, registers the bundle in the home."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ProgressBar = Callable[[], AbstractContextManager[Callable[[int, int], None]]]
 
 @dataclass(frozen=True)
 class AddedDomain:
-    """How adding ended. ``bundle`` is None where the run was interrupted (``exit_code`` says how)."""
+    """The result of :func:`add_domain`. ``bundle`` is None where the run was interrupted (``exit_code`` says how)."""
 
     name: str
     bundle: Path | None
@@ -57,15 +57,15 @@ def add_domain(
 ) -> AddedDomain:
     """Train the planned domain and write its bundle into the home (or ``output``).
 
-    Reads images of this domain alone and writes nothing but its own run folder and bundle. An existing bundle stays
-    as it is until the new one is complete.
+    The training reads images of this domain alone, and writes only its own run folder and bundle. An existing bundle
+    stays as it is until the new one is complete.
 
     :param resume: go on with the run in the run folder.
     :param overwrite: replace the domain's bundle, and start afresh where its run folder holds an earlier run (unless
         resumed).
-    :param license, data_license: of the weights and of the images, as the bundle records them; by default "unknown",
-        or what the data set's plugin says.
-    :raises UsageError, DataError, ImageError: a plan that cannot be carried out, named with its file.
+    :param license, data_license: licences of the weights and of the images that the bundle records; by default
+        "unknown", or the licence that the data set's plugin states.
+    :raises UsageError, DataError, ImageError: the plan cannot be carried out; the message names the file.
     """
     from anchor_hub.training.base import RunSettings, TrainingPlan
     from anchor_hub.training.engine.orchestration import find_recipe, train
@@ -104,7 +104,7 @@ def add_domain(
 def _own_pictures(plan: DomainPlan, options: Mapping[str, Any], run: RunSettings) -> AddedDomain:
     """The domain of the hub's own pictures without an encoder: a target only, with nothing to train.
 
-    :raises UsageError: its pictures are not the hub's.
+    :raises UsageError: the plan's pictures are not the hub's own.
     """
     from anchor_hub.domains.anchored import HUB_DECODER, AnchoredDomain
     from anchor_hub.hubs.loading import load_hub

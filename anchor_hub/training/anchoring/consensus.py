@@ -1,8 +1,9 @@
-"""What a linear map of the hub's feature maps makes of a regressor's own label maps.
+"""A linear map from the hub's feature maps to label maps, fitted to a regressor's own readings.
 
-A regressor learns from few latents, the encoder's, and reads others, such as dark faces, wrongly. Its mistakes differ
-from sample to sample, and the feature maps, which hold semantics linearly, do not explain them. So the linear map that
-fits the regressor's readings best is right more often than the regressor, which can learn from it.
+A regressor learns from few latents, those of the encoder, and reads other latents (dark faces, say) wrongly. The
+mistakes differ from sample to sample, and the feature maps, which hold semantics linearly, do not explain them. The
+linear map that fits the regressor's readings best is therefore right more often than the regressor, and the regressor
+can learn from it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ SOLVED_EVERY = 10
 RIDGE = 1e-4  # of the mean square of a feature
 BALANCE = 0.4  # a pixel of a class with share p weighs p^-0.4: squared errors alone would leave rare classes out
 SMALLEST_SHARE = 1e-3
-WARM_UP = 50  # steps after which the map is worth listening to
+WARM_UP = 50  # steps after which the map is good enough to learn from
 
 
 class LinearConsensus(nn.Module):
@@ -31,8 +32,8 @@ class LinearConsensus(nn.Module):
     :math:`f_i` (bilinearly resized, and a constant 1) and one-hot labels :math:`y_i`, whose class has the share
     :math:`p` of the pixels. It has no parameters; what it has learned lies in buffers.
 
-    :param regressor: whose feature maps it reads.
-    :param channels: of the hub's feature maps, by resolution.
+    :param regressor: the regressor; the map reads the same feature maps.
+    :param channels: channels of the hub's feature maps, by resolution.
     """
 
     gram: Tensor
@@ -54,7 +55,7 @@ class LinearConsensus(nn.Module):
 
     @property
     def ready(self) -> bool:
-        """Whether it has seen enough to be listened to."""
+        """Whether the map has seen enough batches to learn from it."""
         return int(self.steps) >= WARM_UP
 
     @torch.no_grad()
@@ -64,10 +65,11 @@ class LinearConsensus(nn.Module):
         samples: tuple[Mapping[int, Tensor], Tensor],
         average: Callable[[Tensor], Tensor] = lambda value: value,
     ) -> None:
-        """Learn, every second time, from feature maps by resolution and one-hot label maps ``[B, K, H, W]``.
+        """Learn, in every second call, from feature maps by resolution and one-hot label maps ``[B, K, H, W]``.
 
-        ``images``: the domain's own maps, whose classes give the shares; ``samples``: what the regressor read from
-        samples. ``average`` gives the mean of a tensor over the processes of the run.
+        ``images``: features with the domain's own label maps, which give the shares of the classes; ``samples``:
+        features of sampled latents with the regressor's readings. ``average`` gives the mean of a tensor over the
+        processes of the run.
         """
         self.steps += 1
         if int(self.steps) % LEARNED_EVERY:
@@ -91,7 +93,7 @@ class LinearConsensus(nn.Module):
 
     @torch.no_grad()
     def read(self, features: Mapping[int, Tensor], size: tuple[int, int]) -> Tensor:
-        """Class ids ``[B, H, W]`` by the map, which may precede the resizing since both are linear."""
+        """Class ids ``[B, H, W]`` that the map reads. Map and resizing are linear, so the map comes first."""
         *parts, constant = self.map.split([*self.channels, 1])
         total = constant[0][:, None, None]
         for resolution, part in zip(self.resolutions, parts, strict=True):
@@ -128,7 +130,8 @@ def _rows(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _neighbours(pixels: Tensor, size: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Of pixels of an axis ``size`` long, on one ``side`` long: the two nearest and the second one's share."""
+    """For pixels of an axis of length ``size``: the two nearest pixels of one of length ``side``, and the second's
+    share."""
     place = ((pixels + 0.5) * side / size - 0.5).clamp(0, side - 1)
     first = place.long()
     return first, (first + 1).clamp(max=side - 1), place - first

@@ -16,7 +16,7 @@ from anchor_hub.training.anchoring.options import AnchorOptions
 from anchor_hub.training.anchoring.published_objective import published_resolutions
 from anchor_hub.training.engine.randomness import mix_seed, preserved_random_state, seed_everything
 
-#: Of domains trained by the aligned objective, whose encoders know the hub's samples (their term ``consistency``).
+#: Corrections of domains trained by the aligned objective, whose encoders learn from the hub's samples (``consistency``).
 CORRECTIONS = 2
 
 
@@ -76,7 +76,10 @@ def build_domain(name: str, modality: Modality, hub: Hub, options: AnchorOptions
 
 
 def of_class(hub: Hub, domain: str, hub_class: str | int | None) -> Hub:
-    """The hub, its class fixed where it has classes. :raises UsageError, NotFoundError: no class, or a wrong one."""
+    """The hub, with its class fixed where it has classes.
+
+    :raises UsageError, NotFoundError: a class is missing or unknown.
+    """
     if hub_class is not None:
         return hub.of_class(str(hub_class))
     if hub.classes:
@@ -97,11 +100,11 @@ def published_modality(modality: Mapping[str, Any], options: AnchorOptions) -> d
 
 
 def take_over(domain: AnchoredDomain, start: str | Path) -> dict[str, str]:
-    """Give the domain's networks the weights of another bundle's, of any hub; what the new bundle says of it.
+    """Give the domain's networks the weights of another domain, of any hub; returns the new bundle's record of it.
 
-    :param start: a registered domain's name, or the folder of its bundle.
+    :param start: name of a registered domain, or the folder of a domain's bundle.
     :raises DomainNotFoundError, BundleError: no such domain, or a damaged bundle.
-    :raises UsageError: its networks are other ones.
+    :raises UsageError: the networks of the two domains differ.
     """
     bundle = open_bundle(domain_bundle(start), "domain")
     held, wanted = bundle.manifest.architecture, domain.architecture()

@@ -1,4 +1,4 @@
-"""From a plan to an anchored domain's bundle: what its recipe has beside the training itself."""
+"""The base of recipes that train an anchored domain: everything from plan to bundle but the training steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DomainRecipe(Recipe):
     :param domain: from :func:`~anchor_hub.training.anchoring.domain.build_domain`; its networks are trained in place.
     :param options: see :class:`~anchor_hub.training.anchoring.options.AnchorOptions`.
     :param total_images: length of the run in images, for the learning-rate schedule; ``None`` keeps it constant.
-    :param start: what is recorded of the domain whose weights the networks have already.
+    :param start: the bundle's record of the domain whose weights the networks began with.
     :param half: store the weights in half precision.
     """
 
@@ -47,7 +47,7 @@ class DomainRecipe(Recipe):
 
     @classmethod
     def build(cls: type[Made], plan: TrainingPlan, options: DomainOptions, required: Mapping[str, Any]) -> Made:
-        """With a fresh domain; every choice of names and sizes is checked here."""
+        """The recipe with a fresh domain; checks every choice of names and sizes."""
         return cls._built(plan, options, of_class(required["hub"], plan.name, options.hub_class))
 
     @classmethod
@@ -63,17 +63,17 @@ class DomainRecipe(Recipe):
         return recipe
 
     def modality(self, data: str = OWN) -> Modality:
-        """The domain's."""
+        """The modality of the domain."""
         return self._reads
 
     def fitted(self: Made, data: Mapping[str, Samples]) -> Made:
-        """For drawings where landmarks were expected as points: they are read back as drawings."""
+        """The recipe that fits the data: where landmarks are drawings instead of points, one that reads drawings."""
         if self._reads.traits.points and self._built_from is not None and data[OWN].rows[0].ndim == 3:
             return self._built(*self._built_from, self.hub, drawn=True)
         return self
 
     def describe(self) -> dict[str, Any]:
-        """What a resumed run must share, besides the trainer's own settings."""
+        """The settings that a resumed run must share, besides the trainer's own."""
         return {
             "domain": self.domain.name,
             "hub": self.hub.fingerprint,
@@ -85,7 +85,7 @@ class DomainRecipe(Recipe):
         }
 
     def contents(self) -> Contents:
-        """The domain, its weights in half precision where they are to be."""
+        """The contents of the domain's bundle, with weights in half precision where ``half`` asks for it."""
         domain, tensors = self.domain, self.domain.tensors()
         return Contents(
             domain.architecture(),

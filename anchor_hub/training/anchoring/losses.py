@@ -23,8 +23,9 @@ def reconstruction_l2(output: Tensor, target: Tensor) -> Tensor:
 
 
 def reconstruction_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of logits ``[B, K, H, W]``, mean over pixels. ``target``: one-hot ``[B, K, H, W]`` or
-    class ids ``[B, H, W]`` / ``[B, 1, H, W]`` of an integer type.
+    """Cross-entropy of logits ``[B, K, H, W]``, mean over pixels.
+
+    ``target``: one-hot ``[B, K, H, W]``, or class ids ``[B, H, W]`` / ``[B, 1, H, W]`` of an integer type.
     """
     if target.is_floating_point():
         target = target.argmax(dim=1)
@@ -36,8 +37,8 @@ def reconstruction_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 def soft_dice(logits: Tensor, target: Tensor) -> Tensor:
     """One minus the soft Dice coefficient of each class, mean over the classes that the batch holds.
 
-    ``logits`` [B, K, H, W], ``target`` one-hot of that shape. A class counts the same however few pixels it has, while
-    the cross-entropy hardly notices if eyebrows are read as skin. Ours; in [0, 1], 0 for a perfect and certain map.
+    ``logits`` [B, K, H, W], ``target`` one-hot of that shape. Every class counts the same, however few pixels it has;
+    the cross-entropy hardly notices eyebrows that are read as skin. Ours; in [0, 1], 0 for a perfect and certain map.
     """
     shares, wanted = logits.float().softmax(dim=1).flatten(2), target.float().flatten(2)
     both, sums = (shares * wanted).sum((0, 2)), (shares + wanted).sum((0, 2))
@@ -80,8 +81,8 @@ def mahalanobis(latents: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
 
     ``mean over B, L and D of ((latents - mean) @ whitening)^2``: 1 for samples of the hub's mapping network
     (less where the eigenvalue floor holds), so the value reads as "how far outside the hub". Unlike the
-    published norm it charges little along directions in which the hub varies, and much along those in which
-    it never does.
+    published norm, the distance is small along directions in which the hub varies, and large along directions in
+    which it never does.
 
     ``latents`` ``[B, L, D]`` or ``[B, D]``; ``mean`` ``[D]`` and ``whitening`` ``[D, D]`` from
     :meth:`~anchor_hub.hubs.base.Hub.whitening`.
@@ -90,7 +91,7 @@ def mahalanobis(latents: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
 
 
 def latent_consistency(encoded: Tensor, sampled: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
-    """``mean ||(E(R(G(w))) - w) W||^2``: what a sampled latent w becomes after decoding to the domain and encoding.
+    """``mean ||(E(R(G(w))) - w) W||^2``: how far a sampled latent w moves when it is decoded to the domain and encoded.
 
     ``encoded`` ``[B, L, D]``; ``sampled`` ``[B, L, D]`` or ``[B, D]`` (one code for all layers). Mean over
     all entries: about 2 for an encoder that returns unrelated samples, 0 for a perfect cycle.

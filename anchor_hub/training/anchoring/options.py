@@ -1,7 +1,8 @@
-"""What can be set when a domain is anchored, and the defaults (docs/results.md says what they achieve)."""
+"""The options of anchoring a domain, and their defaults (docs/results.md says what they achieve)."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 OBJECTIVES = ("aligned", "published")
 OPTIMIZERS = ("adam", "ranger")
+NUMBERS = ("structure_layers", "appearance", "codes", "learning_rate")
 
 
 @dataclass(frozen=True)
@@ -48,19 +50,19 @@ class AnchorOptions(RecipeOptions):
 
     :param objective: ``aligned`` (default) or ``published`` (the paper's equation 5).
     :param encoder: name of the encoder ("compact" or "psp") and its options.
-    :param regressor: name of the regressor and its options; ``{"name": "hub"}`` lets the hub's own picture be the
-        decoder (for the domain the hub itself generates).
+    :param regressor: name of the regressor and its options; ``{"name": "hub"}`` decodes by the hub's own picture (for
+        the domain that the hub itself generates).
     :param resolutions: hub feature maps the regressor reads; empty = the regressor's default for the hub's size.
-    :param structure_layers: leading W+ layers the encoder drives; the finer ones get the code of a random sample in
-        every training step, so that structure lives in the coarse layers and the regressor does not care about colour.
-        ``None`` = 60 % of the hub's layers, or all of them for ``published`` and for the hub's own domain.
-    :param appearance: share of the images that get a random sample's appearance in the structure layers, too (0 to 1):
-        the difference between the sample's code and what the encoder finds in the map that the regressor reads from it.
-    :param codes: how many of the structure layers get a code of their own (1: one code for all of them); default: all.
-    :param optimizer: of ``published``: "ranger" (the published commands, default) or "adam" (the article). ``aligned``
-        is trained by Adam.
+    :param structure_layers: number of leading W+ layers that the encoder drives. The finer layers get the code of a
+        random sample in every training step, so that structure lives in the coarse layers and the regressor learns to
+        ignore colour. ``None`` = 60 % of the layers, or all of them for ``published`` and for the hub's own domain.
+    :param appearance: probability (0 to 1) that a training image also gets a random appearance in the structure layers:
+        the difference between a sample's code and the code that the encoder finds in the sample's decoded map.
+    :param codes: how many structure layers get their own code; the remaining ones share the last. Default: all.
+    :param optimizer: optimiser of ``published``: "ranger" (the published commands, default) or "adam" (the article).
+        ``aligned`` always takes Adam.
     :param learning_rate: default 1e-3 (``aligned``) or 1e-4 (``published``).
-    :param weights: of :class:`AlignedWeights`, by name; the published objective has its own table.
+    :param weights: weights of terms by name: those of :class:`AlignedWeights`, or of the published objective's table.
     """
 
     objective: str = "aligned"
@@ -77,8 +79,9 @@ class AnchorOptions(RecipeOptions):
     @model_validator(mode="before")
     @classmethod
     def _checked(cls, values: Any) -> Any:
-        """The values, in case they are sound: told in words, before types are converted."""
+        """The values as they are, checked before types are converted so that errors come as plain sentences."""
         chosen = {name: item.get_default(call_default_factory=True) for name, item in cls.model_fields.items()}
+        values = {name: _number(value) if name in NUMBERS else value for name, value in dict(values).items()}
         chosen.update(values)
         _check(chosen)
         return values
@@ -106,10 +109,10 @@ class AnchorOptions(RecipeOptions):
 
 
 class DomainOptions(AnchorOptions):
-    """What ``anchor add-domain`` may be told: how to anchor, and what is recorded in fields of its own.
+    """Options of ``anchor add-domain``: those of anchoring, and three that the bundle records in their own fields.
 
     :param hub_class: the class of a class-conditional hub, by name or index.
-    :param start_from: a domain (name, or bundle's folder) of the same networks, whose weights the training begins with.
+    :param start_from: a domain (name, or bundle's folder) with the same networks; the training begins with its weights.
     :param half: store the weights in half precision.
     """
 
@@ -118,8 +121,16 @@ class DomainOptions(AnchorOptions):
     half: bool = False
 
 
+def _number(value: Any) -> Any:
+    """The number that a text is, as the command line gives it; anything else as it is."""
+    for kind in (int, float) if isinstance(value, str) else ():
+        with contextlib.suppress(ValueError):
+            return kind(value)
+    return value
+
+
 def _check(chosen: Mapping[str, Any]) -> None:
-    """:raises UsageError: a value that cannot be."""
+    """Check the values of options. :raises UsageError: a value is impossible."""
     objective, optimizer = chosen["objective"], chosen["optimizer"]
     if objective not in OBJECTIVES:
         raise UsageError(f"there is no objective {objective!r}.{did_you_mean(objective, OBJECTIVES)}")
@@ -143,7 +154,7 @@ def _check(chosen: Mapping[str, Any]) -> None:
         raise UsageError(f"learning_rate must lie above 0 and not above 1, not {rate!r}")
 
 
-# By modality: what the terms weigh unless told otherwise; docs/results.md says what they achieve.
+# Default weights of the terms by modality; docs/results.md says what they achieve.
 ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
     "segmentation": AlignedWeights(
         centre=0.2,
@@ -162,8 +173,11 @@ ALIGNED_WEIGHTS: dict[str, AlignedWeights] = {
 
 
 def settings_row(modality: Modality) -> str:
-    """The row of the tables of settings that is a modality's: that of its own name, or of the built-in modality that a
-    plugin's pictures, or label maps with a channel for each class, are like; else its name, which has no row."""
+    """The name of a modality's row in the tables of settings.
+
+    A built-in modality has a row of its own. A plugin's modality takes the row of the built-in one that it is like
+    (pictures, or label maps with a channel for each class); else the result is its own name, which has no row.
+    """
     traits = modality.traits
     if modality.name in ALIGNED_WEIGHTS:
         return modality.name
@@ -183,7 +197,7 @@ def aligned_weights(modality: str, overrides: Mapping[str, float]) -> AlignedWei
 
 
 def check_weights(weights: Mapping[str, float], terms: Iterable[str], objective: str) -> None:
-    """Raise :class:`UsageError` for a term the objective lacks, and for what is no weight."""
+    """Raise :class:`UsageError` for a term that the objective lacks, and for a weight that is no number from 0 on."""
     known = list(terms)
     for name, weight in weights.items():
         if name not in known:

@@ -1,4 +1,4 @@
-"""What `anchor add-domain` is going to do: a plan, resolved from the registry and the call."""
+"""The plan of `anchor add-domain`, resolved from the registry and the call."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from anchor_hub.hubs.classes import read_classes
 from anchor_hub.plugins.registry import registry
 from anchor_hub.specs import DomainSpec, check_name
 
-#: In place of an encoder: the domain is a target only.
+#: Name of an encoder that stands for none: the domain is a target only.
 NO_ENCODER = "none"
 #: The recipe of domains that name no other.
 METHOD = "anchor"
 
-# What `anchor add-domain` does unless told otherwise; a registered domain's `training` table may say otherwise.
+# Defaults of `anchor add-domain`; the `training` table of a registered domain may replace them.
 DEFAULTS: dict[str, Any] = {"count": 3000, "images": 20_000, "batch": 16, "mirror": False}
 
 
@@ -29,10 +29,11 @@ class DomainPlan:
     :param hub_class: the class of a class-conditional hub, by name or index; None for other hubs.
     :param dataset: ``"name:argument"`` of a registered data set, where no ``data`` folder is given.
     :param count: images to make or find in that data set.
-    :param images: images to train on in total (each is seen several times).
-    :param start_from: a domain (name, or bundle's folder) of the same networks, whose weights the training begins with.
+    :param images: number of images to train on in total (each image is seen several times).
+    :param start_from: a domain (name, or bundle's folder) with the same networks; the training begins with its weights.
     :param half: store the weights in half precision.
-    :param method: the registered recipe that trains it. :param requires: bundles it builds on beside the hub.
+    :param method: the registered recipe that trains the domain.
+    :param requires: bundles that the recipe builds on, beside the hub.
     """
 
     name: str
@@ -65,9 +66,9 @@ def plan_domain(
     options: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> DomainPlan:
-    """What ``anchor add-domain NAME`` is going to do; settings that are ``None`` take the defaults.
+    """The plan of ``anchor add-domain NAME``; settings that are ``None`` take the defaults.
 
-    :raises UsageError: a bad name, or a name nobody registered given without data and modality.
+    :raises UsageError: a bad name, or a name that nobody registered without data and modality.
     """
     check_name(name, "domain name")
     spec = registered_domain(name)
@@ -105,7 +106,7 @@ def plan_domain(
 
 
 def registered_domain(name: str) -> DomainSpec | None:
-    """What is registered under the name; a bundle in the home that cannot be read counts as nothing."""
+    """The domain registered under the name, or None; a bundle in the home that cannot be read counts as none."""
     try:
         found = registry().domains.get(name)
     except AnchorError:
@@ -125,7 +126,10 @@ def _unknown_domain(name: str) -> UsageError:
 
 
 def _merged_options(registered: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The call's options over a registered domain's; weights, and options of one network, are merged by name."""
+    """The options of a registered domain with those of the call over them.
+
+    Weights, and options of the same network, are merged by name.
+    """
     merged = {**registered, **given}
     if isinstance(registered.get("weights"), Mapping) and "weights" in given:
         merged["weights"] = {**registered["weights"], **given["weights"]}
@@ -147,9 +151,10 @@ def _options(
 def _with_published_networks(
     registered: Mapping[str, Any], given: Mapping[str, Any], modality: str
 ) -> dict[str, Any]:
-    """The merged options; for the published objective with its networks of the modality where none are named.
+    """The merged options; for the published objective, its networks for the modality where the call names none.
 
-    A registered domain's own encoder is made for the aligned objective; that its decoder is the hub holds for both.
+    The encoder of a registered domain is made for the aligned objective, so it is replaced. A decoder ``hub`` stays: it
+    is right for both objectives.
     """
     options = _merged_options(registered, given)
     if options.get("objective") != "published":
@@ -158,7 +163,7 @@ def _with_published_networks(
 
     try:
         preset = published_preset(modality)
-    except AnchorError:  # said when the recipe is made
+    except AnchorError:  # the recipe reports it
         return options
     if "encoder" not in given:
         options["encoder"] = {"name": preset.encoder}
@@ -168,7 +173,7 @@ def _with_published_networks(
 def default_hub() -> str:
     """The hub new domains are anchored to: the only one on this machine, or else the first first-party one.
 
-    Hubs without classes come first: those with classes need one to be said.
+    Hubs without classes come first, because a hub with classes needs a choice of one.
     """
     hubs = {name: found for name, found in registry().hubs.items() if found.bundle is not None}
     if not hubs:
@@ -177,7 +182,7 @@ def default_hub() -> str:
     def order(name: str) -> tuple[bool, bool]:
         try:
             classes = bool(read_classes(open_bundle(str(hubs[name].bundle))))
-        except AnchorError:  # a damaged bundle is told when somebody uses it
+        except AnchorError:  # a damaged bundle is reported when somebody uses it
             classes = False
         return hubs[name].source != "first-party", classes
 
@@ -193,9 +198,9 @@ def modality_table(
     merge_classes: Path | None = None,
     settings: Sequence[str] = (),
 ) -> dict[str, Any] | None:
-    """The modality that a call names, or a registered domain's with what the call adds; ``None`` leaves it alone.
+    """The modality that the call names, or a registered domain's with the call's options; ``None`` changes nothing.
 
-    For what can be added see :func:`anchor_hub.modality.options.modality_table`.
+    :func:`anchor_hub.modality.options.modality_table` lists the options.
     """
     from anchor_hub.modality.options import modality_table as with_options
 
@@ -210,7 +215,7 @@ def modality_table(
 
 
 def _check_network(kind: str, name: str) -> None:
-    """Before anything is rendered or loaded: is there a network of that name?"""
+    """Check, before anything is rendered or loaded, that there is a network of that name."""
     from anchor_hub.domains.anchored import HUB_DECODER
     from anchor_hub.networks.encoders import ENCODERS
     from anchor_hub.networks.regressors import REGRESSORS

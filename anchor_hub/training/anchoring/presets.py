@@ -1,8 +1,8 @@
 """Published settings of latent-space anchoring, per modality, as data.
 
 Two sources differ, and both are kept. ``paper``: the article's section 4.1.2. ``code``: the commands and
-option defaults of the published repository. Where neither says anything of a modality (RGB in both, landmarks
-in the code) a comment says so.
+option defaults of the published repository. A comment marks modalities that a source leaves out (RGB in both,
+landmarks in the code).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Source = Literal["paper", "code"]
 
 @dataclass(frozen=True)
 class AnchorPreset:
-    """One row of the table: what published training of one domain sets.
+    """One row of the table: the published settings of training one domain.
 
     ``weights``: factors of the terms ``reconstruction``, ``latent_norm``, ``image_adversarial``,
     ``latent_adversarial`` and ``attention_norm``. The discriminators' own losses carry the same factors.
-    ``steps`` of ``batch`` samples; critics see ``image_size`` pixels at most. ``resolutions``: feature maps that the
-    regressor reads; of a published hub's 256 px block both convolutions' outputs, concatenated.
+    Training takes ``steps`` of ``batch`` samples; critics see ``image_size`` pixels at most. ``resolutions``: feature
+    maps that the regressor reads; of a published hub's 256 px block, the outputs of both convolutions, concatenated.
     """
 
     modality: str
@@ -119,7 +119,7 @@ PUBLISHED: dict[tuple[Source, str], AnchorPreset] = {
 def published_preset(modality: str, source: Source = "code") -> AnchorPreset:
     """The published settings of a modality (``rgb``, ``gray``, ``segmentation``, ``landmarks``).
 
-    :raises NotFoundError: nothing is published for it; the built-in four are suggested.
+    :raises NotFoundError: nothing is published for the modality; the message suggests one of the built-in four.
     """
     preset = PUBLISHED.get((source, modality))
     if preset is None:

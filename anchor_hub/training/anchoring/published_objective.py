@@ -49,7 +49,8 @@ def published_weights(modality: str, overrides: Mapping[str, float]) -> dict[str
 
 
 def published_resolutions(hub: Hub, modality: Modality) -> tuple[int, ...] | None:
-    """The feature maps that a modality's published regressor reads, none finer than the hub's; None: none published."""
+    """The feature maps that a modality's published regressor reads, none finer than the hub; None where none are
+    published."""
     try:
         wanted = published_preset(settings_row(modality)).resolutions
     except NotFoundError:
@@ -85,7 +86,7 @@ class PublishedObjective:
             self.discriminators["latent_discriminator"] = critic
         rate = options.learning_rate or preset.learning_rate
         trained = [p for network in domain.networks() for p in network.parameters()]
-        # The article names Adam and no more of it; the commands use Ranger.
+        # The article names Adam without its settings; the commands use Ranger.
         kind = torch.optim.Adam if options.optimizer == "adam" else Ranger
         self.optimizers: dict[str, torch.optim.Optimizer] = {"networks": kind(trained, lr=rate)}
         for name, module in self.discriminators.items():

@@ -4,9 +4,10 @@ The paper's picture (equations 1-6): ``z = E(x)``, ``f = F(z)``, ``x' = R(f)``, 
 
 * ``published`` (:mod:`~anchor_hub.training.anchoring.published_objective`): the paper's reconstruction, latent norm
   and image adversarial terms.
-* ``aligned``: the same reconstruction, and what makes the *meaning* of a latent agree between domains: random
-  appearance in the finer layers, a penalty in the whitened latent space, and terms on sampled latents, where the
-  regressor must produce images of the domain that share the hub's edges and regions and that the encoder reads back.
+* ``aligned``: the same reconstruction, and terms that make the *meaning* of a latent agree between domains: random
+  appearance in the finer layers, a penalty in the whitened latent space, and terms on sampled latents. For these, the
+  regressor must produce images of the domain that share the hub's edges and regions, and the encoder must find the
+  latent in the image again.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from anchor_hub.training.anchoring.structure import edge_agreement_loss, region_
 from anchor_hub.training.base import OWN, Batch, TrainingContext
 from anchor_hub.training.generators.gan_losses import d_logistic, g_nonsaturating, r1_penalty
 
-WHITENING_FLOOR = 1e-3  # of the largest eigenvalue: what varies less than that cannot be seen in the picture
+WHITENING_FLOOR = 1e-3  # of the largest eigenvalue: directions that vary less cannot be seen in the picture
 TRUNCATIONS = (0.3, 1.0)  # of the sampled latents: from nearly the mean latent to the hub's full variety
 R1_EVERY = 8
 R1_GAMMA = 0.1  # of the sum over all patches
-# Where sharpness counts, the critic sees fine detail and is free enough to notice that a picture is blurred (from a
-# gamma of 0.01 on it is not). Label maps have no texture: there such a critic outvotes all terms. RGB: not measured.
+# Where sharpness counts, the critic sees fine detail, and R1 gamma stays below 0.01: from there on no critic
+# notices blur. Label maps have no texture: there such a critic outvotes all terms. RGB: not measured.
 DETAILED, DETAILED_R1_GAMMA = ("gray",), 0.002
 LEARNING_RATE = 1e-3  # of the aligned objective
 WARM_UP_STEPS = 100
@@ -70,7 +71,7 @@ class AnchorRecipe(DomainRecipe):
         self.row = settings_row(self._reads)
         self.weights = aligned_weights(self.row, options.weights if options.objective == "aligned" else {})
         if options.objective == "published":
-            published_weights(self.row, options.weights)  # a wrong name is told before the data are read
+            published_weights(self.row, options.weights)  # reports a wrong name before the data are read
 
     # ------------------------------------------------------------------ set-up
 
@@ -144,11 +145,11 @@ class AnchorRecipe(DomainRecipe):
         return self.hub.sample(count)
 
     def _sampled_latents(self, count: int) -> tuple[Tensor, Tensor]:
-        """Latents such as other domains' encoders give: ``(structure codes [C, L, D], latents [count, L, D])``.
+        """Latents like those of other domains' encoders: ``(structure codes [C, L, D], latents [count, L, D])``.
 
-        The first C = half of them have one code in all structure layers and another one above, which is what this
-        domain's encoder can find again; the others change codes at any layer, since encoders may use every layer of W+.
-        All are pulled towards the mean latent by random amounts: encoders stay closer to it than samples do.
+        The first half (C) have one code in all structure layers and another code above, which this domain's encoder can
+        find again; the other half change codes at any layer, since encoders may use every layer of W+. All latents are
+        pulled towards the mean latent by random amounts: encoders stay closer to the mean than samples do.
         """
         hub, pure = self.hub, (count + 1) // 2
         pull = torch.empty(2, count, 1, 1, device=self.context.device).uniform_(*TRUNCATIONS)
@@ -191,7 +192,7 @@ class AnchorRecipe(DomainRecipe):
         codes = self._codes(inputs)[:, :structure]
         coarse = codes
         if self.options.appearance:
-            # What all codes share cancels in E(x) + w - E(R(F(w))); a gradient for it there would make it drift.
+            # The part that all codes share cancels in E(x) + w - E(R(F(w))); with a gradient there it would drift.
             appearance, shared = self._appearance(fakes.detach(), latents, found), codes.mean(0)
             given = appearance.flatten(1).any(1)[:, None, None]
             coarse = torch.where(given, codes - shared + shared.detach() + appearance, codes)
@@ -225,10 +226,10 @@ class AnchorRecipe(DomainRecipe):
 
     @torch.no_grad()
     def _appearance(self, fakes: Tensor, latents: Tensor, found: Tensor | None) -> Tensor:
-        """What the domain's images do not say of sampled latents, such as their colours: ``[B, structure layers, D]``.
+        """The part of sampled latents that the domain's images cannot show (colours), ``[B, structure layers, D]``.
 
         The difference between ``latents`` and the codes of the images ``fakes`` that were decoded from them; zero for
-        the images that keep the mean appearance. ``found``: the codes of the first images, if known.
+        images that keep the mean appearance. ``found``: the codes of the first images, if known.
         """
         known = 0 if found is None else len(found)
         parts = [] if found is None else [found.detach()]
@@ -265,7 +266,7 @@ class AnchorRecipe(DomainRecipe):
         with self.context.autocast():
             loss = d_logistic(critic(reals).float(), critic(fakes).float())
         penalty: Tensor | float = 0.0
-        if index % R1_EVERY == 0:  # lazily, in float32: on CPUs second derivatives of bfloat16 convolutions are wrong
+        if index % R1_EVERY == 0:  # in float32: on CPUs second derivatives of bfloat16 convolutions are wrong
             reals = reals.detach().float().requires_grad_(True)
             gamma = DETAILED_R1_GAMMA if self.row in DETAILED else R1_GAMMA
             penalty = r1_penalty(critic(reals), reals) * (gamma / 2 * R1_EVERY)
@@ -283,7 +284,7 @@ class AnchorRecipe(DomainRecipe):
 
     @torch.no_grad()
     def samples(self, batches: Mapping[str, Batch]) -> Mapping[str, list[Tensor]]:
-        """Rows of a contact sheet: inputs, their pictures, read back; hub samples, read."""
+        """Rows of a contact sheet: inputs, the hub's pictures of them, both read back; hub samples, and read."""
         domain, hub, batch = self.domain, self.hub, batches[OWN].images
         for module in self.networks.values():
             module.eval()
@@ -308,7 +309,7 @@ class AnchorRecipe(DomainRecipe):
         return rows
 
     def state_dict(self) -> dict[str, Any]:
-        """Networks and optimisers; the hub is not in it: it never changes."""
+        """Networks and optimisers, without the hub, which never changes."""
         return {
             "networks": {name: module.state_dict() for name, module in self.networks.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
@@ -324,7 +325,7 @@ class AnchorRecipe(DomainRecipe):
 def pyramid_loss(output: Tensor, target: Tensor, levels: int = 4) -> Tensor:
     """Mean absolute plus squared error over a pyramid of ``levels`` halvings; images [B, C, H, W], scalar.
 
-    Coarse levels get as much say as fine ones, so layout is found before texture.
+    Coarse levels weigh as much as fine ones, so the training finds layout before texture.
     """
     output, target = output.float(), target.float()
     total = output.new_zeros(())

@@ -1,9 +1,9 @@
-"""How well a map and the hub's picture of the same latent share their structure.
+"""Losses that measure how far a map and the hub's picture of the same latent share their structure.
 
 Latent-space anchoring trains one domain alone: nothing tells the encoder *which* face belongs to a label
-map, only that the map can be read back. The terms here say what "the same structure" means without any
-image of another domain: where the map changes, the hub's picture changes, and inside one region of the
-map the picture is of one colour. Both compare tensors of one batch and are differentiable in both.
+map, only that the map can be read back. The losses here define "the same structure" without any image of
+another domain: where the map changes, the hub's picture changes, and inside one region of the map the
+picture has one colour. Both losses compare tensors of one batch and are differentiable in both.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def edge_agreement_loss(maps: Tensor, pictures: Tensor) -> Tensor:
     """
     if pictures.shape[-2:] != maps.shape[-2:]:
         pictures = F.interpolate(pictures, size=maps.shape[-2:], mode="bilinear", align_corners=False)
-    # The square root keeps one strong outline from outvoting all the fine ones.
+    # With the square root, one strong outline does not outvote all the fine ones.
     a = edge_strength(maps.float()).sqrt().flatten(1)
     b = edge_strength(pictures.float()).sqrt().flatten(1)
     a = a - a.mean(1, keepdim=True)

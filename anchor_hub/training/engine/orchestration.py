@@ -19,14 +19,14 @@ from anchor_hub.specs import DatasetSpec, RecipeSpec, check_name
 from anchor_hub.system.devices import one_thread, resolve_device
 from anchor_hub.system.home import home
 from anchor_hub.training.base import Contents, Recipe, RecipeOptions, RunSettings, TrainingPlan
+from anchor_hub.training.contents import write_contents
 from anchor_hub.training.engine.datasets import ReadData, Source, read_all, sources
 from anchor_hub.training.engine.precision import resolve_precision
 from anchor_hub.training.engine.processes import default_processes
 from anchor_hub.training.engine.provenance import licenses, plugins_of, provenance, rendered_data_set
 from anchor_hub.training.engine.requirements import Required, load_required
 from anchor_hub.training.engine.targets import check_target_is_free, holds_run
-from anchor_hub.training.engine.trainer import RunResult, Trainer
-from anchor_hub.training.writing import write_contents
+from anchor_hub.training.engine.trainer import RunEnd, Trainer
 
 #: Of a data set's name, opens a progress bar and gives its `update(done, total)`.
 ProgressBars = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -48,7 +48,7 @@ class TrainingResult:
     name: str
     bundle: Path | None
     run_dir: Path
-    run: RunResult
+    run: RunEnd
     skipped: list[str] = field(default_factory=list)
 
     @property
@@ -111,11 +111,11 @@ def train(
     given = sources(plan, recipe_class.data)
     required = load_required(plan.recipe, recipe_class.requires, plan.requires, device)
     recipe = recipe_class.build(plan, options, {key: item.loaded for key, item in required.items()})
+    batch = recipe.images_per_step(plan.batch)
+    recipe.shares(batch)  # whether it can be shared is told before anything is read
     read = read_all(recipe, plan, run, given, progress or (lambda name: nullcontext(lambda done, total: None)))
     recipe = recipe.fitted(read.samples)
-    samples = {name: replace(held, modality=recipe.modality(name)) for name, held in read.samples.items()}
-
-    batch = recipe.images_per_step(plan.batch)
+    samples = {name: replace(held, modality=_reading(recipe, name)) for name, held in read.samples.items()}
     described = recipe.describe()
     trainer = Trainer(
         recipe, samples, run_dir,
@@ -135,6 +135,12 @@ def train(
         raise UsageError(f"{kind} {plan.name!r}: the time was over before the first step; give a longer --max-minutes")
     finished = _Finished(record, plan, run, options, required, given, read, recipe, trainer, result)
     return TrainingResult(plan.name, finished.write(output), run_dir, result, read.skipped)
+
+
+def _reading(recipe: Recipe, data: str) -> Any:
+    """The modality that a data set's samples go by."""
+    modality = recipe.modality(data)
+    return None if modality is None else modality.at(recipe.size)
 
 
 def _check_complete(plan: TrainingPlan, recipe: type[Recipe]) -> None:
@@ -181,7 +187,7 @@ class _Finished:
     read: ReadData
     recipe: Recipe
     trainer: Trainer
-    result: RunResult
+    result: RunEnd
 
     def write(self, folder: Path) -> Path:
         recipe, kind = self.recipe, type(self.recipe).kind

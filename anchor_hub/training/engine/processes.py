@@ -25,7 +25,7 @@ import torch
 
 from anchor_hub.errors import AnchorError, TrainingError
 from anchor_hub.system.devices import one_thread
-from anchor_hub.training.engine.distributed import ProcessGroup
+from anchor_hub.training.distributed import ProcessGroup
 
 if TYPE_CHECKING:
     from anchor_hub.training.engine.trainer import Trainer

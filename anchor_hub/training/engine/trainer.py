@@ -18,9 +18,9 @@ import torch
 from anchor_hub.errors import CheckpointError, DeviceError, TrainingError, UsageError
 from anchor_hub.system.files import write_file
 from anchor_hub.training.base import Batch, Recipe, Samples, TrainingContext
+from anchor_hub.training.distributed import ProcessGroup
 from anchor_hub.training.engine.batches import BatchLoader, BatchPlan
 from anchor_hub.training.engine.checkpoint import load_newest_checkpoint, save_checkpoint
-from anchor_hub.training.engine.distributed import ProcessGroup
 from anchor_hub.training.engine.processes import helpers, one_thread
 from anchor_hub.training.engine.progress import Budget, Progress
 from anchor_hub.training.engine.randomness import mix_seed, preserved_random_state, seed_everything
@@ -34,7 +34,7 @@ GO_ON, BUDGET_SPENT, NOT_FINITE = 0, 1, 1000
 
 
 @dataclass(frozen=True)
-class RunResult:
+class RunEnd:
     """How a run ended. `reason`: "images" or "minutes" (its budget), "interrupted" (Ctrl-C), "terminated" (SIGTERM)."""
 
     steps: int
@@ -111,7 +111,7 @@ class Trainer:
         counts = {name: len(samples) for name, samples in self.data.items()}
         return counts if len(counts) > 1 else next(iter(counts.values()))
 
-    def run(self, resume: bool = False) -> RunResult:
+    def run(self, resume: bool = False) -> RunEnd:
         """Train until the budget is spent or a signal comes; leaves a checkpoint in both cases.
 
         With `resume`, goes on from the newest sound checkpoint (from the start where there is none yet).
@@ -123,7 +123,7 @@ class Trainer:
         with one_thread(), helpers(self, resume, self.processes) as meeting:
             return self.run_as(ProcessGroup(0, self.processes, 0), meeting, resume)
 
-    def run_as(self, group: ProcessGroup, meeting: Path | None, resume: bool) -> RunResult:
+    def run_as(self, group: ProcessGroup, meeting: Path | None, resume: bool) -> RunEnd:
         """Be one process of the run; several find each other through the file `meeting` (None: torchrun)."""
         if self.device.type == "cuda" and group.world > 1:
             self.device = torch.device("cuda", group.local_rank)
@@ -174,7 +174,7 @@ class Trainer:
         stop: StopSignals,
         progress: Progress,
         resume: bool,
-    ) -> RunResult:
+    ) -> RunEnd:
         step, seconds_before = self._begin(group, progress, resume)
         budget, meter = Budget(self.total_images, self.max_minutes), LossMeter()
         last_tick, last_tick_step, last_checkpoint = time.monotonic(), step, time.monotonic()
@@ -227,7 +227,7 @@ class Trainer:
             130: "interrupted",
             143: "terminated",
         }[code]
-        return RunResult(step, step * self.batch, seconds / 60, reason, code if code != BUDGET_SPENT else 0)
+        return RunEnd(step, step * self.batch, seconds / 60, reason, code if code != BUDGET_SPENT else 0)
 
     # -- beginning and resuming ------------------------------------------------------------------------------------
 

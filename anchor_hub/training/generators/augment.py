@@ -2,7 +2,7 @@
 
 Real and generated images pass through the same random changes before the discriminator, and the gradient passes
 through them to the generator: the discriminator cannot learn the images by heart, and the generator does not learn the
-changes. What a change leaves must still show what the image is, which is why these three are mild.
+changes. The three changes are mild, because the changed image must still show what it is of.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from anchor_hub.errors import UsageError, did_you_mean
 
-#: Pixels that an image moves by at most, as a part of its side.
+#: Largest shift of an image, as a part of its side.
 TRANSLATION = 0.125
 #: Side of the square that is cut out, as a part of the image's side.
 CUTOUT = 0.5
@@ -32,7 +32,7 @@ def colour(images: Tensor) -> Tensor:
 
 
 def translation(images: Tensor) -> Tensor:
-    """Moves each image by up to an eighth of its side, right and left, up and down; zeros come in from outside."""
+    """Images, each shifted by up to an eighth of its side in both directions; zeros fill the gap."""
     height, width = images.shape[-2:]
     reach = [round(side * TRANSLATION) for side in (height, width)]
     padded = F.pad(images, (reach[1], reach[1], reach[0], reach[0]))
@@ -46,7 +46,7 @@ def translation(images: Tensor) -> Tensor:
 
 
 def cutout(images: Tensor) -> Tensor:
-    """Zeros in a square of half the side, whose centre lies anywhere in the image."""
+    """Images with zeros in a square of half the side, whose centre lies anywhere in the image."""
     count, _, height, width = images.shape
     rows = _outside(count, height)[:, :, None]
     columns = _outside(count, width)[:, None, :]
@@ -74,7 +74,7 @@ AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def parse_augment(text: str) -> tuple[str, ...]:
-    """``"colour,translation"``, ``"all"`` or ``"none"`` to names in the order they are applied.
+    """The augmentations that ``"colour,translation"``, ``"all"`` or ``"none"`` names, in the order of application.
 
     :raises UsageError: an unknown name.
     """
@@ -91,9 +91,9 @@ def parse_augment(text: str) -> tuple[str, ...]:
 
 
 def augment(images: Tensor, names: Sequence[str]) -> Tensor:
-    """Images ``[B, 3, H, W]`` in [-1, 1] through the named augmentations, differentiable, in float32.
+    """Images ``[B, 3, H, W]`` in [-1, 1] after the named augmentations, differentiable, in float32.
 
-    Draws come from torch's default generator on the CPU: the same in every run and on every device.
+    Random numbers come from torch's default generator on the CPU: the same in every run and on every device.
     """
     if not names:
         return images

@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 BETAS = (0.0, 0.999)
 EPSILON = 1e-6
-#: Latents of the sample sheet, a column each; a row per class, of which the sheet shows so many.
+#: Columns of the sample sheet (a latent each), and its largest number of rows (a class each).
 SHOWN_LATENTS, SHOWN_CLASSES = 8, 24
-#: Batches behind the batch norms of a sample sheet; an export takes many more.
+#: Number of batches for the batch norms' statistics of a sample sheet; an export takes many more.
 SHOWN_BATCHES, STANDING_BATCHES, STANDING_BATCH = 8, 128, 32
 
 
 class Fakes(NamedTuple):
-    """Generated images ``[B, 3, H, W]`` and the classes ``[B]`` they are of."""
+    """Generated images ``[B, 3, H, W]`` and their classes ``[B]``."""
 
     images: Tensor
     labels: Tensor
@@ -79,7 +79,7 @@ class BigGANRecipe(GANRecipe):
 
     @classmethod
     def build(cls, plan: TrainingPlan, options: BigGANChoices, required: Mapping[str, Any]) -> BigGANRecipe:
-        """For two classes, until the files' own are known."""
+        """The recipe, with two classes until the classes of the files are known."""
         recipe = cls(
             *configs(options, classes=2), ("0", "1"), constants(options), hub_name=plan.name,
             keep_discriminator=options.keep_discriminator, half=options.half,
@@ -91,7 +91,7 @@ class BigGANRecipe(GANRecipe):
         return super().images_per_step(batch) * self.options.discriminator_steps
 
     def labels(self, data: str, folder: str | Path, files: ImageFolder) -> tuple[tuple[str, ...], Tensor]:
-        """Of class folders, or of a table's column; the networks are for these classes from here on."""
+        """Class names and labels, from class folders or a table's column; makes the networks fit these classes."""
         self.classes, labels = classes_of(self._choices, folder, files)
         self.config, self.discriminator_config = configs(self._choices, len(self.classes))
         return self.classes, labels
@@ -170,7 +170,7 @@ class BigGANRecipe(GANRecipe):
         return {name: value.detach() for name, value in losses.items()}
 
     def _fakes(self, count: int) -> Fakes:
-        """Generated images of fresh latents and classes; for ``diversity``, the two halves are of the same classes."""
+        """Generated images of fresh latents and classes; for ``diversity``, both halves have the same classes."""
         device = self.context.device
         z = torch.randn(count, self.config.num_latents, self.config.latent_dim).to(device)
         labels = torch.randint(self.config.classes, (count,))
@@ -201,13 +201,13 @@ class BigGANRecipe(GANRecipe):
         return rows
 
     def _settle(self, generator: BigGAN, batches: int) -> None:
-        """Give a copy of the averaged generator, whose weights no batch has passed through, statistics of its own."""
+        """Compute batch-norm statistics for a copy of the averaged generator, whose weights no batch has passed yet."""
         device = next(generator.parameters()).device
         standing_statistics(generator, standing_batches(self.config, self.context.seed, batches, device))
         generator.eval()
 
     def averaged_generator(self) -> BigGAN:
-        """With standing statistics."""
+        """The averaged generator with standing statistics."""
         generator = BigGAN(self.config)
         generator.load_state_dict(self.average.module.state_dict())
         self._settle(generator, STANDING_BATCHES)
@@ -223,7 +223,7 @@ class BigGANRecipe(GANRecipe):
 def standing_batches(
     config: BigGANConfig, seed: int, batches: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Latents and labels behind the batch norms' statistics; classes take turns, and ``seed`` fixes all."""
+    """Latents and labels for the batch norms' statistics; classes take turns, and ``seed`` fixes everything."""
     stream = torch.Generator().manual_seed(mix_seed(seed, "standing"))
     for number in range(batches):
         z = torch.randn(STANDING_BATCH, config.num_latents, config.latent_dim, generator=stream)

@@ -1,7 +1,7 @@
-"""What may be chosen about a hub's training: the options of the recipes `stylegan2` and `biggan`, and their presets.
+"""The options of the recipes `stylegan2` and `biggan`, which train hubs, and their presets.
 
-``None`` means: as the preset has it. The recipes compute with constants (`HubOptions`, `BigGANOptions`), which presets
-and choices give together.
+An option that is ``None`` takes the preset's value. Preset and options together give the constants (`HubOptions`,
+`BigGANOptions`) that the recipes compute with.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import field_validator
 from anchor_hub.errors import UsageError, did_you_mean
 from anchor_hub.training.base import RecipeOptions
 
-#: How the command line calls an option where it is not its name with dashes.
+#: Option -> its spelling on the command line, where that is not the name with dashes.
 FLAGS = {"r1_gamma": "--r1"}
 
 
@@ -25,11 +25,14 @@ def flag(option: str) -> str:
 
 
 class GeneratorChoices(RecipeOptions):
-    """What trainings of every generator family may choose.
+    """The options that trainings of every generator family have.
 
-    :param preset: "small" (two CPU cores) or "published" (GPUs). :param size: height and width in pixels.
-    :param channels: by resolution. :param augment: differentiable augmentations ("colour,translation,cutout" or "all").
-    :param keep_discriminator: put the discriminator into the bundle. :param half: store weights in half precision.
+    :param preset: "small" (two CPU cores) or "published" (GPUs).
+    :param size: height and width in pixels.
+    :param channels: channels by resolution.
+    :param augment: differentiable augmentations ("colour,translation,cutout" or "all").
+    :param keep_discriminator: put the discriminator into the bundle.
+    :param half: store weights in half precision.
     """
 
     preset: str = "small"
@@ -57,9 +60,9 @@ class StyleGAN2Choices(GeneratorChoices):
     """Options of the recipe `stylegan2`.
 
     :param start_from: a StyleGAN2 hub (a registered name, or a bundle's folder) to go on from.
-    :param discriminator_from: a hub that gives its discriminator to a start.
-    :param discriminator_warmup: images for which such a discriminator (or a fresh one, where the start keeps none)
-        learns alone.
+    :param discriminator_from: hub whose discriminator to start from.
+    :param discriminator_warmup: images for which a discriminator that does not come with the generator is first trained
+        alone.
     """
 
     mapping_layers: int = 8
@@ -76,7 +79,7 @@ class StyleGAN2Choices(GeneratorChoices):
 class BigGANChoices(GeneratorChoices):
     """Options of the recipe `biggan`.
 
-    :param class_column: the column of the table beside the images that holds the classes; default: folders do.
+    :param class_column: column of the table beside the images that holds the classes; default: a folder per class.
     :param attention: resolutions with self-attention.
     """
 

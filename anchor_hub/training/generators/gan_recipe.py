@@ -1,4 +1,4 @@
-"""What trainings of a hub have in common: a generator, its moving average, and a discriminator."""
+"""The base of recipes that train a hub: a generator, its moving average, and a discriminator."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class GANRecipe(Recipe):
     half: bool = False
     #: Names of the classes of a class-conditional hub.
     classes: Sequence[str] = ()
-    #: Images of a step where nobody says; the preset's.
+    #: Default number of images of a step: that of the preset.
     batch: int = BATCH
-    #: What the hub starts from, where it does.
+    #: The hub that the training starts from, if any.
     start: Any = None
 
     context: TrainingContext
@@ -45,7 +45,7 @@ class GANRecipe(Recipe):
     discriminator_optimizer: torch.optim.Optimizer
 
     def modality(self, data: str = OWN) -> Modality:
-        """RGB: what hubs generate."""
+        """RGB, the modality that hubs generate."""
         return build_modality({"name": "rgb"})
 
     def images_per_step(self, batch: int | None) -> int:
@@ -57,7 +57,7 @@ class GANRecipe(Recipe):
         return batches[OWN].images
 
     def _follow(self, index: int) -> None:
-        """The moving average takes up the generator of step `index`."""
+        """Update the moving average with the generator of step `index`."""
         images = (index + 1) * self.context.batch
         half_life, rampup = self.options.average_half_life, self.options.average_rampup
         self.average.update(self.generator, average_decay(self.context.batch, images, half_life, rampup))
@@ -110,11 +110,11 @@ class GANRecipe(Recipe):
 
     @abstractmethod
     def averaged_generator(self) -> nn.Module:
-        """A generator of its own with the averaged weights, as the hub is to hold it."""
+        """A new generator with the averaged weights, as the hub will hold it."""
 
     @abstractmethod
     def introduction(self) -> str:
-        """What the hub's card says first."""
+        """The first paragraph of the hub's card."""
 
     def _card(self, provenance: Mapping[str, Any]) -> str:
         facts = "\n".join(
@@ -126,7 +126,7 @@ class GANRecipe(Recipe):
 
 
 def discriminator_losses(loss: Tensor, real_logits: Tensor, fake_logits: Tensor) -> dict[str, float | Tensor]:
-    """What a discriminator's step reports."""
+    """The numbers that a discriminator's step reports."""
     return {
         "discriminator": loss.detach(),
         "real_logit": real_logits.detach().mean(),

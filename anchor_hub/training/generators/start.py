@@ -20,10 +20,10 @@ WARMUP_IMAGES = 5_000
 
 @dataclass(frozen=True)
 class HubStart:
-    """What a training starts from.
+    """The networks that a training starts from.
 
-    :param discriminator: None where neither the bundle keeps one nor another hub gives its own.
-    :param critic_of: name and fingerprint of the other hub that gave it.
+    :param discriminator: None where the bundle keeps none and no other hub gives one.
+    :param critic_of: name and fingerprint of the other hub that gave the discriminator.
     """
 
     name: str
@@ -39,15 +39,15 @@ class HubStart:
 
     @property
     def warmup(self) -> int:
-        """Images for which the discriminator learns alone, unless told otherwise."""
+        """Default number of images for which the discriminator learns alone."""
         return 0 if self.discriminator is not None and self.critic_of is None else WARMUP_IMAGES
 
     def options(self) -> dict[str, str]:
-        """What a resumed run must share."""
+        """The settings that a resumed run must share."""
         return {"start": self.fingerprint} | ({"discriminator_from": self.critic_of[1]} if self.critic_of else {})
 
     def record(self) -> dict[str, Any]:
-        """What the new bundle says of it."""
+        """The new bundle's record of the start."""
         record: dict[str, Any] = {"name": self.name, "fingerprint": self.fingerprint}
         if self.critic_of is not None:
             record["discriminator_from"] = {"name": self.critic_of[0], "fingerprint": self.critic_of[1]}
@@ -57,10 +57,10 @@ class HubStart:
 def load_start(name_or_path: str | Path, critic_of: str | Path | None = None) -> HubStart:
     """The start from a registered hub or a bundle's folder.
 
-    :param critic_of: another hub, whose discriminator is taken instead of the start's own.
+    :param critic_of: another hub, whose discriminator replaces the start's own.
     :raises HubNotFoundError, BundleError: no such hub, or a damaged one.
     :raises MissingPartError: ``critic_of`` keeps no discriminator.
-    :raises UsageError: not an unconditional StyleGAN2, or discriminators that are not made for it.
+    :raises UsageError: the hub is no StyleGAN2 without classes, or the discriminator does not fit it.
     """
     hub = Hub.load(name_or_path)
     if type(hub.generator) is not Generator or hub.classes:
@@ -82,5 +82,5 @@ def load_start(name_or_path: str | Path, critic_of: str | Path | None = None) ->
 
 
 def discriminator_config(config: StyleGAN2Config) -> DiscriminatorConfig:
-    """The discriminator that a generator is trained against: of the same resolutions and channels."""
+    """The configuration of the discriminator for a generator, with the same resolutions and channels."""
     return DiscriminatorConfig(config.size, config.channels_of, image_channels=config.image_channels)

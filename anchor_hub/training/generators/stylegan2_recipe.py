@@ -108,9 +108,9 @@ class HubRecipe(GANRecipe):
         self.noise = "random" if options.noise else "none"
         self.mean_path_length = torch.zeros((), device=context.device)
         self.shown = torch.randn(SHOWN_SAMPLES, self.config.code_dim)
-        # R1 and path lengths differentiate twice, which compiled networks cannot: they use the plain modules. And they
-        # are computed in float32: torch's second derivative of a bfloat16 convolution on CPUs (oneDNN) is wrong. Of
-        # R1's gradient for the first convolutions of the discriminator's blocks a third was left, in another direction.
+        # R1 and path lengths differentiate twice, which compiled networks cannot do, so they use the plain modules.
+        # They run in float32: torch's second derivative of a bfloat16 convolution on CPUs (oneDNN) is wrong. For the
+        # first convolutions of the discriminator's blocks, a third of R1's gradient was left, in another direction.
         self.fast_synthesis = (
             torch.compile(self.generator.synthesis) if self.compile else self.generator.synthesis
         )
@@ -143,9 +143,10 @@ class HubRecipe(GANRecipe):
         return discriminator_losses(loss, real_logits, fake_logits)
 
     def _judged(self, real: Tensor, fake: Tensor) -> list[Tensor]:
-        """The logits of both, from one pass where the batch allows it: whatever is done per weight is done once.
+        """The logits of real and generated images, from one pass where the batch allows it, which costs less.
 
-        The samples are interleaved such that each group of the minibatch standard deviation is of one kind.
+        One pass does the work per weight only once. The samples are interleaved so that each group of the minibatch
+        standard deviation holds one kind.
         """
         group = self.discriminator.config.stddev_group
         if len(real) % group:
@@ -195,7 +196,7 @@ class HubRecipe(GANRecipe):
         return image
 
     def _seen(self, images: Tensor) -> Tensor:
-        """What the discriminator sees of images."""
+        """Images as the discriminator sees them."""
         return augment(images, self.options.augment)
 
     # -- what the trainer asks for -------------------------------------------------------------------------------------

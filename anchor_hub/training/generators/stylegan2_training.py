@@ -82,7 +82,7 @@ def constants(choices: StyleGAN2Choices, start: HubStart | None) -> HubOptions:
         noise=preset["noise"] if choices.noise is None else choices.noise,
         augment=parse_augment(choices.augment or "none"),
         discriminator_warmup=_warmup(choices, start),
-        # The average of a start is worth keeping from the first step on.
+        # The start's weights are good, so the average keeps them from the first step on.
         average_rampup=HubOptions.average_rampup if start is None else None,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any
 from anchor_hub.errors import UsageError, did_you_mean
 from anchor_hub.networks.stylegan2 import StyleGAN2Config
 from anchor_hub.plugins.registry import registry
+from anchor_hub.system.settings import parse_settings
 from anchor_hub.training.base import OWN, Recipe, RecipeOptions, RunSettings, TrainingPlan
 from anchor_hub.training.engine.orchestration import find_recipe, train
-from anchor_hub.training.engine.trainer import RunResult
+from anchor_hub.training.engine.trainer import RunEnd
 from anchor_hub.training.generators import stylegan2_training
 from anchor_hub.training.generators.choices import flag
 from anchor_hub.training.generators.choices import parse_channels as parse_channels
@@ -22,12 +23,12 @@ from anchor_hub.training.generators.start import HubStart
 from anchor_hub.training.generators.stylegan2_options import HubOptions
 from anchor_hub.training.generators.stylegan2_training import PRESETS as PRESETS
 
-#: Settings of a training that are the plan's (and how it calls them), and those that are the run's.
+#: Settings that belong to the plan (with the plan's names for them), and settings that belong to the run.
 PLAN = {"images": "images", "max_minutes": "minutes", "batch": "batch", "seed": "seed", "mirror": "mirror",
         "where": "where", "limit": "limit"}  # fmt: skip
 RUN = ("device", "precision", "resume", "overwrite", "new_data", "workers", "processes", "license", "data_license",
        "sample_every", "checkpoint_minutes", "quiet")  # fmt: skip
-#: What a caller may give to a recipe that has no such option, since it says nothing.
+#: Values without effect, which a caller may give even to a recipe that has no such option.
 SAYS_NOTHING: dict[str, tuple[Any, ...]] = {"preset": (None, "small"), "mapping_layers": (None, 8)}
 
 
@@ -62,16 +63,36 @@ class HubTraining:
         self.name, self.data, self.run_dir, self.output, self.arch = name, data, run_dir, output, arch
         self.settings = {**(settings or {}), **changes}
 
+    def __getattr__(self, name: str) -> Any:
+        """A setting, as it was given or by default."""
+        if name.startswith("_") or "settings" not in self.__dict__:
+            raise AttributeError(name)
+        if name in self.settings:
+            return self.settings[name]
+        known = {key: getattr(TrainingPlan, field) for key, field in PLAN.items()}
+        known |= {key: getattr(RunSettings, key) for key in RUN}
+        known |= {key: item.default for key, item in self.recipe.Options.model_fields.items()}
+        if name not in known:
+            raise AttributeError(f"HubTraining has no setting {name!r}")
+        return known[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in HubTraining.__dataclass_fields__:
+            super().__setattr__(name, value)
+        else:
+            self.settings = {**self.settings, name: value}
+            self.__dict__.pop("start", None)  # it may have come from what was changed
+
     @property
     def recipe(self) -> type[Recipe]:
-        """:raises UsageError: an unknown architecture."""
+        """The recipe of ``arch``. :raises UsageError: an unknown architecture."""
         if self.arch not in _hub_recipes():
             raise UsageError(f"--arch {self.arch!r} is not known.{did_you_mean(self.arch, _hub_recipes())}")
         return find_recipe(self.arch, "hub")[1]
 
     @property
     def own(self) -> dict[str, Any]:
-        """The recipe's options as they were given. :raises UsageError: an option that the recipe does not have."""
+        """The given options of the recipe. :raises UsageError: an option that the recipe does not have."""
         known, own = self.recipe.Options.model_fields, {}
         for option, value in self.settings.items():
             if option in PLAN or option in RUN:
@@ -91,13 +112,13 @@ class HubTraining:
 
     @property
     def plan(self) -> TrainingPlan:
-        """What to train. :raises UsageError: an unknown architecture, or an option that it does not have."""
+        """The plan: what to train. :raises UsageError: an unknown architecture, or an option that it does not have."""
         given = {name: self.settings[key] for key, name in PLAN.items() if self.settings.get(key) is not None}
         return TrainingPlan(self.name, self.arch, {OWN: str(self.data)}, options=self.own, **given)
 
     @property
     def run(self) -> RunSettings:
-        """How to run it."""
+        """The settings of the run."""
         given = {key: self.settings[key] for key in RUN if self.settings.get(key) is not None}
         return RunSettings(run_dir=Path(self.run_dir), output=Path(self.output), **given)
 
@@ -129,11 +150,20 @@ def _of_kind(kind: str) -> Iterator[str]:
     yield from (name for name in known if (first := known.first(name)) is not None and first.spec.kind == kind)
 
 
-def train_hub(training: HubTraining) -> tuple[RunResult, Path | None]:
-    """Train, and export the bundle when the run came to its end: (result, bundle or None).
+def train_hub(training: HubTraining) -> tuple[RunEnd, Path | None]:
+    """Train a hub and write its bundle: (result, bundle, or None where the run was interrupted).
 
-    A run that was interrupted leaves a checkpoint; the same call with `resume` goes on and exports at its
-    end, and may replace the bundle that it wrote before. Raises UsageError where another hub would be replaced.
+    An interrupted run leaves a checkpoint; the same call with `resume` goes on, writes the bundle at the end, and may
+    replace a bundle that it wrote before. Raises UsageError where another hub would be replaced.
     """
     trained = train(training.plan, training.run)
     return trained.run, trained.bundle
+
+
+def recipe_settings(texts: Iterable[str]) -> dict[str, Any]:
+    """A recipe's options as ``--set`` gives them. :raises UsageError: what has an option of its own, or no ``=``."""
+    chosen = parse_settings(texts)
+    for option in chosen:
+        if option in PLAN or option in RUN:
+            raise UsageError(f"--set {option}: that is no option of a recipe; give {flag(option)}")
+    return chosen

@@ -13,7 +13,7 @@ from anchor_faces.benchmark.renders import DATASET
 from anchor_faces.benchmark.renders import TRAINING_SEED as TRAINING_SEED
 from anchor_hub.training import RunSettings, TrainingPlan, train
 from anchor_hub.training.base import OWN
-from anchor_hub.training.engine.trainer import RunResult
+from anchor_hub.training.engine.trainer import RunEnd
 
 
 @dataclass
@@ -46,7 +46,7 @@ class JudgeTraining:
 
 def train_judges(
     training: JudgeTraining, progress: Callable[[int, int], None] | None = None
-) -> tuple[RunResult, Path | None]:
+) -> tuple[RunEnd, Path | None]:
     """Render what is missing, train, measure, export: (result, bundle or None where the run was interrupted).
 
     :raises DataError: too few samples. :raises UsageError: the bundle or the run exists already.

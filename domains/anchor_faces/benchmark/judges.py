@@ -18,7 +18,7 @@ from anchor_faces.benchmark.readers import Reader, reader_tensors
 from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import BundleError, DataError
 from anchor_hub.training.base import Contents
-from anchor_hub.training.writing import write_contents
+from anchor_hub.training.contents import write_contents
 
 NAME = "rendered-faces-r1"
 BUNDLE = Path(__file__).parents[1] / "bundles" / "judges"

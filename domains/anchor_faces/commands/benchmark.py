@@ -1,4 +1,4 @@
-"""`anchor benchmark`: translations of rendered faces against the truth."""
+"""`anchor benchmark`: scores translations of rendered faces against the truth."""
 
 from __future__ import annotations
 

@@ -8,24 +8,26 @@ import typer
 
 
 def train_judges(
-    output: Path = typer.Option(..., "--output", "-o", help="The bundle's folder."),
+    output: Path = typer.Option(..., "--output", "-o", help="Folder to write the bundle to."),
     data: Path | None = typer.Option(
-        None, help="Rendered set with face, seg and landmark at 64 px [default: rendered now, seed 0]."
+        None, help="Rendered data set with face, seg and landmark at 64 px [default: rendered now, seed 0]."
     ),
-    count: int = typer.Option(24_000, min=2, help="Samples of it, the held-out ones among them."),
-    held_out: int = typer.Option(1000, min=1, help="The last so many samples measure the judges' own error."),
-    images: int = typer.Option(28_000, min=1, help="Samples shown in all."),
+    count: int = typer.Option(24_000, min=2, help="Number of samples to use, held-out ones included."),
+    held_out: int = typer.Option(
+        1000, min=1, help="Number of samples, the last ones, that measure the judges' own error."
+    ),
+    images: int = typer.Option(28_000, min=1, help="Stop after training on this many samples."),
     batch: int = typer.Option(32, min=2, help="Samples per step."),
-    width: int = typer.Option(32, min=1, max=512, help="Channels at 32 px; the other layers follow."),
+    width: int = typer.Option(32, min=1, max=512, help="Channels at 32 px; the other layers scale with it."),
     learning_rate: float = typer.Option(0.003, help="AdamW's highest learning rate."),
-    augment: bool = typer.Option(True, "--augment/--no-augment", help="Blur, noise and colour shifts."),
-    seed: int = typer.Option(0, help="Fixes everything that is random."),
-    precision: str = typer.Option("auto", help="auto, fp32 or bf16."),
-    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 or mps."),
+    augment: bool = typer.Option(True, "--augment/--no-augment", help="Train with blur, noise and colour shifts."),
+    seed: int = typer.Option(0, help="Seed of everything that is random."),
+    precision: str = typer.Option("auto", help="Precision to compute in: auto, fp32 or bf16."),
+    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
     run_dir: Path | None = typer.Option(
-        None, help="Checkpoints, logs, samples [default: runs/face-judges in the home]."
+        None, help="Folder for checkpoints, logs and samples [default: runs/face-judges in the home]."
     ),
-    resume: bool = typer.Option(False, "--resume", help="Go on with the run in the run folder."),
+    resume: bool = typer.Option(False, "--resume", help="Continue the run in the run folder."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the bundle and the earlier run."),
     license: str | None = typer.Option(None, help="Licence of the weights [default: unknown]."),
 ) -> None:

@@ -1,4 +1,4 @@
-"""`anchor data render`: rendered faces or classes of creatures with exact annotations, as folders of files."""
+"""`anchor data render`: renders faces, or classes of creatures, with exact annotations into folders of files."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ import typer
 
 def render(
     output: Path = typer.Option(
-        ..., "--output", "-o", help="The data set's folder: one folder per modality inside."
+        ..., "--output", "-o", help="Folder to write the data set to: one folder per modality inside."
     ),
     count: int = typer.Option(1000, min=1, help="Number of samples; with --classes, of each class."),
     size: int = typer.Option(64, min=16, help="Height and width in pixels, a multiple of 16 up to 1,024."),
     classes: str | None = typer.Option(
         None,
-        help="Render creatures, a folder per class: 'all', or names with commas, e.g. ginger,tuxedo,redhead,toon-blue. "
+        help="Render creatures, a folder per class: 'all', or comma-separated names, e.g. "
+        "ginger,tuxedo,redhead,toon-blue. "
         "Sample i of every class has the same pose, expression and light.",
     ),
     modalities: str | None = typer.Option(
         None,
-        help="Which to render, with commas: face, seg, sketch, landmark, depth, normal, toon, cat; "
+        help="Modalities to render, comma-separated: face, seg, sketch, landmark, depth, normal, toon, cat; "
         "also toon_seg, toon_landmark, cat_seg, cat_sketch, cat_landmark [default: face,seg,sketch,landmark]. "
         "With --classes: image, seg, landmark [default: all three].",
     ),
-    seed: int = typer.Option(0, min=0, help="Another seed gives other faces."),
+    seed: int = typer.Option(0, min=0, help="Seed of the faces."),
     start: int = typer.Option(0, min=0, help="Number of the first sample."),
-    workers: int = typer.Option(2, min=1, help="Processes, of one thread each."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+    workers: int = typer.Option(2, min=1, help="Number of processes, of one thread each."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
 ) -> None:
-    """Render people, their cartoon twins and cats. What the folder holds already is not rendered again."""
+    """Render people, their cartoon twins and cats. Files that the folder already holds are not rendered again."""
     from anchor_faces.creature_dataset import DEFAULT_CREATURE_MODALITIES, parse_classes, render_creature_dataset
     from anchor_faces.dataset import DEFAULT_MODALITIES, render_dataset
     from anchor_hub.system.terminal import step_progress

@@ -37,8 +37,12 @@ def anchor_register_architectures(register: Callable[[ArchitectureSpec], None]) 
     register(
         ArchitectureSpec("washed", target="anchor_stranger.domain:WashedDomain", summary="the hub's image, recoloured")
     )
+    register(
+        ArchitectureSpec("ramp", kind="hub", target="anchor_stranger.hub:RampHub", summary="draws ramps of colour")
+    )
 
 
 @hookimpl
 def anchor_register_checkpoints(register: Callable[[CheckpointSpec], None]) -> None:
+    register(CheckpointSpec("ramp", target="anchor_stranger.hub", summary="a generator of colour ramps"))
     register(CheckpointSpec("plain", target="anchor_stranger.reader", summary="a StyleGAN2 as one plain table"))

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from anchor_hub.errors import TrainingError
+from anchor_hub.training.distributed import ProcessGroup
 from anchor_hub.training.engine.batches import BatchPlan
-from anchor_hub.training.engine.distributed import ProcessGroup
 from anchor_hub.training.engine.processes import default_processes
 from tests.training.tiny import final_state, same, train
 

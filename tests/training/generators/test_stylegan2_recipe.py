@@ -181,6 +181,20 @@ def test_wrong_settings_are_named_and_leave_nothing(
     assert not (folder.parent / "hub").exists()
 
 
+def test_settings_are_read_and_set_as_attributes(folder: Path) -> None:
+    training = tiny_training(folder)
+    assert (training.batch, training.seed, training.device) == (4, 0, "cpu")
+    assert (training.preset, training.r1_gamma) == ("small", None)
+    training.r1_gamma, training.images = 0.5, 4
+    assert training.options().r1_gamma == 0.5 and training.plan.images == 4 and training.name == "tiny"
+    assert train_hub(training)[0].images == 4
+    with pytest.raises(AttributeError, match="no setting 'gamma'"):
+        training.gamma  # noqa: B018
+    training.gamma = 1.0
+    with pytest.raises(UsageError, match="no option 'gamma'"):
+        train_hub(training)
+
+
 def test_channels_are_parsed_strictly() -> None:
     assert parse_channels("4:256,8:192") == {4: 256, 8: 192}
     for text in ("4", "4:x", "", "4:0", "4:8;8:8"):

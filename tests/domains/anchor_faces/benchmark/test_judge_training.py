@@ -44,7 +44,7 @@ def test_trains_measures_itself_and_exports(tmp_path: Path, samples: Samples, re
         train_judges(training(tmp_path, samples))
     again, _ = train_judges(training(tmp_path, samples, resume=True))
     assert (again.steps, again.images) == (result.steps, 48)
-    with pytest.raises(UsageError, match="--judges"):
+    with pytest.raises(UsageError, match="judges are not installed"):
         install_bundle(bundle, Home(tmp_path / "home"))
 
 
