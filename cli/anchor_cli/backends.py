@@ -45,5 +45,8 @@ def backends(
         typer.echo()
         print_table(
             ("OPTION", "TYPE", "DEFAULT", "WHAT IT DOES"),
-            [(item["name"], item["type"], "-" if item["default"] is None else item["default"], item["help"]) for item in described["options"]],
+            [
+                (item["name"], item["type"], "-" if item["default"] is None else item["default"], item["help"])
+                for item in described["options"]
+            ],
         )
