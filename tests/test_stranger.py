@@ -111,6 +111,18 @@ def test_a_translator_translates_with_options_styles_and_a_reference(trained: Pa
     assert green > red + 30 and green > blue + 30, "the look of the reference"
 
 
+def test_backends_say_what_they_take(stranger: Path) -> None:
+    rows = {row["name"]: row for row in json.loads(run("backends", "--json"))}
+    assert rows["anchor"]["recipes"] == [] and rows["tint"]["recipes"] == ["tint"]
+    shown = json.loads(run("backends", "tint", "--json"))
+    (option,) = shown["options"]
+    assert (option["name"], option["type"], option["default"]) == ("strength", "number, 0 to 1", 1.0)
+    assert shown["styles"] == ["own", "random", "reference"] and "strength" in run("backends", "tint")
+    assert "Did you mean 'tint'" in run("backends", "tnt", code=2)
+    names = {item["name"] for item in json.loads(run("backends", "anchor", "--json"))["options"]}
+    assert {"style_layers", "style_domain", "invert", "merge_classes"} <= names
+
+
 def test_it_keeps_the_contract(trained: Path, tmp_path: Path) -> None:
     session = TranslationRequest(source="face", target="rose").open("cpu")
     names = sorted((tmp_path / "faces").iterdir())[:3]

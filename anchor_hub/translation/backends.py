@@ -12,7 +12,7 @@ from anchor_hub.errors import AnchorError, TranslatorNotFoundError, UsageError, 
 from anchor_hub.plugins.finding import bundle_folder
 from anchor_hub.plugins.registry import registry
 from anchor_hub.plugins.usable import require_usable
-from anchor_hub.translation.base import Translator
+from anchor_hub.translation.base import OWN, RANDOM, REFERENCE, Translator
 
 ANCHOR = "anchor"
 
@@ -52,6 +52,40 @@ def find_way(source: str, target: str, *, backend: str | None = None, translator
     found = list(serving(source, target))
     # Where nobody serves the pair, the anchor backend says best what is wrong with the two names.
     return _only(source, target, found, None) if found else _way(ANCHOR)
+
+
+def describe_backend(name: str) -> dict[str, Any]:
+    """What a backend is and takes, as plain JSON: ``name``, ``summary``, ``styles``, ``recipes``, ``options``.
+
+    :raises BackendNotFoundError: nobody registered the name.
+    """
+    spec, kind = registry().backends[name].spec, _way(name).kind
+    properties = kind.Options.model_json_schema().get("properties", {})
+    options = [
+        {
+            "name": key,
+            "type": _type_name(properties[key]),
+            "default": field.get_default(call_default_factory=True),
+            "help": field.description or "",
+        }
+        for key, field in kind.Options.model_fields.items()
+    ]
+    styles = sorted(kind.styles, key=(OWN, RANDOM, REFERENCE).index)
+    return {
+        "name": name, "summary": spec.summary, "styles": styles, "recipes": list(spec.recipes), "options": options,
+    }  # fmt: skip
+
+
+def _type_name(schema: dict[str, Any]) -> str:
+    """The type of an option and its range, in words: ``number, 0 to 1``."""
+    kinds = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
+    name = " or ".join(str(part.get("type", "any")) for part in kinds)
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is None and high is None:
+        return name
+    if high is None:
+        return f"{name}, from {low}"
+    return f"{name}, to {high}" if low is None else f"{name}, {low} to {high}"
 
 
 def backend_of(bundle: Bundle) -> str:

@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
         "anchor_cli.kinds:priors", "List, show, verify, export, install, remove and train priors, which translators "
         "build on.",
     ),
+    "backends": Entry("anchor_cli.backends:backends", "List the ways to translate, and the options of one."),
     "checkpoints": Entry("anchor_cli.checkpoints:app", "Look into checkpoint files; nothing in them is run."),
     "data": Entry("anchor_cli.data:app", "Make and check data sets."),
     "study": Entry("anchor_cli.study:app", "Blind user studies: make one, serve it, count the votes."),
