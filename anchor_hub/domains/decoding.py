@@ -41,8 +41,8 @@ def load_domains(
 def decode_each(domains: Sequence[Domain], latents: Tensor, use: Callable[[int, Domain, Tensor], None]) -> None:
     """Call ``use(place, domain, raw output)`` for every domain of the same latents; the hub runs once per class.
 
-    Domains that need nothing of the hub do not make it run. Outputs are handed on one by one, so that not all of them
-    are held at a time.
+    The hub does not run for domains that need nothing of it. Outputs are passed on one by one, so that never all of
+    them are held at once.
     """
     for hub in {id(domain.hub): domain.hub for domain in domains}.values():
         members = [(place, domain) for place, domain in enumerate(domains) if domain.hub is hub]
