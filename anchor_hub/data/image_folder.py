@@ -46,7 +46,7 @@ class ImageFolder(Sequence[Tensor]):
     :param size: side in pixels the samples are read at.
     :param where: filter over ``class``, ``split``, the layout's own columns (attributes) and those of a
         ``manifest.csv`` or ``factors.csv`` in or beside the folder, e.g. ``"smile>0.5 and glasses==1"``.
-    :param limit: at most so many files, the first ones (after the filter).
+    :param limit: at most this many files, the first ones (after the filter).
     :param errors: ``raise`` on the first file that cannot be read, or ``skip`` such files and collect them in
         :attr:`skipped`.
     :param every_split: take the validation and test splits, too.

@@ -74,6 +74,5 @@ def mismatch_of(first: tuple[str, str, str], second: tuple[str, str, str]) -> Hu
     """The error for two domains, each ``(name, hub, fingerprint of the hub)``."""
     return HubMismatchError(
         f"domain {first[0]!r} belongs to hub {first[1]!r} ({first[2][:12]}), domain {second[0]!r} to hub "
-        f"{second[1]!r} ({second[2][:12]}); domains translate only within one hub: train one of them "
-        f"on the other's hub with anchor add-domain"
+        f"{second[1]!r} ({second[2][:12]}): train one of them on the other's hub (anchor add-domain)"
     )

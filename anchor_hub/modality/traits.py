@@ -18,7 +18,7 @@ class Traits:
         [-1, 1], as the hub's own: they can be inverted, be exemplars of a style, and feed extractors of features.
     :param classes: samples are label maps, ids ``[1, H, W]`` of these classes: their accuracy and IoU are measured.
         Classes without names of their own are called ``"0"``, ``"1"``, ...
-    :param points: samples are so many points, float32 ``[N, 2]`` in pixels: their distances are measured. 0 where
+    :param points: samples are this many points, float32 ``[N, 2]`` in pixels: their distances are measured. 0 where
         samples are drawings of points.
     """
 

@@ -133,7 +133,7 @@ def test_the_option_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (path, "0", "--bn-eps must lie above 0"),
         (path, "1", "--bn-eps must lie above 0"),
         (path, "nan", "--bn-eps must lie above 0"),
-        (other, "1e-4", "--bn-eps is a setting of BigGANs"),
+        (other, "1e-4", "--bn-eps applies to BigGANs only"),
     ):
         result = anchor("hubs", "import", str(file), "--name", "no", "--bn-eps", value)
         assert result.exit_code == 2 and words in result.stderr, result.output
