@@ -1,4 +1,4 @@
-"""Modules whose documented names changed: the old name imports what is now under the new one, with a warning."""
+"""Old module names that still import: each gives the module under its new name, with a warning."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class _Finder:
         warnings.warn(f"{module.__name__} is now {new}: import it from there", DeprecationWarning, stacklevel=2)
         found = importlib.import_module(new)
         module.__dict__.update({key: value for key, value in vars(found).items() if not key.startswith("__")})
-        # What the new module itself makes on first use.
+        # The new module makes some of its names on first use.
         if hasattr(found, "__getattr__"):
             module.__dict__["__getattr__"] = found.__getattr__
 

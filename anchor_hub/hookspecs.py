@@ -10,7 +10,8 @@
 Every hook gets `register`, to be called once per record (`anchor_hub.specs`); the record is checked there and
 then. Hooks are called once per process, when the registry is first asked for anything. They only *name*
 things: import no torch in the plugin module, give targets as `"module:attribute"`. A module may state the
-contract's version it was written for, `ANCHOR_API = 1`; another version is refused, by name, instead of failing later.
+version of the contract that it was written for, `ANCHOR_API = 1`; a plugin for another version is refused by name
+instead of failing later.
 """
 
 from __future__ import annotations
@@ -113,5 +114,4 @@ def anchor_register_benchmarks(register: Callable[[BenchmarkSpec], None]) -> Non
 
 @hookspec
 def anchor_register_commands(register: Callable[[CommandSpec], None]) -> None:
-    """Register commands: `anchor NAME` runs a Typer app, imported when called. Built-in names cannot be taken.
-    """
+    """Register commands: `anchor NAME` runs a Typer app, imported when called. Built-in names cannot be taken."""

@@ -1,6 +1,6 @@
-"""What the bundle commands say: rows about bundles, verification, removal. No torch until verifying.
+"""What the bundle commands do: list, show, verify, export and remove. Only verifying imports torch.
 
-One code for every kind that is installed and found by name: hubs, domains, translators and priors.
+The same code serves every kind that is installed and found by name: hubs, domains, translators and priors.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ def names(kind: Kind) -> Names[Any]:
 def describe(kind: Kind, name: str, installed: Installed | None = None) -> dict[str, Any]:
     """One row: name, state, source, summary, path, note, and what its kind has (a domain's hub, a translator's ends).
 
-    state: "ready", "damaged", "needs plugin NAME", "needs hub NAME", or that it has to be trained (`UNTRAINED`). note:
-    what is odd, and what to do. installed: shared by the rows of one listing.
+    state: "ready", "damaged", "needs plugin NAME", "needs hub NAME", or that training is needed (`UNTRAINED`). "
+    "note: what
+    is odd, and what to do. installed: the bundles as read so far, for all rows of one listing.
     """
     installed = installed or Installed()
     row: dict[str, Any] = {"name": name, "state": "ready", "source": "home", "summary": "", "path": None, "note": ""}
@@ -63,7 +64,7 @@ def describe(kind: Kind, name: str, installed: Installed | None = None) -> dict[
 
 
 def _own_columns(kind: Kind, record: Registered[Any] | None) -> dict[str, Any]:
-    """What a row of that kind says beyond the rest; empty values where the record cannot be read."""
+    """The columns that only rows of this kind have; empty values where the record cannot be read."""
     spec = record.spec if record is not None else None
     if kind == "domain":
         return {"modality": str(spec.modality.get("name", "")) if spec else "", "hub": spec.hub if spec else ""}
@@ -74,14 +75,13 @@ def _own_columns(kind: Kind, record: Registered[Any] | None) -> dict[str, Any]:
 
 
 def describe_all(kind: Kind) -> list[dict[str, Any]]:
-    """A row for every name, by name; each manifest is read once."""
+    """A row for every name, sorted by name; each manifest is read once."""
     installed = Installed()
     return [describe(kind, name, installed) for name in installed.names(kind)]
 
 
 def locate(kind: Kind, name: str) -> Bundle:
-    """The bundle of a registered name (or of a folder given as a path); an error that says how to get it otherwise.
-    """
+    """The bundle of a registered name or of a folder given as a path; raises an error that says how to get one."""
     found = names(kind)
     # As for `--from` and `--hub`: a registered name wins over a bundle's folder of that name right here.
     if "/" in name or "\\" in name or (name not in found and Path(name, MANIFEST).is_file()):
@@ -97,7 +97,7 @@ def locate(kind: Kind, name: str) -> Bundle:
 
 
 def show(kind: Kind, name: str) -> dict[str, Any]:
-    """The manifest as a dict, with `path`, `bytes`, `card`, and `needs`: sentences on what keeps it from being used."""
+    """The manifest as a dict, with `path`, `bytes`, `card`, and `needs`: a sentence for each thing missing."""
     bundle = locate(kind, name)
     classes = read_classes(bundle)
     sizes = {item.name: item.stat().st_size for item in bundle.path.iterdir() if item.is_file()}
@@ -168,8 +168,10 @@ def export(
 
 
 def remove(kind: Kind, name: str, *, force: bool = False) -> Path:
-    """Remove a bundle from the home. A hub or prior that installed bundles require, and that is nowhere else, goes
-    only with `force`."""
+    """Remove a bundle from the home; returns its folder.
+
+    A hub or prior that installed bundles require, with no copy elsewhere on this machine, is removed only with `force`.
+    """
     folder = home().folder(kind) / name
     found = names(kind)
     if not folder.is_dir() and name in found:
@@ -191,7 +193,7 @@ def remove(kind: Kind, name: str, *, force: bool = False) -> Path:
 
 
 def _users(kind: Kind, folder: Path) -> list[str]:
-    """"the domains a, b", "the translators c": what requires the bundle in `folder`, which is nowhere else."""
+    """Texts like "the domains a, b": what requires the bundle in `folder`; none if a copy of it is elsewhere."""
     try:
         identity = open_bundle(folder, kind).manifest.identity
     except AnchorError:

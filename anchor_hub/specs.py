@@ -46,7 +46,7 @@ def check_name(name: object, what: str = "name") -> str:
 
 
 def check_target(target: object, what: str = "target", *, module: bool = False) -> str:
-    """`target`, if it reads `package.module:attribute`; raises UsageError otherwise. module: without attribute, too."""
+    """`target`, if it reads `package.module:attribute`; raises UsageError otherwise. module: a module alone will do."""
     if not isinstance(target, str) or not (_TARGET.fullmatch(target) or (module and _MODULE.fullmatch(target))):
         or_module = " or 'package.module'" if module else ""
         raise UsageError(f"{what} must read 'package.module:attribute'{or_module}, got {ascii(target)[:80]}")
@@ -64,14 +64,14 @@ def import_target(target: str) -> Any:
 
 @dataclass(frozen=True)
 class Spec:
-    """What every record has: a unique name and one line of what it is."""
+    """What every record has: a unique name and a summary of one line."""
 
     name: str
     summary: str = field(default="", kw_only=True)
 
     @property
     def key(self) -> str:
-        """What the registry finds it under: its name."""
+        """The name under which the registry finds the record."""
         return self.name
 
     def check(self) -> None:
@@ -209,7 +209,7 @@ class ArchitectureSpec(Spec):
 class CheckpointSpec(Spec):
     """A reader of published checkpoints; `target` is an `anchor_hub.checkpoints.base.CheckpointReader`.
 
-    That is a module, `"package.module"`, or an object in one, `"package.module:object"`.
+    The target names a module, `"package.module"`, or an object in a module, `"package.module:object"`.
     """
 
     target: str = ""
@@ -259,8 +259,8 @@ class RecipeSpec(Spec):
 class ExtractorSpec(Spec):
     """Features of pictures for `anchor evaluate --extractor NAME`; `target(device)` returns a callable.
 
-    It takes uint8 [B, 3, H, W] to float32 [B, D] on the CPU, and has the texts `name`, `sha256` (of its weights),
-    `resize` and `preprocessing`, and perhaps `short`, for the names of metrics (`fd_<short>`).
+    The callable maps uint8 [B, 3, H, W] to float32 [B, D] on the CPU. It has the text attributes `name`, `sha256` (of
+    its weights), `resize` and `preprocessing`, and optionally `short`, for the names of metrics (`fd_<short>`).
     """
 
     target: str = ""
@@ -293,7 +293,7 @@ class CommandSpec(Spec):
 
     @property
     def key(self) -> str:
-        """The words behind `anchor`: two groups may have commands of one name."""
+        """The words after `anchor`, e.g. `data check`; two groups may have commands of the same name."""
         return f"{self.group} {self.name}".strip()
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""The contract suite: checks that a plugin's author runs on what the plugin brings, each raising ContractError.
+"""The contract suite: checks for the author of a plugin to run. Each raises ContractError where the contract is broken.
 
 from anchor_hub import load_domain, testing
 
@@ -41,7 +41,7 @@ HEAVY_MODULES = ("torch", "torchvision", "numpy", "scipy", "PIL")
 
 
 class ContractError(AnchorError, AssertionError):
-    """Something breaks Anchor Hub's contract; the message says what, and what the contract is."""
+    """Something breaks Anchor Hub's contract; the message says what breaks it and what the contract asks."""
 
 
 def require(condition: object, message: str) -> None:
@@ -53,8 +53,8 @@ def require(condition: object, message: str) -> None:
 def check_plugin(module: str) -> dict[str, list[Spec]]:
     """Check a plugin module by its import name and everything it registers; returns the specs by kind.
 
-    A fresh Python imports it: it must print nothing and import no torch, numpy or PIL. Its hooks must exist,
-    its specs be valid; targets must be importable, bundles that are there must verify.
+    A fresh Python imports it: it must print nothing and import no torch, numpy or PIL. Its hooks must exist
+    and its specs be valid; targets must be importable, and bundles that exist must verify.
     """
     probe = (
         f"import sys, importlib; importlib.import_module({module!r}); "
@@ -82,7 +82,7 @@ def check_plugin(module: str) -> dict[str, list[Spec]]:
 
 
 def check_spec(spec: Spec) -> None:
-    """A spec's fields are valid, its target can be imported, its bundle (where there is one) verifies."""
+    """Check that a spec's fields are valid, its target can be imported, and its bundle (if any) verifies."""
     where = f"{type(spec).__name__} {spec.name!r}"
     try:
         spec.check()
@@ -103,7 +103,7 @@ def check_spec(spec: Spec) -> None:
 
 
 def _check_target(spec: Spec, found: Any, where: str) -> None:
-    """What a target names is what its kind of spec asks for."""
+    """Check that a target names what its kind of spec asks for."""
     if isinstance(spec, CheckpointSpec):
         from anchor_hub.checkpoints.base import READER_KINDS
 
@@ -128,7 +128,7 @@ def _check_target(spec: Spec, found: Any, where: str) -> None:
 
 
 def _check_agreement(spec: Spec, manifest: BundleManifest, where: str) -> None:
-    """A spec and its bundle's manifest say the same."""
+    """Check that a spec and its bundle's manifest say the same."""
     if isinstance(spec, DomainSpec):
         require(
             manifest.modality == dict(spec.modality),
@@ -145,9 +145,9 @@ def _check_agreement(spec: Spec, manifest: BundleManifest, where: str) -> None:
 
 
 def check_architecture(spec: ArchitectureSpec, made: Hub | Domain | str | Path) -> None:
-    """Check that an architecture's class writes bundles that it loads again, and that do the same.
+    """Check that an architecture's class writes bundles and loads them back as a hub or domain that does the same.
 
-    made: a hub or a domain of that architecture, as trained or imported; for a prior, the folder of a bundle.
+    made: a hub or a domain of that architecture, trained or imported; for a prior, the folder of a bundle.
     """
     import torch
 
@@ -209,7 +209,7 @@ def _compare_domains(made: Any, again: Any, where: str) -> None:
 
 
 def check_bundle(folder: str | Path) -> None:
-    """Every byte of the bundle in `folder` verifies."""
+    """Check every byte of the bundle in `folder`."""
     try:
         problems = open_bundle(folder).verify()
     except AnchorError as error:
@@ -218,13 +218,13 @@ def check_bundle(folder: str | Path) -> None:
 
 
 def check_modality(modality: Modality, samples: Tensor, side: int | None = None) -> None:
-    """A modality's tensors, on a batch of its samples `[B, ...]` as `collate` returns them.
+    """Check a modality on a batch of its samples `[B, ...]`, as `collate` returns them.
 
     `to_network` gives finite float32 `[B, input_channels, H, W]`; flipping twice changes nothing; previews
-    are uint8 `[3, H, W]`; samples are what `traits` says; a file that it wrote is read as such a sample; `options()`
-    builds the same modality again; nothing of this changes the modality.
+    are uint8 `[3, H, W]`; samples are what `traits` says; the modality reads the files it writes as such samples;
+    `options()` builds the same modality again; none of these calls changes the modality.
 
-    side: of the images that the samples are of, in pixels; by default what it was declared for, or the samples' own.
+    side: side in pixels of the images that the samples belong to; default: the modality's `size`, or the samples' own.
     """
     import torch
 
@@ -291,7 +291,7 @@ def _check_traits(modality: Modality, samples: Tensor) -> None:
 
 
 def _check_files(modality: Modality, sample: Tensor, side: int) -> None:
-    """What it writes it reads, where its files are of a suffix that it reads."""
+    """Check that a modality reads the file it writes, if it reads files of that suffix."""
     import tempfile
 
     suffix = modality.output_suffix
@@ -311,9 +311,10 @@ def _check_files(modality: Modality, sample: Tensor, side: int) -> None:
 
 
 def check_domain(domain: Domain, images: Tensor | None = None) -> None:
-    """A domain encodes and decodes as it says, and leaves the hub, the random state and torch's settings alone.
+    """Check that a domain encodes and decodes as it says, and changes neither hub nor random state nor torch's "
+    "settings.
 
-    images: network input `[B, input_channels, H, W]`; two random ones of the hub's size by default.
+    images: network input `[B, input_channels, H, W]`; default: two random images of the hub's size.
     """
     import torch
 
@@ -350,10 +351,11 @@ def check_recipe(
     required: Mapping[str, Any] | None = None,
     batch: int = 4,
 ) -> None:
-    """A recipe trains, resumes and exports: two steps, saved and loaded, and two more are four steps, bit for bit.
+    """Check that a recipe trains, resumes and exports: two steps, a save, a load and two more steps give the weights of
+    four steps, bit for bit.
 
-    Its options refuse unknown names; its bundle opens again; what it requires keeps its weights. data: a few samples of
-    each data set. options, modalities: as a plan has them. required: kind -> what `build` receives, e.g. a hub.
+    The options refuse unknown names; the bundle opens again; required bundles keep their weights. data: a few samples
+    of each data set. options, modalities: as a plan has them. required: kind -> what `build` receives, e.g. a hub.
     """
     from anchor_hub.training.base import TrainingPlan
     from anchor_hub.training.checking import recipe_faults

@@ -1,7 +1,7 @@
 """Bundles as one file: export to a zip archive, install from one (or from a folder), remove from the home.
 
-An archive is a stranger's: names, sizes and kinds of its members are checked before a byte is unpacked, what
-is unpacked is verified whole before it appears in the home.
+An archive may come from a stranger: the names, sizes and kinds of its members are checked before a byte is unpacked,
+and the unpacked bundle is verified whole before it appears in the home.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from anchor_hub.system.home import Home, home
 from anchor_hub.system.outputs import check_file
 
 SUFFIX = ".zip"
-# Unpacked: enough for any published generator, too little to fill a disk.
+# Bytes after unpacking: enough for any published generator, too few to fill a disk.
 MAX_UNPACKED = 4 << 30
 # Weights hardly compress; only a bomb reaches this.
 MAX_RATIO = 200
@@ -133,13 +133,12 @@ def _exists(kind: str, name: str, folder: Path) -> UsageError:
 
 
 def remove_bundle(kind: Kind, name: str, target: Home | None = None) -> Path:
-    """Remove a hub, domain or translator from the home; returns the folder it was in. UsageError if it is not there.
-    """
+    """Remove a hub, domain or translator from the home; returns its former folder. UsageError if it is not there."""
     target = target or home()
     folder = target.folder(kind) / check_name(name)
     missing = UsageError(f"no {kind} named {name!r} is installed in {folder.parent}: see `anchor {kind}s list`")
     if not folder.is_dir():
-        # Before the lock: a slip of the pen leaves no file behind.
+        # Checked before the lock is taken, so that a misspelt name leaves no lock file behind.
         raise missing
     with target.lock(f"{kind}-{name}"[:64].rstrip("._-")):
         if not folder.is_dir():
@@ -161,7 +160,7 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
 
 
 def _read_archive(path: Path) -> dict[str, bytes]:
-    """Name -> bytes of a zip file's members, all checks on names, kinds and sizes done."""
+    """Name -> bytes of a zip file's members; checks their names, kinds and sizes first."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -198,7 +197,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     seen: Mapping[str, str] | dict[str, str] = {}
     total = 0
     for member in members:
-        # orig_filename: what stands in the archive, before zipfile cuts at NUL or turns separators.
+        # orig_filename: the name in the archive, before zipfile cuts it at NUL or changes separators.
         name = member.orig_filename
         if name != MANIFEST:
             check_file_name(name, path)

@@ -128,13 +128,13 @@ def open_bundle(folder: Path | str, kind: Kind | None = None) -> Bundle:
 
 
 def _with_requirements(card: str, requires: Iterable[Requirement]) -> str:
-    """The card with a section that says which other bundles this one needs; a domain's hub has its field."""
+    """The card plus a section on the other bundles that this one requires; a domain's hub is in a field of its own."""
     lines = [f"- the {item.kind} {item.name} (fingerprint `{item.fingerprint[:12]}`)\n" for item in requires]
     return f"{card.rstrip()}\n\n## Requires\n\n{''.join(lines)}" if lines else card
 
 
 def _with_licences(card: str, license: Mapping[str, Any]) -> str:
-    """The card with a last section that says whose the weights and the data are."""
+    """The card plus a last section on the licences of the weights and the data."""
     if not license:
         return card
     return f"{card.rstrip()}\n\n## Licences\n\n" + "".join(f"- {what}: {whose}\n" for what, whose in license.items())
@@ -164,12 +164,11 @@ def write_bundle(
     """Write a bundle whole or not at all; returns its folder.
 
     tensors: part -> name -> tensor; each part becomes `<part>.safetensors` (empty parts are left out). card:
-    the text of README.md, to which the licences are added, and with them the credit that they ask for, and what is
-    required. hub: the
-    name of the hub `hub_fingerprint` belongs to. requires: the other bundles it cannot do without (`requirement_of`
-    makes one). source, targets: a translator's ends, each `{"name": ..., "modality": {...}}`. plugins: `{distribution:
-    version}` of what brought the architecture, modalities or backend (`anchor_hub.plugins.usable.plugins_behind`).
-    extras: further data files, e.g. a preview PNG. A prior's fingerprint is computed here. The same arguments write
+    the text of README.md; sections on requirements and licences (with the credit that they ask for) are added. hub: the
+    name of the hub with `hub_fingerprint`. requires: the other bundles that this one needs, see `requirement_of`.
+    source, targets: a translator's ends, each `{"name": ..., "modality": {...}}`. plugins: `{distribution: version}` of
+    the plugins that bring the architecture, modalities or backend (`anchor_hub.plugins.usable.plugins_behind`). extras:
+    more data files, e.g. a preview PNG. A prior's fingerprint is computed here. The same arguments write
     the same bytes. Raises BundleError (what cannot be loaded is not written, NaN included), UsageError where
     `folder` exists and `overwrite` is false.
     """
@@ -200,7 +199,7 @@ def write_bundle(
     data["format_version"] = version_for(data)
     for key, table in (("provenance", provenance), ("license", license), ("metrics", metrics)):
         data[key] = dict(table or {})
-    # Whatever is wrong with the manifest shows before anything is written; the hashes come when the files are there.
+    # An error in the manifest is raised before anything is written; the hashes are added when the files exist.
     where = str(folder / MANIFEST)
     manifest_text(data | {"files": {item: "0" * 64 for item in sorted(contents)}}, where)
     try:
@@ -218,7 +217,7 @@ def write_bundle(
 
 
 def _write_pieces(path: Path, pieces: Iterable[bytes]) -> str:
-    """Write a file piece by piece and return its SHA-256: large weights are never held as a whole."""
+    """Write a file piece by piece and return its SHA-256; large weights are never held as a whole."""
     digest = hashlib.sha256()
     with open(path, "wb") as stream:
         for piece in pieces:
@@ -250,7 +249,7 @@ def prior_fingerprint(parts: Mapping[str, Mapping[str, Tensor]], architecture: M
 
 
 def requirement_of(bundle: Bundle) -> Requirement:
-    """What another bundle's `requires` says of this hub or prior; BundleError where nothing can require it."""
+    """The entry for this hub or prior in another bundle's `requires`; BundleError for other kinds."""
     kind, own = bundle.manifest.kind, bundle.manifest.identity
     if own is None or (kind != "hub" and kind != "prior"):
         raise BundleError(f"{bundle.path}: is a {kind} without a fingerprint: only hubs and priors can be required")

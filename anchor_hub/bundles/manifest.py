@@ -12,7 +12,7 @@ from anchor_hub.errors import BundleError, ConfigError, UsageError
 from anchor_hub.specs import check_name
 from anchor_hub.system.config import dump_yaml, load_yaml
 
-#: The newest version that is read. A bundle is written as the oldest version that holds what it says.
+#: The newest format version that is read. A bundle is written in the oldest version that can hold its manifest.
 FORMAT_VERSION = 2
 MANIFEST = "bundle.yaml"
 CARD = "README.md"
@@ -25,12 +25,12 @@ SUFFIXES = (".safetensors", ".md", ".txt", ".yaml", ".json", ".jsonl", ".csv", "
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\.[A-Za-z0-9_-]{1,20})+")
 _SHA256 = r"^[0-9a-f]{64}$"
 MAX_FILES = 200
-# What version 2 brought. Bundles that need none of it are version 1, so that an older Anchor Hub reads them.
+# Fields new in version 2. Bundles without them are written as version 1, which an older Anchor Hub reads.
 _FIELDS_OF_2 = ("fingerprint", "requires", "source", "targets", "plugins")
 
 
 class Requirement(BaseModel):
-    """Another bundle that a bundle cannot do without. `fingerprint` decides; `name` is for messages."""
+    """Another bundle that a bundle needs. `fingerprint` identifies it; `name` is for messages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -42,11 +42,11 @@ class Requirement(BaseModel):
 class BundleManifest(BaseModel):
     """What `bundle.yaml` says.
 
-    name, kind: which bundle it is. architecture: `name` (of a translator: its backend's) and options. hub: the hub's
-    name, for messages. hub_fingerprint: of a hub its own identity, of a domain its hub's. fingerprint: a prior's own
-    identity. requires: other bundles it cannot do without; ask `requirements()`, which counts a domain's hub.
-    modality: a domain's. source, targets: a translator's ends, each `{"name": ..., "modality": {...}}`. plugins:
-    `{distribution: version}` of what brought the architecture, modalities or backend. files: name -> SHA-256.
+    name, kind: which bundle it is. architecture: `name` (for a translator: its backend's) and options. hub: the hub's
+    name, for messages. hub_fingerprint: a hub's own fingerprint; for a domain, its hub's. fingerprint: a prior's own.
+    requires: the other bundles that this one needs; `requirements()` adds a domain's hub. modality: a domain's. source,
+    targets: a translator's ends, each `{"name": ..., "modality": {...}}`. plugins: `{distribution: version}` of the
+    plugins that bring the architecture, modalities or backend. files: name -> SHA-256.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -74,19 +74,19 @@ class BundleManifest(BaseModel):
         return {"hub": self.hub_fingerprint, "prior": self.fingerprint}.get(self.kind)
 
     def requirements(self) -> tuple[Requirement, ...]:
-        """Every bundle that this one cannot do without: a domain's hub, then what `requires` names."""
+        """Every bundle that this one needs: a domain's hub, then those in `requires`."""
         if self.kind != "domain" or self.hub_fingerprint is None:
             return self.requires
         name = self.hub or str(self.architecture.get("hub") or "unknown")
         return (Requirement(kind="hub", name=name, fingerprint=self.hub_fingerprint), *self.requires)
 
     def modalities(self) -> tuple[str, ...]:
-        """The names of the modalities that it reads or writes, each once."""
+        """The names of the modalities that the bundle reads or writes, each once."""
         sides = [self.modality, self.source and self.source["modality"], *(side["modality"] for side in self.targets)]
         return tuple(dict.fromkeys(str(table["name"]) for table in sides if table and "name" in table))
 
     def as_table(self) -> dict[str, Any]:
-        """The manifest as plain dicts and lists, what is not set left out: what `bundle.yaml` holds."""
+        """The manifest as plain dicts and lists without unset fields, as `bundle.yaml` holds it."""
         table = self.model_dump(exclude_none=True)
         for field in _FIELDS_OF_2:
             if not table.get(field):
@@ -97,7 +97,7 @@ class BundleManifest(BaseModel):
 
 
 def version_for(table: Mapping[str, Any]) -> int:
-    """The oldest format version that holds what a manifest's table says."""
+    """The oldest format version that can hold a manifest's table."""
     return 2 if table["kind"] == "prior" or any(table.get(field) for field in _FIELDS_OF_2) else 1
 
 

@@ -1,7 +1,7 @@
-"""The contract of readers of published checkpoints, and what they give back.
+"""The contract of readers of published checkpoints, and what they return.
 
-A reader is a module, or an object in one, that a `CheckpointSpec` names. Files are opened before it sees them (see
-`anchor_hub.checkpoints.raw`): it gets plain data, and no code of a file ever runs.
+A reader is a module, or an object in one, that a `CheckpointSpec` names. It gets files as plain data (see
+`anchor_hub.checkpoints.raw`), so that no code of a file ever runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anchor_hub.domains.base import Domain
     from anchor_hub.hubs.base import Hub
 
-#: What a reader may make. :class:`HubReader` and its siblings say what ``read`` takes and returns for each.
+#: What a reader may make. For each kind, :class:`HubReader` and its siblings say what ``read`` takes and returns.
 READER_KINDS = ("hub", "domain", "translator", "prior")
 
 
@@ -31,9 +31,9 @@ class ImportedHub:
         family: name of the family, e.g. ``stylegan2-ada``.
         generator: the network with the file's weights, in eval mode; a registered architecture makes a hub of it.
         discriminator: its discriminator, where the file (or the second file) has one.
-        mean_latent: ``[D]`` as published; None has it computed.
+        mean_latent: ``[D]`` as published; None: the import computes it.
         notes: sentences for the card: what was chosen (``g_ema``), what was left out.
-        classes: names of the classes, where the file or the family knows them; indices otherwise.
+        classes: names of the classes, if the file or the family knows them; else indices.
     """
 
     family: str
@@ -86,7 +86,7 @@ class ImportedParts:
 
 
 class CheckpointReader(Protocol):
-    """What every reader has, besides ``read``, which depends on its KIND.
+    """What every reader has, apart from ``read``, which depends on its KIND.
 
     Attributes:
         NAME: of the family, as users see it.
@@ -99,15 +99,15 @@ class CheckpointReader(Protocol):
     KIND: str
 
     def matches(self, raw: RawCheckpoint) -> bool:
-        """Whether this is a file of the family, judged by its entries' names; never raises."""
+        """Whether this is a file of the family, judging by the names of its entries; never raises."""
         ...
 
 
 class HubReader(CheckpointReader, Protocol):
     """A reader of KIND "hub".
 
-    A module whose ``SETTINGS`` name settings that users may give (``norm_epsilon``) takes them as keyword arguments
-    of ``read``.
+    ``SETTINGS``, if the reader has it, names settings that users may give (``norm_epsilon``); ``read`` takes them as
+    keyword arguments.
     """
 
     def read(self, raw: RawCheckpoint, discriminator: RawCheckpoint | None = None, **settings: Any) -> ImportedHub:

@@ -32,7 +32,7 @@ from anchor_hub.networks.imagenet_names import class_names
 NAME = "biggan"
 LAYOUT = "G_ema.pth or G.pth (shared.weight, blocks.0.0.conv1.weight ...), and D.pth as --discriminator"
 KIND = "hub"
-#: What users may say of a file: how its batch norms were trained.
+#: Settings that users may give: how the batch norms were trained.
 SETTINGS = ("norm_epsilon",)
 State = dict[str, Tensor]
 GeneratorConfig = BigGANConfig | BigGANDeepConfig
@@ -44,7 +44,7 @@ _ATTENTION = ("theta", "phi", "g", "o")
 
 
 def matches(raw: RawCheckpoint) -> bool:
-    """A generator's or discriminator's state dict in these names, or another file of the same training."""
+    """Whether it is a generator's or discriminator's state dict in these names, or another file of such a training."""
     content = raw.content
     if isinstance(content, dict) and {"itr", "epoch", "config"} <= set(map(str, content)):
         return True
@@ -99,7 +99,7 @@ def read_discriminator(
             raise CheckpointError(f"is not a BigGAN discriminator's state dict (embed.weight, linear.u0 ...): {found}")
         with reading("BigGAN in this layout"):
             config = discriminator_config(state)
-            # What is passed over, and why, the generator's notes say already.
+            # The generator's notes already say what was not used, and why.
             settings = settings_for(raw, lambda _: config, None, [])
             config = replace(config, spectral_epsilon=settings.spectral_epsilon)
         if config.size != generator.size:
@@ -148,7 +148,7 @@ def _attention(state: Mapping[str, Tensor], blocks: int, place: int = 1) -> list
 def generator_config(state: Mapping[str, Tensor], settings: RunSettings | None = None) -> GeneratorConfig:
     """The architecture of a generator, read off the shapes.
 
-    :param settings: what the shapes do not say; None: as published.
+    :param settings: what the shapes do not show; None: as published.
     :raises CheckpointError: an architecture that this library lacks.
     :raises KeyError: an entry is missing.
     """
@@ -221,15 +221,16 @@ def _deep_config(state: Mapping[str, Tensor], settings: RunSettings) -> BigGANDe
 def _depth(blocks: list[tuple[int, int]]) -> int:
     """Blocks per resolution: the number for which the channels are those of a published size, else 2.
 
-    The layout itself does not say it: only the last block of a resolution doubles it, which has no weights.
+    The weights do not show it: only the last block of a resolution doubles the resolution, and doubling has no weights.
     """
     for depth in (2, 1, 3, 4):
         if len(blocks) % depth == 0 and _deep_multiples(blocks, depth) is not None:
             return depth
     if len(blocks) % 2:
         raise CheckpointError(
-            f"its {len(blocks)} blocks are not those of a published size, and an odd number: how many there are per "
-            "resolution cannot be told"
+            f"its {len(blocks)} blocks are no published size and an odd number, so the blocks per resolution are "
+            f"unknown; put "
+            "the training's state_dict.pth or config.json (G_depth) beside it"
         )
     return 2
 
@@ -287,7 +288,7 @@ def _add_attention(names: dict[str, str], place: int, theirs: str) -> None:
 
 
 def discriminator_config(state: Mapping[str, Tensor]) -> DiscriminatorConfig:
-    """The architecture of a discriminator, read off the shapes; the number of its blocks says the size of its images.
+    """The architecture of a discriminator, read off the shapes; the number of blocks gives the size of its images.
 
     :raises CheckpointError: an architecture that this library lacks.
     :raises KeyError: an entry is missing.
@@ -301,9 +302,9 @@ def _flat_critic(state: Mapping[str, Tensor]) -> BigGANDiscriminatorConfig:
     count = _blocks(state)
     hidden = [state[f"blocks.{k}.0.conv1.weight"].shape[0] for k in range(count)]
     widths = [state[f"blocks.{k}.0.conv2.weight"].shape[0] for k in range(count)]
-    # Whatever halves the resolution has a convolution on its skip path; the last block never halves.
+    # A block that halves the resolution has a convolution on its skip path; the last block never halves.
     down = [f"blocks.{k}.0.conv_sc.weight" in state and k < count - 1 for k in range(count)]
-    # For 32 px (CIFAR's layout) the last two of four blocks keep the side, 8 px; all others go down to 4 px.
+    # For 32 px (CIFAR's layout) the last two of four blocks stay at 8 px; those of other sizes go down to 4 px.
     small = down == [True, True, False, False]
     size = 32 if small else 4 * 2 ** sum(down)
     return BigGANDiscriminatorConfig(
@@ -320,7 +321,7 @@ def _flat_critic(state: Mapping[str, Tensor]) -> BigGANDiscriminatorConfig:
 def _deep_critic(state: Mapping[str, Tensor]) -> BigGANDeepDiscriminatorConfig:
     stages = _blocks(state)
     depth = sum(1 for name in state if re.fullmatch(r"blocks\.0\.\d{1,3}\.conv1\.weight", name))
-    # Of the three stages for 32 px the last keeps the side, 8 px, which its layers do not show; others go down to 4 px.
+    # For 32 px the last of three stages stays at 8 px, which its layers do not show; other sizes go down to 4 px.
     small = stages == 3
     halving = [not (small and k == 2) for k in range(stages)]
     size = 32 if small else 4 * 2**stages
@@ -383,7 +384,7 @@ def _stage_depth(blocks: tuple[tuple[bool, int], ...]) -> int:
 
 
 def _converted(state: Mapping[str, Tensor], names: Mapping[str, str], what: str) -> State:
-    """The entries under our names. :raises CheckpointError: one is missing, or there are others."""
+    """The entries under our names. :raises CheckpointError: an entry is missing, or unknown."""
     rest = {name for name in state if not name.endswith(".sv0")}
     result: State = {}
     for ours, theirs in names.items():

@@ -1,7 +1,7 @@
 """BigGAN-deep as published for PyTorch by Hugging Face: ``config.json`` beside ``pytorch_model.bin``.
 
 The weights are those of TF Hub: spectral norms keep both singular vectors, and every batch norm has a table of
-statistics indexed by truncation. The condition is z and then the class embedding, here the other way round.
+statistics indexed by truncation. Its condition is z and then the class embedding; in this library, the reverse.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from anchor_hub.networks.imagenet_names import class_names
 NAME = "biggan-deep-hf"
 LAYOUT = "a folder with config.json and pytorch_model.bin (generator.gen_z.weight_orig, generator.layers...)"
 KIND = "hub"
-#: What users may say of a file: how its batch norms were trained.
+#: Settings that users may give: how the batch norms were trained.
 SETTINGS = ("norm_epsilon",)
 State = dict[str, Tensor]
 
@@ -40,7 +40,7 @@ _LEAVES = {"weight_orig": "weight", "weight_u": "u", "weight_v": "v", "bias": "b
 
 
 def matches(raw: RawCheckpoint) -> bool:
-    """A state dict in these names."""
+    """Whether it is a state dict in these names."""
     state = state_dict(raw.content)
     return state is not None and {"generator.gen_z.weight_orig", "embeddings.weight"} <= set(state)
 
@@ -155,7 +155,7 @@ def _published_ups(blocks: list[tuple[int, int]], width: int) -> list[bool]:
         if [(inputs, outputs) for _, inputs, outputs in published] == blocks:
             return [up for up, _, _ in published]
     raise CheckpointError(
-        "is not one of the published sizes (128, 256, 512 px), and says nowhere which blocks double the "
+        "is not one of the published sizes (128, 256, 512 px), and its weights do not show which blocks double the "
         "resolution: put its config.json beside it, in one folder, and import the folder"
     )
 

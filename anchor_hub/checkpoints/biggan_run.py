@@ -1,6 +1,7 @@
-"""What the configuration of a BigGAN training says of weights, and the weights themselves do not: the epsilons.
+"""Settings of a BigGAN training that its weights do not show, such as epsilons, from the training's configuration.
 
-The authors' code writes it into ``state_dict.pth`` beside the weights; a ``config.json`` beside them is read as well.
+The authors' code writes the configuration into ``state_dict.pth`` beside the weights; a ``config.json`` there is read,
+too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from anchor_hub.checkpoints.raw import RawCheckpoint, load_raw, read_config
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.biggan_layers import NORM_EPSILON, SPECTRAL_EPSILON
 
-#: The files looked for, the first that there is; ``{}`` is the rest of the weights' name (of G_ema_best0.pth: _best0).
+#: The files to look for; the first that exists is read. ``{}``: the rest of the weights' name (_best0 of G_ema_best0).
 FILES = ("state_dict{}.pth", "state_dict.pth", "config.json")
 
 
@@ -37,7 +38,7 @@ class RunSettings:
     classes: int | None = None
 
     def fits(self, size: int, classes: int) -> bool:
-        """Whether it may be of the training that networks of this size and these classes are from."""
+        """Whether networks of this size and number of classes may come from this training."""
         return self.size in (None, size) and self.classes in (None, classes)
 
 
@@ -70,12 +71,12 @@ def _whole(table: Mapping[str, Any], key: str) -> int | None:
 def settings_for(
     raw: RawCheckpoint, network: Callable[[RunSettings], Any], norm_epsilon: float | None, notes: list[str]
 ) -> RunSettings:
-    """The settings of the training that a file of weights is from; the published ones where nothing beside it says any.
+    """The settings of the training that made a file of weights; the published ones if no file beside it has them.
 
-    A file of another training, or one that cannot be read, is passed over, and ``notes`` say so.
+    A file of another training, or one that cannot be read, is not used; ``notes`` then say so.
 
-    :param network: settings to the architecture (``size``, ``classes``) that the weights have with them.
-    :param norm_epsilon: where given, the epsilon of the batch norms, whatever the training's configuration says.
+    :param network: gives the architecture (``size``, ``classes``) that the weights have with some settings.
+    :param norm_epsilon: if given, the epsilon of the batch norms, in place of that of the configuration.
     :raises CheckpointError: an impossible ``norm_epsilon``; what ``network`` raises.
     """
     settings, name = _stated(raw, notes)
@@ -88,12 +89,12 @@ def settings_for(
     if norm_epsilon is not None:
         return replace(settings, norm_epsilon=check_epsilon(norm_epsilon, "the epsilon of its batch norms"))
     if settings.norm_epsilon != NORM_EPSILON:
-        notes.append(f"The epsilon of its batch norms, {settings.norm_epsilon:g}, is that of {name} beside it.")
+        notes.append(f"The epsilon of its batch norms, {settings.norm_epsilon:g}, comes from {name} beside it.")
     return settings
 
 
 def _stated(raw: RawCheckpoint, notes: list[str]) -> tuple[RunSettings, str]:
-    """The settings beside a file of weights and the name of the file that says them, "" where there is none."""
+    """The settings in a file beside the weights, and the name of that file, "" if there is none."""
     suffix = re.sub(r"^(G_ema|G|D)(?=_|$)", "", raw.path.stem)
     for name in dict.fromkeys(pattern.format(suffix) for pattern in FILES):
         path = raw.path.parent / name
@@ -105,15 +106,15 @@ def _stated(raw: RawCheckpoint, notes: list[str]) -> tuple[RunSettings, str]:
                 return settings_of(table), name
         except CheckpointError as error:
             reason = str(error).removeprefix(f"{path}: ")
-            notes.append(f"Its training's configuration in {name} was passed over: {reason[:100]}.")
+            notes.append(f"The training's configuration in {name} was not used: {reason[:100]}.")
     return RunSettings(), ""
 
 
 def _table(path: Path) -> Mapping[str, Any]:
-    """The configuration in a file, empty where there is none; of a training's record the part ``config``."""
+    """The configuration in a file, empty if there is none; from a training's record, its part ``config``."""
     if path.suffix == ".json":
         return read_config(path)
-    # Activations are stored as whole objects; they become inert records, which nobody looks at.
+    # Activations are stored as whole objects, which become inert records and are not used.
     content = load_raw(path, refused=[]).content
     config = content.get("config") if isinstance(content, dict) else None
     return config if isinstance(config, dict) else {}

@@ -15,10 +15,10 @@ from anchor_hub.plugins.registry import registry
 
 
 def families(kind: str | None = "hub", problems: list[str] | None = None) -> Iterator[Any]:
-    """The readers of one KIND (None: of all), in the order in which they are asked: this project's first.
+    """The readers of one KIND (None: of all) in the order in which they are asked, this project's first.
 
-    Each is imported when its turn comes. problems: gets a sentence for each reader that cannot be used; without it,
-    such a reader raises PluginError.
+    A reader is imported when its turn comes. problems: gets a sentence for each reader that cannot be used; without
+    this list, such a reader raises PluginError.
     """
     known = registry().checkpoints
     for name in known.in_order():
@@ -40,7 +40,7 @@ def families(kind: str | None = "hub", problems: list[str] | None = None) -> Ite
 
 
 def matches(reader: CheckpointReader, raw: RawCheckpoint, problems: list[str]) -> bool:
-    """Whether the file is of that reader's family; one that raises says no, and `problems` gets a sentence."""
+    """Whether the file is of that reader's family; if the reader raises, no, and `problems` gets a sentence."""
     try:
         return bool(reader.matches(raw))
     except Exception as error:
@@ -62,7 +62,7 @@ def family_of(raw: RawCheckpoint, kind: str = "hub") -> Any:
 
 
 def describe(content: Any, limit: int = 6) -> str:
-    """What was found, in a line: its entries' names, or its kind."""
+    """A line about what a file holds: the names of its entries, or its kind."""
     if isinstance(content, Record):
         return f"it is an object of class {ascii(content.class_name)[:60]}"
     if not isinstance(content, dict):

@@ -1,4 +1,4 @@
-"""Networks around a file's tensors: nothing is initialised, nothing is copied that need not be."""
+"""Builds networks around a file's tensors, without initialising weights and without needless copies."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Network = TypeVar("Network", bound=nn.Module)
 def filled(build: Callable[[Any], Network], config: Any, state: Mapping[str, Tensor], what: str) -> Network:
     """``build(config)`` with exactly the weights ``state`` (our names), in eval mode, without gradients, as float32.
 
-    Made without numbers, so that no random number is drawn; float32 tensors are taken as they are (views of the
-    file), others are converted. Buffers that are not part of the state dict are made anew.
+    The network is built without values, so that no random number is drawn. Float32 tensors are taken as they are (views
+    of the file), others are converted. Buffers outside the state dict are computed anew.
 
     :raises CheckpointError: entries or shapes that do not fit, or values that are not finite.
     """
@@ -38,7 +38,7 @@ def filled(build: Callable[[Any], Network], config: Any, state: Mapping[str, Ten
 
 
 def _remake_constants(network: nn.Module) -> None:
-    """Constants that are no part of the state dict, such as FIR kernels: their modules know how to make them."""
+    """Recompute constants outside the state dict, such as FIR kernels; their modules know how to make them."""
     for module in network.modules():
         remake = getattr(module, "reset_constants", None)
         if callable(remake):

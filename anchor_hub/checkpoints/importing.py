@@ -1,4 +1,4 @@
-"""Foreign checkpoints become bundles: what `anchor hubs import` does."""
+"""Makes bundles of published checkpoints: the work of `anchor hubs import`."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def read_hub(
 
     :param path: a file, or a folder with ``config.json`` and weights.
     :param discriminator: a second file that holds the discriminator.
-    :param norm_epsilon: epsilon of a BigGAN's batch norms, which its weights do not say; None: what a configuration
-        beside them says, else the published one.
+    :param norm_epsilon: epsilon of a BigGAN's batch norms, which its weights do not show; None: that of a configuration
+        beside them, else the published one.
     :raises CheckpointError: unreadable, unsupported or incomplete; the message begins with the path.
     :raises UsageError: an impossible ``norm_epsilon``, or one for a family without such a setting.
     """
@@ -56,7 +56,7 @@ def read_hub(
 
 
 def check_norm_epsilon(value: float | None) -> None:
-    """:raises UsageError: not a number above 0 and below 1."""
+    """Raise UsageError unless the value is None or a number above 0 and below 1."""
     if value is not None and not 0 < value < 1:
         raise UsageError(f"--bn-eps must lie above 0 and below 1, not {value:g}: 1e-5 and 1e-4 are common")
 
@@ -69,7 +69,7 @@ def _read(raw: RawCheckpoint, critic: RawCheckpoint | None, norm_epsilon: float 
     family = family_of(raw)
     settings: dict[str, Any] = {} if norm_epsilon is None else {"norm_epsilon": norm_epsilon}
     if not set(settings) <= set(getattr(family, "SETTINGS", ())):
-        raise UsageError(f"--bn-eps is a setting of BigGANs; {raw.path} is of family {family.NAME}: leave it out")
+        raise UsageError(f"--bn-eps applies to BigGANs only, and {raw.path} is of family {family.NAME}: leave it out")
     try:
         return family.read(raw, critic, **settings)
     except CheckpointError as error:
@@ -89,14 +89,14 @@ def import_hub(
     output: Path | str | None = None,
     overwrite: bool = False,
 ) -> Imported:
-    """Make a published generator a hub: an ordinary bundle that names the file it is from.
+    """Make a published generator a hub: an ordinary bundle that names the file it comes from.
 
     :param path: a file, or a folder with ``config.json`` and weights.
     :param name: of the hub.
     :param discriminator: a second file that holds the discriminator; by default the one in ``path``, if any.
         It is kept in the bundle exactly as published.
     :param license: of the weights; None is recorded, and shown, as "unknown". ``data_license``: of their data.
-    :param seed: of the 10,000 samples behind the statistics; a published mean latent stays as it is.
+    :param seed: of the 10,000 samples from which the statistics are computed; a published mean latent is kept.
     :param norm_epsilon: of a BigGAN's batch norms, see :func:`read_hub`.
     :param output: the bundle's folder; default: ``hubs/NAME`` in the home.
     :raises CheckpointError: unreadable, unsupported or incomplete. :raises UsageError: a bad name, or one in use.
@@ -137,10 +137,10 @@ def import_hub(
 
 
 def refuse_existing(folder: Path, kind: Kind, overwrite: bool, *, given: bool) -> None:
-    """Before anything is read, not after: whether a bundle may be written to ``folder``.
+    """Check that a bundle may be written to ``folder``, before anything is read.
 
-    :param given: the folder was named outright, and is not the home's for a name.
-    :raises UsageError: it is there and may not be replaced, or holds something that is no bundle of this kind.
+    :param given: the folder was given explicitly, not derived from the bundle's name.
+    :raises UsageError: it exists and may not be replaced, or holds something other than a bundle of this kind.
     """
     if not given and (folder / MANIFEST).is_file() and not overwrite:
         raise UsageError(f"{folder}: exists already; choose another --name, or pass --overwrite")
@@ -155,7 +155,7 @@ def refuse_existing(folder: Path, kind: Kind, overwrite: bool, *, given: bool) -
 
 
 def origin(raw: RawCheckpoint) -> dict[str, Any]:
-    """Where weights are from: the file's name (never its folder), its SHA-256 and size."""
+    """The origin of weights: the file's name (never its folder), its SHA-256 and size."""
     name = raw.path.name
     if raw.config is not None:
         name = f"{raw.path.resolve().parent.name}/{name}"
@@ -163,7 +163,7 @@ def origin(raw: RawCheckpoint) -> dict[str, Any]:
 
 
 def record(command: str, **facts: Any) -> dict[str, Any]:
-    """The provenance of a bundle: the facts and the versions."""
+    """The provenance of a bundle: the command, the facts and the versions."""
     import torch
 
     from anchor_hub import __version__

@@ -1,4 +1,4 @@
-"""Released domains become bundles: what `anchor domains import` does."""
+"""Makes bundles of released domains: the work of `anchor domains import`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def import_domain(
 
     :param path: a file of any family that a registered reader of domains knows.
     :param name: of the domain.
-    :param hub: the hub that its frozen generator is; the reader compares it where the file has it.
+    :param hub: the hub that equals the file's frozen generator; the reader compares them if the file has it.
     :param modality: see :func:`~anchor_hub.modality.build_modality`; default: the reader's, for
         latent-space anchoring by channels (1 gray, 3 rgb, else segmentation).
     :param license: of the weights; None is recorded, and shown, as "unknown". ``data_license``: of their data.
@@ -48,7 +48,7 @@ def import_domain(
     folder = Path(output) if output is not None else home().domains / name
     refuse_existing(folder, "domain", overwrite, given=output is not None)
     if modality is not None:
-        registry().modalities[str(modality.get("name"))]  # a slip shows before gigabytes are read
+        registry().modalities[str(modality.get("name"))]  # a wrong name is found before gigabytes are read
     hub = load_hub(hub, "cpu") if isinstance(hub, (str, Path)) else hub
     raw = load_raw(path)
     reader: DomainReader = family_of(raw, "domain")

@@ -1,4 +1,4 @@
-"""Published translators become bundles: what `anchor translators import` does."""
+"""Makes bundles of published translators: the work of `anchor translators import`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def import_parts(
     output: Path | str | None = None,
     overwrite: bool = False,
 ) -> Imported:
-    """Make published weights a translator or prior: an ordinary bundle that names the files it is from.
+    """Make published weights a translator or prior: an ordinary bundle that names the files it comes from.
 
     :param path: a file of a family that a registered reader of this kind knows.
     :param name: of the new bundle.

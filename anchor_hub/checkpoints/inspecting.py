@@ -1,4 +1,4 @@
-"""What is in a checkpoint file, whatever it is: for `anchor checkpoints inspect`. Nothing in it is run."""
+"""Says what any checkpoint file holds, for `anchor checkpoints inspect`. No code in the file is run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONTAINERS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor, a value, or (``count`` > 0) a group of so many of them; ``numbers`` is what its tensors hold."""
+    """A tensor, a value, or (``count`` > 0) a group of ``count`` of them. ``numbers``: how many its tensors hold."""
 
     name: str
     kind: str
@@ -47,7 +47,7 @@ class Inspection:
         summary: what importing it would give, in a line.
         entries: every tensor and value.
         config: the ``config.json`` beside it.
-        notes: what importing would tell.
+        notes: the notes that importing would print.
         problems: why it cannot be imported, one sentence each; empty where it can.
     """
 
@@ -63,7 +63,7 @@ class Inspection:
     problems: list[str] = field(default_factory=list)
 
     def groups(self) -> list[Entry]:
-        """The entries by the first parts of their names: few rows for many layers."""
+        """The entries grouped by the first parts of their names: few rows for many layers."""
         for depth in (3, 2, 1):
             rows = self._grouped(depth)
             if len(rows) <= 24 or depth == 1:
@@ -90,14 +90,14 @@ class Inspection:
         return rows
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """The inspection as JSON-able values."""
         return asdict(self)
 
 
 def inspect_checkpoint(path: Path | str) -> Inspection:
-    """What a checkpoint holds, also where it cannot be imported: then ``problems`` says why.
+    """What a checkpoint holds; if it cannot be imported, ``problems`` says why.
 
-    :raises CheckpointError: there is nothing to show: missing, empty, damaged, or no checkpoint at all (said which).
+    :raises CheckpointError: there is nothing to show; the file is missing, empty, damaged, or no checkpoint.
     """
     refused: list[CheckpointError] = []
     raw = load_raw(path, refused=refused)
@@ -150,7 +150,7 @@ def _family(raw: RawCheckpoint, found: Inspection) -> None:
 
 
 def _generator(reader: HubReader, raw: RawCheckpoint, found: Inspection) -> None:
-    """Fill in what the generator is."""
+    """Fill in the summary of the generator."""
     found.family = reader.NAME
     imported = reader.read(raw, None)
     found.notes = imported.notes

@@ -36,12 +36,12 @@ MODALITIES: dict[int, dict[str, Any]] = {
 
 
 def matches(raw: RawCheckpoint) -> bool:
-    """Whether it is such a release."""
+    """Whether it is a release of latent-space anchoring."""
     return published.is_published(raw.content)
 
 
 def read(raw: RawCheckpoint, name: str, hub: Hub, modality: Mapping[str, Any] | None) -> ImportedDomain:
-    """The domain; its frozen generator is compared with the hub weight by weight where the file has it.
+    """The domain. If the file has its frozen generator, the generator is compared with the hub weight by weight.
 
     :param modality: default: by channels (1 gray, 3 rgb, else segmentation).
     :raises CheckpointError: its parts do not fit each other. :raises HubMismatchError: it is of another hub.
@@ -80,7 +80,7 @@ def _check_hub(parts: published.PublishedParts, hub: Hub) -> list[str]:
     if not isinstance(hub.generator, Generator):
         raise HubMismatchError(f"hub {hub.name!r} is no StyleGAN2 hub; released domains are of StyleGAN2 hubs")
     if not state:
-        return ["The file lacks its generator: that it belongs to this hub was taken on trust."]
+        return ["The file lacks its generator, so it was not checked that it belongs to this hub."]
     theirs, ours = generator_from(state), hub.generator
     other = None
     if theirs.config.channels_of != ours.config.channels_of or theirs.config.latent_dim != ours.config.latent_dim:
@@ -130,7 +130,7 @@ def _networks(
             f"{hub.num_latents} x {hub.latent_dim}"
         )
     if encoder is not None and encoder.label_dim:
-        raise CheckpointError("its encoder takes class labels, which domains of StyleGAN2 hubs have not")
+        raise CheckpointError("its encoder takes class labels, which domains of StyleGAN2 hubs do not have")
     if tuned is not None and (tuned.config.size, tuned.config.latent_dim) != (hub.size, hub.latent_dim):
         raise CheckpointError(
             f"its fine-tuned generator makes {tuned.config.size} px of {tuned.config.latent_dim} numbers per latent, "

@@ -14,7 +14,7 @@ KIND = "hub"
 
 
 def matches(raw: RawCheckpoint) -> bool:
-    """Whether it is such a release with a generator."""
+    """Whether it is a release of latent-space anchoring with a generator."""
     return is_published(raw.content)
 
 

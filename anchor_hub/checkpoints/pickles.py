@@ -1,9 +1,9 @@
-"""A pickle interpreter that builds plain data only: what a file names is looked up in a table, never imported.
+"""A pickle interpreter that builds plain data only: names in a file are looked up in a table, never imported.
 
-Python's own unpickler runs what a file tells it to, and can be told to change the classes it is allowed to
-use. This one knows no import: each global of a file is an entry of the caller's table (a function of ours that
-builds data) or the file is refused, naming it. Every length is checked against the file, nesting is followed
-without recursion, and what refers to itself or unfolds into millions of values is refused.
+Python's own unpickler runs what a file tells it to, and a file can make it change the classes it is allowed to
+use. This interpreter imports nothing: each global of a file is an entry of the caller's table (a function of this
+library that builds data), or the file is refused and the global named. Every length is checked against the file,
+nesting is followed without recursion, and a value that contains itself or unfolds into millions is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_VALUES = 5_000_000
 MAX_DEPTH = 200
 #: Longer byte strings stay in the file as a :class:`Blob`.
 BLOB_BYTES = 4096
-#: What only somebody who wants to run a program puts into a checkpoint.
+#: Names that are in a checkpoint only to run a program.
 _PROGRAMS = {
     "_io", "io", "os", "posix", "nt", "subprocess", "sys", "shutil", "socket", "pty", "runpy", "importlib", "code",
     "codeop", "commands", "webbrowser", "ctypes", "multiprocessing", "pickle", "_pickle", "marshal", "types",
@@ -34,7 +34,7 @@ _PROGRAMS = {
 
 @dataclass(frozen=True)
 class Global:
-    """What a file names: ``build`` turns arguments into data; ``None`` where the name alone is the data."""
+    """A name in a file. ``build`` turns arguments into data; ``None``: the name alone is the data."""
 
     name: str
     build: Callable[..., Any] | None = None
@@ -50,9 +50,9 @@ class Blob:
 
 @dataclass
 class Record:
-    """An object of a class that is not there: its class's name and its attributes. It has no behaviour.
+    """An object whose class is not loaded: the name of its class and its attributes. It has no behaviour.
 
-    ``source`` is the length of the program text that came with it, which nobody looks at.
+    ``source`` is the length of the program text that came with it, which is never read.
     """
 
     class_name: str
@@ -64,7 +64,7 @@ Table = Mapping[str, Global]
 
 
 def refusal(name: str) -> CheckpointError:
-    """The error for a global that is in no table, saying what it is."""
+    """The error for a global that is not in the table; says what it is."""
     shown, top = ascii(name)[1:-1][:120], name.split(".", 1)[0]
     if top in _PROGRAMS:
         return CheckpointError(
@@ -96,9 +96,9 @@ def _damaged(reason: str) -> CheckpointError:
 class Machine:
     """Runs one pickle stream of ``buffer`` from ``start``; :attr:`position` is where it ended.
 
-    :param table: ``module.name`` to what it stands for.
+    :param table: ``module.name`` -> what it stands for.
     :param persistent: builds what a persistent id (a tuple) stands for.
-    :param refused: where given, a global that is in no table becomes an inert :class:`Record`, its error is added to
+    :param refused: if given, a global that is not in the table becomes an inert :class:`Record`, its error is added to
         this list, and the rest is read: for looking at files, never for using them.
     """
 
@@ -115,11 +115,11 @@ class Machine:
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        # What may be handed on to builders: a value of the file once, and small ones (memoised names) again.
+        # How many values may be passed to builders: those of the file once, and small ones (memoised names) again.
         self._left = len(buffer) + MAX_VALUES
 
     def run(self) -> Any:
-        """The value of the stream. :raises CheckpointError: damage, or something that is not plain data."""
+        """The value of the stream. :raises CheckpointError: damage, or anything that is not plain data."""
         try:
             return self._run()
         except (
@@ -249,16 +249,16 @@ def hashable(key: Any) -> Any:
 
 
 def check_tree(content: Any) -> None:
-    """Refuse what refers to itself, is nested too deeply, or unfolds into more than :data:`MAX_VALUES` values.
+    """Refuse content that contains itself, is nested too deeply, or unfolds into more than :data:`MAX_VALUES` values.
 
-    :raises CheckpointError: saying which.
+    :raises CheckpointError: says which.
     """
     sizes: dict[int, int] = {}
     open_: set[int] = set()
     pending: list[tuple[Any, bool]] = [(content, False)]
     while pending:
         node, done = pending.pop()
-        # First whether it is known: a long list that is referred to a million times is not copied as often.
+        # Known nodes are skipped first, so that a long list with a million references is not copied as often.
         children = None if not done and id(node) in sizes else _children(node)
         if children is None:
             continue
@@ -288,7 +288,7 @@ def _children(node: Any) -> list[Any] | None:
 # --- the operations, by their codes ------------------------------------------------------------------------
 def _push(value: Callable[[Machine], Any]) -> Callable[[Machine], None]:
     def operation(machine: Machine) -> None:
-        # First the value: taking items up to a mark changes which stack is the current one.
+        # The value comes first: taking items up to a mark changes which stack is the current one.
         result = value(machine)
         machine.stack.append(result)
 

@@ -1,7 +1,7 @@
-"""Reading any foreign checkpoint file as plain data. Nothing in a file is ever executed.
+"""Reads any published checkpoint file as plain data. Nothing in a file is ever executed.
 
 :func:`load_raw` knows the containers (torch zip, torch legacy, NVIDIA pickle, safetensors, a folder with
-``config.json`` and weights), not what the weights mean: that is for the families in this package.
+``config.json`` and weights). What the weights mean is known to the readers of the families.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ class RawCheckpoint:
 def load_raw(path: Path | str, *, refused: list[CheckpointError] | None = None) -> RawCheckpoint:
     """Read a checkpoint file, or a folder with ``config.json`` and weights; no code of it runs.
 
-    :param refused: where given, what a file holds beside plain data becomes an inert :class:`Record`, and the error
-        that would have been raised is added to this list: for looking at files, never for using them.
-    :raises CheckpointError: missing, damaged, of another kind (said which), or holding more than plain data
-        (named what). The message begins with the path.
+    :param refused: if given, anything but plain data becomes an inert :class:`Record`, and the error that would have
+        been raised is added to this list: for looking at files, never for using them.
+    :raises CheckpointError: missing, damaged, of another kind, or holding more than plain data. The message begins
+        with the path and says which.
     """
     path = Path(path)
     try:
@@ -86,7 +86,7 @@ def load_raw(path: Path | str, *, refused: list[CheckpointError] | None = None) 
             raise
         raise CheckpointError(f"{weights}: cannot be read ({error.strerror or error})") from error
     except CheckpointError as error:
-        # What was only noted while looking is why the rest could not be read.
+        # The first refused object is the reason why the rest could not be read.
         raise CheckpointError(f"{weights}: {refused[0] if refused else error}") from error
     except MemoryError as error:
         raise CheckpointError(f"{weights}: does not fit into memory") from error
@@ -152,7 +152,7 @@ def _read(path: Path, refused: list[CheckpointError] | None) -> tuple[Kind, Any,
         else:
             content = torch_files.read_pickle(view, refused)
         if hasattr(mapped, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
-            # Comparing checksums has read every page; only those that are used come back.
+            # Comparing checksums has read every page; drop them, so that only pages in use are read again.
             mapped.madvise(mmap.MADV_DONTNEED)
         return kind, content, size
 

@@ -1,4 +1,4 @@
-"""What the readers of published layouts have in common: saying what of a file does not fit."""
+"""Shared by the readers of published layouts: errors that say what does not fit in a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anchor_hub.errors import CheckpointError
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Entries that are missing or impossible raise CheckpointError saying so of ``what``, the network."""
+    """Turn errors about missing or impossible entries into a CheckpointError about ``what``, the network."""
     try:
         yield
     except CheckpointError:
@@ -28,12 +28,12 @@ def reading(what: str) -> Iterator[None]:
 def discriminator_of(
     read: Callable[[Any], nn.Module], content: Any, file: RawCheckpoint | None, notes: list[str]
 ) -> nn.Module | None:
-    """The discriminator, where there is one.
+    """The discriminator in ``content``; None if there is none.
 
-    One of the generator's own file that does not fit is left out, and ``notes`` say so.
+    A discriminator in the generator's own file that does not fit is left out, and ``notes`` say so.
 
-    :param file: the second file, where it is of one.
-    :raises CheckpointError: that of a second file does not fit; beginning with the file's path.
+    :param file: the second file, if ``content`` comes from one.
+    :raises CheckpointError: the discriminator of a second file does not fit; begins with the file's path.
     """
     if content is None:
         return None

@@ -1,4 +1,4 @@
-"""What a file is that is no checkpoint, from its first bytes: the sentence that says so."""
+"""Recognises files that are no checkpoints by their first bytes, and says in a sentence what they are."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SUPPORTED = "torch (.pt, .pth, .bin), NVIDIA pickles (.pkl), .safetensors, a fol
 
 
 def foreign_kind(head: bytes, size: int) -> str | None:
-    """A sentence saying what a file of these first bytes is, and what to do; None where it may be a checkpoint.
+    """A sentence on what a file with these first bytes is, and what to do; None if it may be a checkpoint.
 
     :param head: the first 1,024 bytes, or all.
     :param size: of the whole file.

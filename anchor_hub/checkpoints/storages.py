@@ -1,4 +1,4 @@
-"""Tensors of foreign files: the tables of what their pickles may name, and views checked against their storage."""
+"""Tensors of published files: the tables of names that their pickles may use, and views checked against storages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DTYPES = {
 }
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
-#: Elements that views may have beyond their storages, over a whole file (repeated latents are stored so).
+#: Elements that views may have beyond their storages, in a whole file (repeated latents are stored so).
 SPARE_ELEMENTS = 16 << 20
 
 #: ``(dtype, key, elements) -> [elements]``: the storage of a persistent id.
@@ -218,7 +218,7 @@ def storage_in(buffer: memoryview, data: Any) -> Tensor:
     found: list[tuple[torch.dtype, str, int]] = []
 
     def note(dtype: torch.dtype, key: str, count: int) -> Tensor:
-        # The numbers lie behind the pickles: only what they are is known here.
+        # The numbers come after the pickles; only their type and count are known here.
         found.append((dtype, key, count))
         return torch.empty(0, dtype=dtype)
 
@@ -254,7 +254,7 @@ def legacy_head(buffer: memoryview) -> int:
 def legacy_numbers(
     buffer: memoryview, position: int, dtype: torch.dtype, count: int
 ) -> tuple[Tensor, int]:
-    """The numbers of one storage (their count as 8 bytes, then they themselves) and where they end."""
+    """The numbers of one storage (8 bytes with their count, then the numbers) and the position where they end."""
     size = count * dtype.itemsize
     stop = position + 8 + size
     if stop > len(buffer):

@@ -30,7 +30,7 @@ State = dict[str, Tensor]
 
 
 def matches(raw: RawCheckpoint) -> bool:
-    """A pickle with a ``G_ema`` or ``G`` record, or a state dict in these names."""
+    """Whether it is a pickle with a ``G_ema`` or ``G`` record, or a state dict in these names."""
     content = raw.content
     if isinstance(content, dict) and any(isinstance(content.get(key), Record) for key in ("G_ema", "G", "D")):
         return True
@@ -62,7 +62,7 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
 
 
 def _network(content: Any, *keys: str) -> tuple[Record | State | None, str]:
-    """The first of the networks that is there, and its key ("" for a bare state dict)."""
+    """The first of the networks that exists, and its key ("" for a bare state dict)."""
     state = state_dict(content)
     if state is not None:
         generator = "synthesis.b4.const" in state
@@ -75,7 +75,7 @@ def _network(content: Any, *keys: str) -> tuple[Record | State | None, str]:
 
 
 def module_state(record: Record) -> State:
-    """The state dict of a pickled module: parameters and buffers of it and, by dotted names, of its children.
+    """The state dict of a pickled module: its parameters and buffers, and by dotted names those of its children.
 
     :raises CheckpointError: not a module.
     """
@@ -112,12 +112,12 @@ def _arguments(network: Record | State) -> tuple[State, dict[str, Any]]:
 
 
 def _only(arguments: Mapping[str, Any], **supported: Any) -> None:
-    """Refuse what the constructor was told and this library does not implement."""
+    """Refuse constructor arguments that this library does not implement."""
     for name, value in supported.items():
         found = arguments.get(name.replace("__", "."), value)
         if found is not None and (list(found) if isinstance(found, tuple) else found) != value:
             raise CheckpointError(
-                f"its {name.replace('__', '.')} is {str(found)[:60]!r}; of StyleGAN2-ADA, {value!r} is supported"
+                f"its {name.replace('__', '.')} is {str(found)[:60]!r}; of StyleGAN2-ADA, only {value!r} is supported"
             )
 
 
@@ -139,9 +139,9 @@ def _mapping(state: State, prefix: str, arguments: Mapping[str, Any]) -> tuple[i
 
 
 def _code_sizes(state: State, layers: int, classes: int) -> tuple[int, int]:
-    """Sizes of z and of w, which users choose apart (64 and 512, say).
+    """Sizes of z and of w, which users may choose independently (64 and 512, say).
 
-    :raises CheckpointError: no z at all, or a mapping network that is of another width inside than w.
+    :raises CheckpointError: no z, or a mapping network that is wider or narrower inside than w.
     """
     latent_dim = state["synthesis.b4.conv1.affine.weight"].shape[1]
     widths = {state[f"mapping.fc{i}.weight"].shape[0] for i in range(layers)}
@@ -152,7 +152,7 @@ def _code_sizes(state: State, layers: int, classes: int) -> tuple[int, int]:
     if widths - {latent_dim}:
         raise CheckpointError(
             f"its mapping network is {sorted(widths - {latent_dim})} wide inside (layer_features, embed_features) and "
-            f"its w has {latent_dim} values; of StyleGAN2-ADA, mapping networks as wide as w are supported"
+            f"its w has {latent_dim} values; only mapping networks as wide as w are supported"
         )
     z_dim = state["mapping.fc0.weight"].shape[1] - (latent_dim if classes else 0)
     if z_dim < 1:
@@ -236,7 +236,7 @@ def discriminator_from_ada(network: Record | State) -> Discriminator:
 
 
 def _check_rest(state: State, what: str) -> None:
-    """What is left must be FIR filters, and those the ones this library implements."""
+    """Check that the remaining entries are FIR filters, and the ones that this library implements."""
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
     kernel = torch.outer(taps, taps) / 64
     for name, value in state.items():

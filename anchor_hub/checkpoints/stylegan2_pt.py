@@ -25,14 +25,14 @@ from anchor_hub.networks.stylegan2_discriminator import Discriminator, Discrimin
 NAME = "stylegan2"
 LAYOUT = "a .pt of rosinality's with g_ema (and g, d, latent_avg), or its state dict with style.1.weight"
 KIND = "hub"
-#: Where a generator may be, the one to use first.
+#: The keys of a generator; the first that exists is used.
 GENERATORS = ("g_ema", "g")
 GENERATOR_NAMES = ("style.1.weight", "input.input")
 DISCRIMINATOR_NAMES = ("final_linear.1.weight", "convs.0.0.weight")
 
 
 def matches(raw: RawCheckpoint) -> bool:
-    """A dict with such a generator or discriminator, or one of their state dicts alone."""
+    """Whether it is a dict with such a generator or discriminator, or one of their state dicts alone."""
     return any(_state(raw.content, key) for key in (*GENERATORS, "d"))
 
 
@@ -62,7 +62,7 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
     state = _state(raw.content, key)
     assert state is not None
     if not any(name.startswith("noises.") for name in state):
-        notes.append("The file has no noise images (it is of before they were stored); they were drawn, seed 0.")
+        notes.append("The file has no noise images (older files do not store them); they were drawn with seed 0.")
     generator = generator_from(state)
     source = raw if discriminator is None else discriminator
     critic = _state(source.content, "d")
@@ -90,7 +90,7 @@ def discriminator_from(state: Mapping[str, Tensor]) -> Discriminator:
 
 
 def _checked(function: Any, state: Mapping[str, Tensor]) -> Any:
-    """Run a conversion that trusts the number of axes on entries that may have any."""
+    """Run a conversion that relies on the number of axes; entries with another number raise CheckpointError."""
     try:
         return function(state)
     except (IndexError, RuntimeError, TypeError, ValueError) as error:

@@ -80,7 +80,7 @@ def _members(stream: io.BufferedIOBase, size: int) -> tuple[dict[str, zipfile.Zi
         raise CheckpointError("it is a TorchScript program, which is code: save its state dict, and import that")
     if len(infos) > MAX_MEMBERS or len(names) != len(infos):
         raise CheckpointError("its zip directory names members twice or too many: it is damaged or malicious")
-    # Sizes come before anything else: a small member may announce what fills the memory.
+    # Sizes are checked before anything else: a small member may announce a size that fills the memory.
     for info in infos:
         if info.compress_type != zipfile.ZIP_STORED:
             raise CheckpointError(
@@ -125,7 +125,7 @@ def read_legacy(buffer: memoryview, refused: Refused = None) -> Any:
     def collect(dtype: torch.dtype, key: str, count: int) -> Tensor:
         if announced.setdefault(key, (dtype, count)) != (dtype, count):
             raise CheckpointError(f"storage {key[:40]!r} is used as two kinds of numbers: it is damaged")
-        # The numbers come after the pickle. On the first pass, room that is never touched stands for them.
+        # The numbers come after the pickle. On the first pass, empty tensors stand for them.
         return storages[key] if key in storages else torch.empty(count, dtype=dtype, device="meta")
 
     start = legacy_head(buffer)

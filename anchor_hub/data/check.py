@@ -1,4 +1,4 @@
-"""Looking over a folder before training on it: what is unreadable, and what would surprise later."""
+"""Checks a folder before training on it: what cannot be read, and what would surprise later."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class FolderReport:
     ``ignored``: files of the data set that nothing reads. ``bad``: files that cannot be read. ``sizes``, ``modes``:
     number of files by "WIDTHxHEIGHT" and by kind of pixel (Pillow's name), as stored, most frequent first.
     ``duplicates``: (file, the file before that has the same content); ``between_splits``: those in two splits.
-    ``classes``: each class's share of all pixels, for label maps. ``warnings``: sentences about what is allowed, but
-    seldom meant.
+    ``classes``: each class's share of all pixels, for label maps. ``warnings``: sentences about what is allowed but
+    seldom intended.
     """
 
     files: int
@@ -58,7 +58,7 @@ class FolderReport:
         return self.files - len(self.bad)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """The report as JSON-able values."""
         return {
             "files": self.files,
             "readable": self.readable,
@@ -80,7 +80,7 @@ class FolderReport:
 
 @dataclass
 class _Seen:
-    """What is kept of one file, so that a folder of any size can be checked."""
+    """What is kept of one file; little, so that a folder of any size can be checked."""
 
     digest: bytes
     extent: tuple[int, int] | None
@@ -105,13 +105,13 @@ def folder_modality(
     :param classes: with ``palette``, ``merge_classes`` and ``settings``: see
         :func:`~anchor_hub.modality.options.modality_table`.
 
-    :raises UsageError: a domain and a name, or options that the modality has not.
+    :raises UsageError: both a domain and a name are given, or the modality lacks an option.
     :raises DomainNotFoundError, ModalityNotFoundError, ConfigError: an unknown name, or wrong options.
     """
     from anchor_hub.plugins.registry import registry
 
     if domain is not None and name is not None:
-        raise UsageError(f"--modality {name}: --domain {domain} says already how its files are read: give one of them")
+        raise UsageError(f"--modality {name}: --domain {domain} says how its files are read; give one of the two")
     table: dict[str, Any] = {"name": name or "rgb"}
     if domain is not None:
         table = dict(registry().domains[domain].spec.modality)
@@ -230,7 +230,7 @@ def _look(path: Path, modality: Modality, size: int) -> _Seen:
     extent = mode = None
     if path.suffix.lower() in IMAGE_EXTENSIONS:
         stream = io.BytesIO(source.read(MAX_FILE_BYTES)) if isinstance(source, VirtualFile) else path
-        with Image.open(stream) as image:  # its head alone; that it is sound was found out by reading it
+        with Image.open(stream) as image:  # only the header; the reading before showed that the file is sound
             extent, mode = image.size, image.mode
     return _Seen(
         hashlib.blake2b(sample.numpy().tobytes(), digest_size=16).digest(),

@@ -24,7 +24,7 @@ from anchor_hub.system.reading_ahead import ReadAhead
 Progress = Callable[[int, int], None]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-CHUNK = 64  # files a thread reads before it reports: handing over each one alone would cost more than reading
+CHUNK = 64  # files that a thread reads before it hands them over; one by one would cost more than reading
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ImageFolder(Sequence[Tensor]):
     :param size: side in pixels the samples are read at.
     :param where: filter over ``class``, ``split``, the layout's own columns (attributes) and those of a
         ``manifest.csv`` or ``factors.csv`` in or beside the folder, e.g. ``"smile>0.5 and glasses==1"``.
-    :param limit: at most so many files, the first ones (after the filter).
+    :param limit: at most this many files, the first ones (after the filter).
     :param errors: ``raise`` on the first file that cannot be read, or ``skip`` such files and collect them in
         :attr:`skipped`.
     :param every_split: take the validation and test splits, too.
@@ -163,9 +163,9 @@ def _kind(sample: Tensor) -> str:
 
 
 def find_files(given: Sequence[str | Path], extensions: Sequence[str]) -> list[InputFile]:
-    """The files meant, sorted; a data set of several folders has to be told which one.
+    """The files that names, globs and folders mean, sorted.
 
-    :raises DataError: nothing there, or the top of a rendered data set.
+    :raises DataError: nothing is there, or it is the top folder of a rendered data set.
     """
     for item in given:
         folder = Path(item)
@@ -176,7 +176,7 @@ def find_files(given: Sequence[str | Path], extensions: Sequence[str]) -> list[I
 
 
 def _refuse_several_domains(folder: Path) -> None:
-    """DataError for the top of rendered faces: its folders are as many domains, and all of them are meant by nobody."""
+    """Raise DataError for the top folder of rendered faces: the folders inside are domains, never meant as one."""
     if (folder / "dataset.yaml").is_file():
         inner = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
         if inner and not (folder / "image").is_dir():
@@ -187,7 +187,7 @@ def _refuse_several_domains(folder: Path) -> None:
 
 
 def _near_name(path: Path) -> str:
-    """A sentence naming what is there and is called nearly so, beginning with a space, or ''."""
+    """A sentence with the most similar name that exists, beginning with a space; '' if there is none."""
     try:
         names = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
     except OSError:

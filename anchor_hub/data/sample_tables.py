@@ -57,7 +57,7 @@ def read_table(path: Path) -> tuple[list[str], dict[str, dict[str, str]]]:
     rows: dict[str, dict[str, str]] = {}
     for number, line in enumerate(lines, start=2):
         if None in line or None in line.values():  # DictReader's mark for too many, too few cells
-            raise DataError(f"{shown(path)}: row {number} has not {len(columns)} cells; correct it")
+            raise DataError(f"{shown(path)}: row {number} does not have {len(columns)} cells; correct it")
         name = _key(line[key].strip())
         if name in rows:
             raise DataError(f"{shown(path)}: names {name!r} twice; keep one row per file")
@@ -89,9 +89,9 @@ def select(files: Sequence[InputFile], folder: Path, expression: str) -> list[In
 
 
 def select_samples(found: Found, samples: Sequence[Sample], expression: str) -> list[Sample]:
-    """Those of a data set's ``samples`` that satisfy ``expression``.
+    """The ``samples`` of a data set that satisfy ``expression``.
 
-    Columns are ``class`` and ``split`` where the layout has them, those it brings, and those of a table in or beside
+    Columns are ``class`` and ``split`` if the layout has them, columns of the layout, and those of a table in or beside
     the folder. Raises as :func:`select` does.
     """
     own = [name for name, there in (("class", found.class_names), ("split", found.splits)) if there]
@@ -108,7 +108,7 @@ def select_samples(found: Found, samples: Sequence[Sample], expression: str) -> 
     if table is not None:
         columns, rows = read_table(table)
     test = parse_where(expression, {*own, *columns})
-    # A table that the expression does not need may be about other files.
+    # If the expression does not need the table, the table may be about other files.
     needed = any(mentions(expression, name) for name in columns if name not in own) or not own
     chosen = []
     for sample in samples:

@@ -36,8 +36,8 @@ class AnchoredDomain(Domain):
     :param encoder: offsets ``[B, L, D]`` from the mean latent, or None for a decode-only domain.
     :param regressor: feature maps to raw output; ``"hub"`` for the hub's own images; None for an encode-only domain.
     :param structure_layers: leading W+ layers the encoder drives; default all.
-    :param corrections: how often :meth:`encode` compares an image with what the domain decodes from its codes.
-    :param architecture: what :meth:`save` writes, the tables of :meth:`build`, which fills it in.
+    :param corrections: number of steps in which :meth:`encode` refines the codes.
+    :param architecture: the tables that :meth:`save` writes; :meth:`build` fills them in.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class AnchoredDomain(Domain):
     ) -> AnchoredDomain:
         """Fresh networks from ``{"name": ..., "options": {...}}`` tables (a regressor's options need ``resolutions``).
 
-        Channels, latent size and number of layers come from the modality and the hub, so options name only
+        Channels, latent size and number of layers come from the modality and the hub; options name only
         what is a choice. Encoders start near the mean latent. The networks are in train mode.
 
         :raises KeyError, TypeError, ValueError: an unknown network or a bad option.
@@ -162,8 +162,8 @@ class AnchoredDomain(Domain):
     def encode(self, images: Tensor) -> Tensor:
         r"""Network input to latents, as :meth:`Domain.encode` says.
 
-        With ``corrections``, and where the domain can decode, its own image of the codes is encoded, too, and what is
-        missing there is added: :math:`w \leftarrow w + 0.6\,(E(x) - E(R(f(w))))` from :math:`w = E(x)` on.
+        If the domain can decode, each of the ``corrections`` encodes the image that the domain decodes from the codes
+        and adds a share of the difference: :math:`w \leftarrow w + 0.6\,(E(x) - E(R(f(w))))`, from :math:`w = E(x)` on.
         """
         codes = latents = self.codes(images)
         if self.can_decode:
@@ -176,7 +176,7 @@ class AnchoredDomain(Domain):
         return self.codes(self.modality.as_input(self.decode(latents)).clamp(-1, 1))  # the range of what files hold
 
     def codes(self, images: Tensor) -> Tensor:
-        """The encoder's latents of network input, read once: ``[B, L, D]``; see :meth:`encode`.
+        """The encoder's latents ``[B, L, D]`` of network input without corrections; see :meth:`encode`.
 
         :raises MissingPartError: the domain has no encoder.
         """
@@ -192,11 +192,11 @@ class AnchoredDomain(Domain):
 
     @property
     def _takes_appearance(self) -> bool:
-        """Whether there is something that images of the domain do not say, and networks to find out what."""
+        """Whether latents have a part that the domain's images cannot show, and networks are there to measure it."""
         return self.structure_layers < self.hub.num_latents and self.can_encode and self.can_decode
 
     def offsets(self, images: Tensor) -> Tensor:
-        """What the encoder says of network input: offsets ``[B, L, D]`` from the mean latent, of all layers."""
+        """The encoder's offsets ``[B, L, D]`` from the mean latent, of all layers, for network input."""
         assert self.encoder is not None
         classes = getattr(self.encoder, "label_dim", 0)
         conditions = (F.one_hot(self.hub.labels(len(images)), classes).to(images),) if classes else ()
@@ -222,7 +222,7 @@ class AnchoredDomain(Domain):
         wanted = self._read_back(self.hub.expand(structure)) if self.corrections else structure
         for _ in range(STYLE_CORRECTIONS):
             moved = worn + wanted - self._read_back(worn) - mean
-            # Where a style was rare to begin with, a correction could lead out of what the hub can draw.
+            # A correction of a rare style could lead to latents that the hub cannot draw.
             near = (bound / (moved @ whitening).norm(dim=2, keepdim=True).clamp(min=1e-8)).clamp(max=1)
             worn = torch.where(driven, mean + near * moved, worn)
         return worn
@@ -281,7 +281,7 @@ class AnchoredDomain(Domain):
 
 
 def _latent_shape(encoder: str, hub: Hub, options: Mapping[str, Any]) -> dict[str, Any]:
-    """How many codes of which length the encoder predicts for the hub.
+    """Options for the number and length of the codes that the encoder predicts for the hub.
 
     The published encoder of BigGAN hubs pools its last map to one z (``head="pooled"``), which is cut into the chunks.
     """

@@ -1,4 +1,4 @@
-"""What every domain is: a kind of image of one hub, encoded into its latents or decoded from them, or both."""
+"""The contract of domains: a kind of image of one hub, encoded into the hub's latents or decoded from them, or both."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a domain decodes from. Both empty: from the latents alone, so that the hub need not run."""
+    """What a domain needs of a hub's pass to decode. If both fields are empty, the latents suffice and no hub runs."""
 
     #: Sides of the hub's feature maps in pixels.
     features: tuple[int, ...] = ()
@@ -53,7 +53,7 @@ class HubOutput:
 
 
 def hub_pass(hub: Hub, latents: Tensor, needs: Needs, *, noise: str | Sequence[Tensor] = "const") -> HubOutput:
-    """What ``needs`` asks of the hub for latents ``[B, D]`` or ``[B, L, D]``; asked nothing, the hub does not run.
+    """One pass of the hub for latents ``[B, D]`` or ``[B, L, D]`` with what ``needs`` names; if nothing, no hub runs.
 
     :raises ValueError: a feature map that the hub lacks.
     """
@@ -106,7 +106,7 @@ class Domain(ABC):
 
     @property
     def needs(self) -> Needs:
-        """What :meth:`decode_from` reads of the hub's pass. Default: the latents alone."""
+        """What :meth:`decode_from` reads of the hub's pass; default: the latents alone."""
         return Needs()
 
     @abstractmethod
@@ -128,8 +128,8 @@ class Domain(ABC):
     def appearance(self, styles: Tensor) -> Tensor:
         """The part of latents ``[B, D]`` or ``[B, L, D]`` that this domain's images cannot show, such as colours.
 
-        An offset ``[B, L, D]`` to add to encoded latents, ``w - E(R(f(w)))`` in the layers that the encoder sets. Zero
-        in the finer layers, and for domains that do not know it (the default).
+        An offset ``[B, L, D]`` to add to encoded latents: ``w - E(R(f(w)))`` in the layers that the encoder sets, zero
+        in the finer layers. Zero everywhere for domains that cannot tell (the default).
         """
         return torch.zeros_like(self.hub.expand(styles))
 

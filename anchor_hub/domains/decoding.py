@@ -44,8 +44,8 @@ def load_domains(
 def decode_each(domains: Sequence[Domain], latents: Tensor, use: Callable[[int, Domain, Tensor], None]) -> None:
     """Call ``use(place, domain, raw output)`` for every domain of the same latents; the hub runs once per class.
 
-    Domains that need nothing of the hub do not make it run. Outputs are handed on one by one, so that not all of them
-    are held at a time.
+    The hub does not run for domains that need nothing of it. Outputs are passed on one by one, so that never all of
+    them are held at once.
     """
     for hub in {id(domain.hub): domain.hub for domain in domains}.values():
         members = [(place, domain) for place, domain in enumerate(domains) if domain.hub is hub]
@@ -77,6 +77,5 @@ def mismatch_of(first: tuple[str, str, str], second: tuple[str, str, str]) -> Hu
     """The error for two domains, each ``(name, hub, fingerprint of the hub)``."""
     return HubMismatchError(
         f"domain {first[0]!r} belongs to hub {first[1]!r} ({first[2][:12]}), domain {second[0]!r} to hub "
-        f"{second[1]!r} ({second[2][:12]}); domains translate only within one hub: train one of them "
-        f"on the other's hub with anchor add-domain"
+        f"{second[1]!r} ({second[2][:12]}): train one of them on the other's hub (anchor add-domain)"
     )

@@ -1,7 +1,7 @@
 """Domains as the authors of latent-space anchoring released them: imported, not trained here.
 
-They differ from this library's own in what the regressor reads (both maps of 256 px, also the one before the last
-convolution), in their own mean latent, and in the variant whose decoder is a fine-tuned generator.
+They differ from this library's own domains: the regressor reads both maps of 256 px (also the one before the last
+convolution), the mean latent is their own, and in one variant the decoder is a fine-tuned generator.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The hub: a frozen generator, its latent statistics, and only as much of its computation as somebody asks for.
+"""The hub: a frozen generator and its latent statistics. It computes only what is asked for.
 
 :class:`Hub` is what every hub has; :mod:`anchor_hub.hubs.stylegan2` and :mod:`anchor_hub.hubs.biggan` are the families.
 """
@@ -42,7 +42,7 @@ class Hub(ABC):
     A class-conditional hub makes pictures of the class that :meth:`of_class` fixes.
     """
 
-    #: Whether all layers of a latent take the same code unless styles are mixed (W+), or parts of one code (z chunks).
+    #: True: all layers of a latent take the same code unless styles are mixed (W+). False: each takes its chunk of z.
     layers_share_code: ClassVar[bool] = True
     #: What the field calls the latent.
     latent_name: ClassVar[str] = "w"
@@ -103,7 +103,7 @@ class Hub(ABC):
 
     @abstractmethod
     def architecture(self) -> dict[str, Any]:
-        """``{"name", "config"}``, what the fingerprint counts beside the weights."""
+        """``{"name", "config"}``, which the fingerprint covers together with the weights."""
 
     @property
     def device(self) -> torch.device:
@@ -184,8 +184,8 @@ class Hub(ABC):
     ) -> Tensor:
         """``n`` standard normal codes (z ``[n, z_dim]``; chunks of z: ``[n, L, D]``) on the hub's device.
 
-        With ``seed``, sample ``start + i`` is the same whatever ``n``, ``start`` and the device; with
-        ``generator`` (or neither: torch's global one) the next ones of that stream.
+        With ``seed``, sample ``start + i`` is the same whatever ``n``, ``start`` and the device. With
+        ``generator`` (default: torch's global one), the codes are the next ones of that stream.
         """
         shape = self.code_shape
         if seed is None:
@@ -202,7 +202,7 @@ class Hub(ABC):
 
     @abstractmethod
     def map(self, z: Tensor) -> Tensor:
-        """What :meth:`sample_z` gives, to latents."""
+        """The latents of codes that :meth:`sample_z` gives."""
 
     def sample(
         self,
@@ -223,7 +223,7 @@ class Hub(ABC):
         return latents if psi == 1.0 else self.mean_latent + psi * (latents - self.mean_latent)
 
     def expand(self, latents: Tensor) -> Tensor:
-        """``[B, D]``, ``[B, 1, D]`` or ``[B, L, D]`` to the complete ``[B, L, D]``. :raises ValueError: others."""
+        """Complete latents ``[B, L, D]`` of ``[B, D]``, ``[B, 1, D]`` or ``[B, L, D]``. :raises ValueError: others."""
         if latents.ndim == 3 and latents.shape[1] == 1:
             latents = latents[:, 0]
         if latents.shape[-1] != self.latent_dim:
@@ -278,7 +278,7 @@ class Hub(ABC):
         image: bool = True,
         noise: str | Sequence[Tensor] = "const",
     ) -> SynthesisOutput:
-        """Feature maps and/or the image of latents, and nothing beyond what was asked for.
+        """Feature maps and/or the image of latents; nothing else is computed.
 
         :param latents: as :meth:`expand` takes them.
         :param features: resolutions of the feature maps wanted.
@@ -324,7 +324,7 @@ class Hub(ABC):
         samples: int = STATISTICS_SAMPLES,
         classes: Sequence[str] = (),
     ) -> Hub:
-        """A hub around a trained generator; statistics that must be measured come from ``samples`` codes of ``seed``.
+        """A hub around a trained generator; statistics that must be measured use ``samples`` codes of ``seed``.
 
         :param classes: names of a class-conditional generator's classes; default: their numbers.
         """
@@ -375,9 +375,10 @@ class Hub(ABC):
     ) -> Path:
         """Write the hub's bundle and return its folder.
 
-        Parts: ``generator``, ``statistics`` (where measured), and ``discriminator`` where one is given, from which
-        other trainings start: in half precision, unless it is to be exactly what was published. With ``half`` the
-        generator, too, is stored in half precision, whose values it must have already (``generator.half().float()``).
+        Parts: ``generator``, ``statistics`` (where measured), and ``discriminator`` where one is given, for trainings
+        that start from it; it is stored in half precision unless ``exact_discriminator``. With ``half`` the generator
+        is stored in half precision, too; its weights must be half-precision values already
+        (``generator.half().float()``).
         """
         architecture = self.architecture()
         weights = self.generator.state_dict()

@@ -31,7 +31,7 @@ class BigGANHub(Hub):
 
     A hierarchical BigGAN has L chunks of z of length D: the first for the layout at 4 px, one for every block after
     that. BigGAN-deep has one (L = 1). The mean is zero and the covariance the identity: nothing is measured. A
-    generator published for a truncation (BigGAN-deep: 0.4, to which its batch norms belong) is sampled with that
+    generator published for a truncation (BigGAN-deep: 0.4, for which its batch norms are made) is sampled with that
     truncation, and its covariance is that of such samples.
 
     Feature maps are the last activations of each resolution; the finest lies before the last norm and RGB convolution.
@@ -124,7 +124,7 @@ class BigGANHub(Hub):
             config = config_class.from_dict(bundle.manifest.architecture["config"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(f"{bundle.path}: bad hub architecture: {error}") from None
-        # Orthogonal weights to start from take long to make for a large hub, and would only be replaced.
+        # Orthogonal initial weights take long to compute for a large hub, and would only be replaced.
         generator = blank(network, config)
         generator.load_state_dict(bundle.tensors("generator", generator.state_dict()), assign=True)
         return cls(generator, name=bundle.manifest.name, classes=classes)
@@ -134,7 +134,7 @@ class BigGANHub(Hub):
 
 
 def _deviation(truncation: float) -> float:
-    """Standard deviation of samples of that truncation: of a normal cut at two deviations 0.8796 times it."""
+    """Standard deviation of samples of that truncation: 0.8796 (of a normal cut at two deviations) times it."""
     if truncation >= 1.0:
         return 1.0
     density, inside = math.exp(-CUT**2 / 2) / math.sqrt(2 * math.pi), math.erf(CUT / math.sqrt(2))

@@ -19,10 +19,11 @@ CLASSES_FILE = "classes.json"
 def find_class(classes: Sequence[str], which: str | int, hub: str) -> int:
     """Index of a class by name or index.
 
-    Upper and lower case are alike; of a name with commas ("tabby, tabby cat") each part is a name. A string of digits
-    is a name first and an index where no class is called so. ImageNet's classes have further everyday names.
+    Upper and lower case are alike; each part of a name with commas ("tabby, tabby cat") is a name. A string of "
+    "digits is
+    an index unless a class has that name. ImageNet's classes have everyday names, too.
 
-    :raises UsageError: no classes at all. :raises NotFoundError: no such class; the nearest names are told.
+    :raises UsageError: the hub has no classes. :raises NotFoundError: no such class; the message has the nearest names.
     """
     if not classes:
         raise UsageError(f"hub {hub!r} has no classes: leave the class out")
@@ -58,7 +59,7 @@ def _imagenet_aliases(classes: Sequence[str]) -> dict[str, int]:
 
 
 def _near(name: str, names: dict[str, int]) -> str:
-    """Of very many classes only the near ones are told."""
+    """A sentence with the nearest names; '' if none is near, since a list of very many classes helps nobody."""
     near = did_you_mean(name.strip().lower(), names)
     return near if near.startswith(" Did") else ""
 

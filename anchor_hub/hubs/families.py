@@ -1,4 +1,4 @@
-"""The families of hubs: which class a generator or a bundle makes. Each is imported when it is asked for."""
+"""The families of hubs: which class a generator or a bundle belongs to. A family is imported when it is needed."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def load_hub(name: str | Path, device: str | torch.device = "auto") -> Hub:
 def hub_of(bundle: Bundle, device: str | torch.device = "auto") -> Hub:
     """The installed hub that a bundle was trained on: the one its manifest names, else any of that fingerprint.
 
-    :raises HubMismatchError: none is installed; says which ones are.
+    :raises HubMismatchError: that hub is not installed; the message names the installed ones.
     """
     wanted, declared = bundle.manifest.hub_fingerprint, bundle.manifest.hub
     kind, name = bundle.manifest.kind, bundle.manifest.name
@@ -53,9 +53,8 @@ def hub_of(bundle: Bundle, device: str | torch.device = "auto") -> Hub:
         found.append(f"{candidate} ({str(manifest.hub_fingerprint)[:12]})")
     again = f"anchor add-domain {name}" if kind == "domain" else f"anchor {kind}s train {name}"
     raise HubMismatchError(
-        f"{kind} {name!r} was trained on hub {declared or 'unknown'} ({str(wanted)[:12]}), which is not "
-        f"installed; installed: {', '.join(found) or 'none'}. Install that hub (anchor hubs install), or "
-        f"train the {kind} on an installed one: {again}"
+        f"{kind} {name!r} needs hub {declared or 'unknown'} ({str(wanted)[:12]}), which is not installed; installed: "
+        f"{', '.join(found) or 'none'}. Install it (anchor hubs install), or train again: {again}"
     )
 
 

@@ -54,7 +54,7 @@ def read_bytes(path: str | Path | VirtualFile, limit: int = MAX_FILE_BYTES) -> b
         return path.read(limit)
     name = shown(path)
     try:
-        # Without O_NONBLOCK, opening a named pipe would wait for ever.
+        # Without O_NONBLOCK, opening a named pipe would wait forever.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         raise ImageError(f"{name}: does not exist (any more); check the name") from None
@@ -139,7 +139,7 @@ def decode_image(data: bytes, path: str | Path | VirtualFile, *, draft: int | No
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image as its EXIF orientation means it to be seen; damaged EXIF data is ignored."""
+    """The image turned as its EXIF orientation says; damaged EXIF data is ignored."""
     try:
         if image.getexif().get(0x0112, 1) in (1, None):
             return image
@@ -175,7 +175,7 @@ def _damage(error: Exception) -> str:
 
 
 def _kind(data: bytes) -> str:
-    """What a file is that is no image."""
+    """What kind of file this is, given that it is no image."""
     for magic, kind in _MAGIC:
         if data.startswith(magic):
             return kind
@@ -200,7 +200,7 @@ def to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
 
 
 def to_gray(image: Image.Image, path: str | Path) -> Image.Image:
-    """8-bit gray (mode L) of any mode, as :func:`to_rgb`; colours by luma."""
+    """8-bit gray (mode L) of any mode, converted as by :func:`to_rgb`; colours become their luma."""
     return image if image.mode == "L" else _eight_bit(image, path, "L")
 
 

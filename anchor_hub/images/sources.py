@@ -1,4 +1,4 @@
-"""Files that are not files of the disk: members of an archive, and label maps or points put together of others."""
+"""Files that do not exist on disk: members of an archive, and label maps or points composed of other files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anchor_hub.errors import ImageError
 
 
 class VirtualFile(os.PathLike[str]):
-    """What a reader can read like a file. Its path (``str()``) is where it comes from, for messages and suffixes."""
+    """Something to read like a file. Its path (``str()``) says where it comes from, for messages and suffixes."""
 
     def __init__(self, path: PurePath) -> None:
         self._path = path
@@ -60,9 +60,9 @@ class VirtualFile(os.PathLike[str]):
 
 
 class ComposedFile(VirtualFile):
-    """A file made of others when it is read.
+    """A file composed of other files when it is read.
 
-    :param path: what messages call it; its suffix says how it is read (``.pgm``, ``.json``).
+    :param path: its name in messages; the suffix says how it is read (``.pgm``, ``.json``).
     :param make: gives the content; it may raise ImageError.
     """
 

@@ -1,4 +1,4 @@
-"""Zip archives as data sets: read in place, never unpacked to disk, and nothing believed that their directory says."""
+"""Zip archives as data sets: read in place, never unpacked to disk, and checked against what their directory says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anchor_hub.system.inputs import shown
 
 MAX_MEMBERS = 5_000_000
 MAX_MEMBER_BYTES = 512_000_000
-MAX_RATIO = 200  # of a deflated member; what it means for text to be that repetitive, nobody trains on
+MAX_RATIO = 200  # of a deflated member: no file to train on is that repetitive
 SMALL_BYTES = 1_000_000  # below this a ratio proves nothing: a black label map deflates a thousandfold
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
@@ -23,7 +23,7 @@ class ZipArchive:
     """A zip's members by name, checked. Reading is safe in threads.
 
     :raises DataError: it is no zip, or its directory holds what an honest one does not: absolute paths or ``..``,
-        names twice, encrypted or oddly packed members, members that would expand beyond all measure.
+        repeated names, encrypted or oddly packed members, members that expand enormously.
     """
 
     def __init__(self, path: Path) -> None:

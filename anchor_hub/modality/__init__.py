@@ -1,6 +1,6 @@
 """Modalities: how a domain's files become tensors and back.
 
-The names below are imported on first use: who needs :class:`Traits` alone pays for no torch.
+The names below are imported on first use, so that :class:`Traits` alone needs no torch.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ ModalityT = TypeVar("ModalityT", bound="Modality")
 
 
 class _Immutable(ABCMeta):
-    """The class of classes whose objects are sealed as soon as they are made."""
+    """Metaclass whose classes seal every object once it is made: its public attributes cannot be set any more."""
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
         made = super().__call__(*args, **options)
@@ -32,7 +32,7 @@ class _Immutable(ABCMeta):
 
     @property
     def __signature__(cls) -> inspect.Signature:
-        """The constructor's: what calls and :func:`known_options` are told, instead of the method above's."""
+        """The constructor's signature, for callers and :func:`known_options`, in place of that of ``__call__``."""
         whole = inspect.signature(cls.__init__)  # type: ignore[misc]
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
@@ -57,14 +57,14 @@ class Modality(metaclass=_Immutable):
     :param fit: how files that are not square become square: ``stretch`` (the published way) or ``crop`` (the middle).
     """
 
-    #: Its name in the registry.
+    #: Name in the registry.
     name: ClassVar[str]
     #: Suffixes (lower case, with dot) of the files it reads.
     extensions: tuple[str, ...] = IMAGE_EXTENSIONS
-    #: Suffix of the files it writes unless asked otherwise, and all it can write.
+    #: Suffix of the files it writes by default, and all suffixes it can write.
     output_suffix: str = ".png"
     output_suffixes: tuple[str, ...] = (".png",)
-    #: Side in pixels of the images that its samples belong to, where it was declared for one; see :meth:`at`.
+    #: Side in pixels of the images that its samples belong to; None if not declared. See :meth:`at`.
     size: int | None = None
 
     def __init__(self, *, fit: str = "stretch") -> None:
@@ -73,7 +73,7 @@ class Modality(metaclass=_Immutable):
         self.fit = fit
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Private names stay free: what a class keeps for itself, such as a cache, is its own business.
+        # Private names can be set: a class may keep things for itself, such as a cache.
         if not name.startswith("_") and self.__dict__.get("_sealed"):
             way = "modality.at(side) is one for another side" if name == "size" else "build another one instead"
             raise AttributeError(f"modality {self.name}: {name} cannot be set, modalities do not change; {way}")
@@ -85,9 +85,9 @@ class Modality(metaclass=_Immutable):
         super().__delattr__(name)
 
     def at(self: ModalityT, side: int) -> ModalityT:
-        """This modality for images of ``side`` pixels: a copy whose :attr:`size` it is, or itself where it is already.
+        """This modality for images of ``side`` pixels: a copy with that :attr:`size`, or itself if it has it already.
 
-        A class that derives more than :attr:`size` from the side overrides it.
+        A class that derives more than :attr:`size` from the side overrides this method.
 
         :raises UsageError: ``side`` is no whole number of at least 1.
         """
@@ -101,18 +101,18 @@ class Modality(metaclass=_Immutable):
 
     @property
     def traits(self) -> Traits:
-        """What its samples are: colour pictures, label maps or points; none of these unless a class says so."""
+        """What the samples are: colour pictures, label maps or points; by default none of these."""
         return Traits()
 
     @property
     @abstractmethod
     def input_channels(self) -> int:
-        """Channels of what an encoder takes."""
+        """Channels of an encoder's input."""
 
     @property
     @abstractmethod
     def output_channels(self) -> int:
-        """Channels of what a regressor gives."""
+        """Channels of a regressor's output."""
 
     def options(self) -> dict[str, Any]:
         """JSON-able options from which :func:`build_modality` makes it again; defaults are left out."""
@@ -120,7 +120,7 @@ class Modality(metaclass=_Immutable):
 
     @abstractmethod
     def read(self, path: str | Path, size: int) -> Tensor:
-        """The sample in a file, as of a ``size`` px image. :raises ImageError: naming file and fix."""
+        """The sample in a file, for an image of ``size`` px. :raises ImageError: naming file and fix."""
 
     def collate(self, samples: Sequence[Tensor]) -> Tensor:
         """A batch of samples ``[B, ...]``."""
@@ -135,7 +135,7 @@ class Modality(metaclass=_Immutable):
         """A batch of samples of network output ``[B, output_channels, H, W]``."""
 
     def as_input(self, output: Tensor) -> Tensor:
-        """Network output as network input, differentiable: what an encoder would be fed if it were a file."""
+        """Network output as network input, differentiable: what an encoder would see if the output came from a file."""
         return output
 
     @abstractmethod
@@ -144,7 +144,7 @@ class Modality(metaclass=_Immutable):
 
     @abstractmethod
     def flip(self, samples: Tensor) -> Tensor:
-        """A batch mirrored left to right, with left and right meanings exchanged where there are any."""
+        """A batch mirrored left to right; meanings of left and right, if any, are exchanged."""
 
     @abstractmethod
     def write(self, sample: Tensor, path: str | Path) -> None:
@@ -170,7 +170,7 @@ def resized(picture: Tensor, size: int | None, *, smooth: bool = True) -> Tensor
 
 @dataclass(frozen=True)
 class ModalityOption:
-    """An option of a modality: ``type`` is its type as annotated (``"int | None"``), empty where there is none."""
+    """An option of a modality. ``type``: its annotation (``"int | None"``), empty if there is none."""
 
     name: str
     type: str = ""

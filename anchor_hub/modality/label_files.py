@@ -1,4 +1,4 @@
-"""Files of label maps to class ids."""
+"""Reads class ids from files of label maps."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Ids = np.ndarray[Any, Any]
 def read_ids(path: str | Path, colours: Sequence[Colour]) -> Ids:
     """The class ids ``[H, W]`` (unsigned integers) in a file of ids, of a palette, or of exact colours.
 
-    A palette file's indices are the ids, unless all its colours are the classes' own and say otherwise: a
-    map of merged classes, written with the colours of finer ones, is then read by what it shows. Of two classes,
-    0 and 255 are read as 0 and 1.
+    The indices of a palette file are the ids. But if all its colours are colours of the classes, the colours give the
+    ids, so that a map of merged classes in the colours of finer ones is read by what it shows. With two classes, a file
+    of 0 and 255 is read as 0 and 1.
 
     :param colours: RGB of class 0, 1, ...
     :raises ImageError: it is no label map of these classes; the message says why and what to do.

@@ -20,9 +20,9 @@ from anchor_hub.modality.point_files import POINT_EXTENSIONS, encode_points, rea
 from anchor_hub.modality.traits import Traits
 from anchor_hub.system.inputs import shown
 
-# A jaw may leave the picture a little; points farther out are another image's, or in other units.
+# A jaw may leave the picture a little; points farther out belong to another image or are in other units.
 MARGIN = 0.5
-# Differences of a drawing's colour channels that JPEG leaves in black and white; more is a coloured picture.
+# The largest difference between colour channels that JPEG leaves in a black-and-white drawing.
 COLOURED = 48
 
 
@@ -67,7 +67,7 @@ class Landmarks(Modality):
 
     @property
     def traits(self) -> Traits:
-        """So many points; none where samples are drawings."""
+        """The number of points; 0 if samples are drawings."""
         return Traits(points=0 if self.drawn else self.points)
 
     @property
@@ -93,8 +93,9 @@ class Landmarks(Modality):
         side = self.size if side is None else side
         if side is None:
             raise UsageError(
-                "modality landmarks: say of which side in pixels the points' image is: modality.at(64), or the option "
-                "size=64"
+                "modality landmarks: the side of the points' image is not known; give it in pixels: modality.at(64), "
+                "or "
+                "the option size=64"
             )
         return side
 
@@ -158,7 +159,7 @@ class Landmarks(Modality):
             return samples.flip(-1)
         if self.points != 68:
             raise UsageError(
-                f"which of {self.points} points change places in a mirror is not known; leave --mirror out"
+                f"--mirror: which of {self.points} points change places is not known (only for dlib's 68); leave it out"
             )
         mirrored = samples[:, list(MIRRORED_68)]
         return torch.stack([self._side(side) - mirrored[..., 0], mirrored[..., 1]], dim=-1)
@@ -188,7 +189,7 @@ class Landmarks(Modality):
 
 
 def _open_drawing(path: str | Path) -> Image.Image:
-    """The picture of a drawn map. :raises ImageError: a coloured one: it is a photograph, where nothing is drawn."""
+    """The picture of a drawn map. :raises ImageError: a coloured picture, which is a photograph and no drawing."""
     image = open_image(path)
     if image.mode in ("RGB", "RGBA", "P", "CMYK"):
         red, green, blue = image.convert("RGB").split()

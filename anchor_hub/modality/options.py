@@ -1,4 +1,4 @@
-"""A modality's options as a call gives them, on top of what a domain or a name says already."""
+"""Adds the options that a call gives to those that a modality has already."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def modality_table(
     merge_classes: Path | None = None,
     settings: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The table ``base`` (``{"name": ..., option: value}``) with the options that a call adds; those of the call win.
+    """The table ``base`` (``{"name": ..., option: value}``) plus the options that a call gives; those of the call win.
 
     :param classes: the option ``classes``; ``palette``: likewise; ``merge_classes``: YAML file of the option ``merge``.
     :param settings: any of the modality's options as ``option=value``, values as in YAML (``points=5``).

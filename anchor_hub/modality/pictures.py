@@ -1,4 +1,4 @@
-"""What colour and gray pictures share: uint8 samples, networks in [-1, 1], squared error."""
+"""The common part of colour and gray pictures: uint8 samples, networks in [-1, 1], squared error."""
 
 from __future__ import annotations
 

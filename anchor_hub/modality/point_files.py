@@ -1,4 +1,4 @@
-"""Files of landmarks to points."""
+"""Reads and writes files of landmarks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 
 def read_points(path: str | Path) -> tuple[list[Point], Point | None]:
-    """(points, size): (x, y) in pixels, the image's edges at 0 and its size; (width, height) where known.
+    """(points, size). Points: (x, y) in pixels, the image's edges at 0 and its size. Size: (width, height), or None.
 
     The size comes from the file, or else from an image of the same name beside it.
 
@@ -52,7 +52,7 @@ def _size_beside(path: Path) -> Point | None:
             try:
                 with Image.open(beside, formats=("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")) as image:
                     return float(image.width), float(image.height)
-            except Exception:  # another file's trouble; its own reader reports it
+            except Exception:  # an error in another file, which that file's reader reports
                 return None
     return None
 

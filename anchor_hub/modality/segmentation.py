@@ -122,8 +122,8 @@ class Segmentation(Modality):
         return ids.to(torch.uint8 if self.classes <= 256 else torch.int16)
 
     def as_input(self, output: Tensor) -> Tensor:
-        """Logits as one-hot maps, with the gradient of their softmax (straight through): a critic cannot tell
-        them from files by their softness."""
+        """Logits as one-hot maps, with the gradient of their softmax (straight through), so that a critic cannot
+        tell them from files by their softness."""
         soft = output.float().softmax(dim=1)
         hard = torch.zeros_like(soft).scatter_(1, soft.argmax(dim=1, keepdim=True), 1.0)
         return hard + soft - soft.detach()
@@ -159,7 +159,7 @@ class Segmentation(Modality):
 
 
 def _first(old: Sequence[str | int], palette: Palette, table: Sequence[int], new: int) -> int:
-    """The old class whose colour a new one takes: the first listed, or the first of the rest ("*")."""
+    """The old class that gives a new one its colour: the first listed, or the first of the rest ("*")."""
     for member in old:
         if member != "*":
             return palette.names.index(member) if isinstance(member, str) else int(member)

@@ -1,4 +1,4 @@
-"""What a modality's samples are, in words that every part of the library understands."""
+"""What a modality's samples are, in terms that every part of the library understands."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from anchor_hub.errors import ConfigError
 class Traits:
     """What may be done with a modality's samples; a plugin's modality answers like the built-in ones.
 
-    The library asks for these and never for a modality's name. At most one of them is set; a modality without any
-    is still trained, translated and compared picture by picture.
+    The library asks for traits and never for a modality's name. At most one trait is set; a modality without any is
+    still trained, translated and compared picture by picture.
 
     :param picture: samples are colour pictures, uint8 ``[3, H, W]``, and networks see them as ``[B, 3, H, W]`` in
         [-1, 1], as the hub's own: they can be inverted, be exemplars of a style, and feed extractors of features.
     :param classes: samples are label maps, ids ``[1, H, W]`` of these classes: their accuracy and IoU are measured.
         Classes without names of their own are called ``"0"``, ``"1"``, ...
-    :param points: samples are so many points, float32 ``[N, 2]`` in pixels: their distances are measured. 0 where
+    :param points: samples are this many points, float32 ``[N, 2]`` in pixels: their distances are measured. 0 where
         samples are drawings of points.
     """
 

@@ -1,4 +1,4 @@
-"""Where the bundle of a name is: in the home, in a plugin, or in a folder that was given as a path."""
+"""Finds the bundle of a name: in the home, in a plugin, or in a folder given as a path."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def bundle_folder(name_or_path: str | Path, kind: str) -> Path:
 
 
 def identity(folder: Path) -> tuple[str, int]:
-    """A bundle folder's path and time of change, a key for caches: a bundle that was replaced is loaded again."""
+    """A key for caches: a bundle folder's path and time of change, so that a replaced bundle is loaded again."""
     try:
         return str(folder.resolve()), (folder / MANIFEST).stat().st_mtime_ns
     except OSError:

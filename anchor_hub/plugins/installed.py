@@ -1,7 +1,8 @@
-"""Entry points of installed distributions: what `importlib.metadata` finds, without its import, which parses e-mail.
+"""Entry points of installed distributions, as `importlib.metadata` finds them, but without importing it.
 
-That import and its scan take as long as everything else `anchor --help` does. Where something is installed in a way
-that is not a folder beside the modules (zip archives, eggs, finders of other tools), `importlib.metadata` is asked.
+That import (it brings a parser of e-mail) and its scan take as long as everything else `anchor --help` does. Only if
+something is not installed as a folder beside the modules (zip archives, eggs, finders of other tools) is
+`importlib.metadata` asked.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class EntryPoint(NamedTuple):
 
 
 def entry_points(group: str) -> list[EntryPoint]:
-    """The entry points of `group`, of every distribution on sys.path; of two of one name, the first on the path."""
+    """The entry points of `group` of all distributions on sys.path; of two distributions of one name, of the first."""
     if any(finder is not PathFinder and hasattr(finder, "find_distributions") for finder in sys.meta_path):
         return _by_importlib(group)
     found: list[EntryPoint] = []
@@ -58,7 +59,7 @@ def entry_points(group: str) -> list[EntryPoint]:
 
 
 def _read(folder: str, group: str) -> Iterator[EntryPoint]:
-    """The entry points of one distribution; a line that is none has an empty value, so that loading it fails."""
+    """The entry points of one distribution; a malformed line gets an empty value, so that loading it fails."""
     text = _text(os.path.join(folder, "entry_points.txt"))
     if f"[{group}]" not in text:
         return

@@ -1,4 +1,4 @@
-"""Loading plugins, each on its own: one that fails is quarantined with its reason and takes nobody down."""
+"""Loads plugins, each on its own: one that fails is quarantined with its reason and does not affect the others."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DISTRIBUTION = "anchor-hub"
 
 
 class Hook(NamedTuple):
-    """What one hook registers: the registry's collection of it, the word for one of it, its spec and its error."""
+    """What one hook registers: collection of the registry, word for a record, its class, error if none is found."""
 
     collection: str
     kind: str
@@ -68,14 +68,14 @@ HOOKS: dict[str, Hook] = {
     )
 }
 SLOW_SECONDS = 1.0
-# pluggy looks at every name of what it takes hooks from, once per plugin: here are no others.
+# pluggy looks at every name of the module that it takes hooks from, once per plugin: this one holds hooks only.
 _HOOKSPECS = ModuleType("hookspecs")
 vars(_HOOKSPECS).update({name: getattr(hookspecs, name) for name in HOOKS})
 
 
 @dataclass
 class Plugin:
-    """One entry point and what became of it. `reason`: why it is quarantined; `notes`: what else is odd."""
+    """One entry point and its state. `reason`: why it is quarantined; `notes`: what else is odd."""
 
     name: str
     distribution: str
@@ -130,8 +130,8 @@ def _distribution(entry: EntryPoint) -> str:
 def load_plugins() -> list[Plugin]:
     """Load every entry point of the group `anchor_hub` that `ANCHOR_LOAD_PLUGINS` allows.
 
-    ANCHOR_LOAD_PLUGINS: not set: all; a comma-separated list of plugin or distribution names: only those;
-    empty: none. The project's own always load.
+    ANCHOR_LOAD_PLUGINS: all plugins where it is not set; only the named ones where it is a comma-separated list of
+    plugin or distribution names; none where it is empty. The project's own plugins always load.
     """
     allowed = os.environ.get("ANCHOR_LOAD_PLUGINS")
     wanted = (
@@ -247,7 +247,7 @@ def _explain(error: Exception, module: Any) -> str:
 
 
 class _Register:
-    """The callback a hook gets. Remembers the first problem, even where the plugin swallows the exception."""
+    """The callback that a hook gets. It remembers the first problem, even if the plugin swallows the exception."""
 
     def __init__(self, hook: str, wanted: type[Spec]) -> None:
         self.hook, self.wanted = hook, wanted
@@ -268,6 +268,6 @@ class _Register:
 
 
 def reasons(plugins: Iterable[Plugin]) -> str:
-    """A sentence about quarantined plugins for messages about names not found, or ''."""
+    """A sentence about quarantined plugins, for messages about names not found; '' if there are none."""
     broken = [plugin.name for plugin in plugins if plugin.status != "ok"]
     return f" (Not loaded: {', '.join(broken)}; `anchor plugins` says why.)" if broken else ""

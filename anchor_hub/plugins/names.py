@@ -20,7 +20,7 @@ SpecT = TypeVar("SpecT", bound=Spec)
 class Registered(Generic[SpecT]):
     """A record and where it comes from: `source` is "home", "first-party" or "third-party".
 
-    manifest: of its bundle, where finding the record read it.
+    manifest: the manifest of its bundle, if finding the record read it.
     """
 
     spec: SpecT
@@ -36,7 +36,7 @@ class Registered(Generic[SpecT]):
 
     @property
     def bundle(self) -> Path | None:
-        """The folder of its bundle, where there is one on this machine."""
+        """The folder of its bundle; None if there is none on this machine."""
         path = getattr(self.spec, "bundle", None)
         return Path(path) if path and Path(path, "bundle.yaml").is_file() else None
 
@@ -54,16 +54,16 @@ class Names(Mapping[str, Registered[SpecT]]):
         self._lazy: dict[str, Callable[[], Registered[SpecT]]] = {}
 
     def first(self, name: str) -> Registered[SpecT] | None:
-        """What was added first under that name; None where nothing was."""
+        """The record added first under that name; None if there is none."""
         records = self._records.get(name)
         return records[0] if records else None
 
     def add(self, record: Registered[SpecT]) -> None:
-        """One more record; two of one name are an error when somebody asks for it."""
+        """Add a record. Two records of one name raise an error when the name is looked up."""
         self._records.setdefault(record.name, []).append(record)
 
     def defer(self, name: str, read: Callable[[], Registered[SpecT]]) -> None:
-        """``read`` gives the record of that name, in place of what was added, whenever somebody asks for it."""
+        """Let ``read`` give the record of that name at every look-up, in place of what was added."""
         self._lazy[name] = read
 
     def __getitem__(self, name: str) -> Registered[SpecT]:

@@ -1,8 +1,8 @@
 """Finds by name what plugins register and what lies in the home; `anchor_hub.plugins.loading.HOOKS` lists the kinds.
 
 Nothing is opened until it is asked for: plugins register names and paths, the home is listed, manifests are
-read one by one. Precedence of one name: the user's home, then this project, then others' plugins; two others
-with one name is an error that names both.
+read one by one. If several records have one name, the user's home wins, then this project, then third-party plugins;
+two third-party plugins with one name are an error that names both.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Registry:
         return names
 
     def load(self, target: str, what: str = "") -> Any:
-        """What a target (`"module:attribute"`, or `"module"`) names; PluginError naming `what` where that fails."""
+        """The object that a target (`"module:attribute"` or `"module"`) names; PluginError naming `what` otherwise."""
         try:
             return import_target(target)
         except UsageError:
@@ -153,7 +153,7 @@ def home_bundles(kind: str) -> dict[str, Path]:
     """
     try:
         folder = home().folder(kind)
-        # A folder caught between the two renames of an overwrite is put back first.
+        # A folder whose overwriting died between its two renames is put back first.
         for item in folder.glob(".*.previous"):
             from anchor_hub.system.files import recover_folder  # rare, and its hashing is slow to import
 
@@ -189,7 +189,7 @@ def _hub(manifest: BundleManifest, folder: str, shadowed: HubSpec | None) -> Hub
 def _domain(manifest: BundleManifest, folder: str, shadowed: DomainSpec | None) -> DomainSpec:
     modality = manifest.modality or {}
     hub = manifest.hub or str(manifest.architecture.get("hub") or "")
-    # A trained modality says more than a registered one, never less; the size of landmarks' images is its hub's.
+    # A trained modality adds to a registered one and never drops options; the size of landmarks' images is its hub's.
     known = {key: value for key, value in shadowed.modality.items() if key != "size"} if shadowed else {}
     if shadowed is not None and known.items() <= modality.items():
         return replace(shadowed, bundle=folder, hub=hub or shadowed.hub, modality=modality)

@@ -1,6 +1,6 @@
 """Whether a bundle can be used on this machine, and what it lacks: a plugin, a hub, a prior. No torch.
 
-Loading, listings, `show`, `verify`, `doctor` and `install` all ask here, so that they all say the same sentence.
+Loading, listings, `show`, `verify`, `doctor` and `install` all ask here and so say the same sentence.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ DEFAULT_ARCHITECTURES = {"domain": "anchored"}
 
 @dataclass(frozen=True)
 class Lack:
-    """One thing that a bundle cannot do without and that is not on this machine.
+    """One thing that a bundle needs and this machine lacks.
 
-    state: the short form of listings, `needs plugin anchor-toy`. message: the sentence, with what to do.
+    state: the short form for listings, `needs plugin anchor-toy`. message: the sentence, with what to do.
     """
 
     state: str
@@ -47,13 +47,13 @@ class Installed:
         return self._names[kind]
 
     def record(self, kind: str, name: str) -> Registered[Any]:
-        """The record of that name; NotFoundError, PluginError or (a damaged one in the home) BundleError."""
+        """The record of that name; raises NotFoundError, PluginError or (damaged bundle in the home) BundleError."""
         if (kind, name) not in self._records:
             self._records[kind, name] = self.names(kind)[name]
         return self._records[kind, name]
 
     def manifest(self, kind: str, name: str) -> BundleManifest | None:
-        """The manifest of that name's bundle, None where it has none; raises what `record` does, and BundleError."""
+        """The manifest of that name's bundle, None if there is none; raises what `record` raises, and BundleError."""
         if (kind, name) not in self._manifests:
             try:
                 record = self.record(kind, name)
@@ -90,7 +90,7 @@ class Installed:
 def lacks(manifest: BundleManifest, installed: Installed | None = None) -> list[Lack]:
     """Everything that keeps a bundle from being used here, plugins first; empty where it can be used.
 
-    What a required bundle lacks itself counts, too. installed: shared by the questions of one listing.
+    What a required bundle itself lacks counts, too. installed: the bundles as read so far, for all rows of one listing.
     """
     found = _missing_plugins(manifest)
     installed = installed or Installed()
@@ -111,7 +111,7 @@ def lacks(manifest: BundleManifest, installed: Installed | None = None) -> list[
 
 
 def require_usable(bundle: Bundle) -> None:
-    """Return where a bundle can be used on this machine; BundleError with the first lack's sentence otherwise."""
+    """Raise BundleError with the first lack's sentence unless the bundle can be used on this machine."""
     for lack in lacks(bundle.manifest):
         raise BundleError(f"{bundle.path}: {lack.message}")
 
@@ -133,9 +133,9 @@ def architecture_class(bundle: Bundle, kind: str) -> Any:
 def plugins_behind(
     kind: str, architecture: Mapping[str, Any], modalities: Iterable[str | Mapping[str, Any] | None] = ()
 ) -> dict[str, str]:
-    """`{distribution: version}` of the plugins that a bundle's architecture (or backend) and modalities come from.
+    """`{distribution: version}` of the plugins that bring a bundle's architecture (or backend) and modalities.
 
-    What `write_bundle` takes as `plugins`; the project's own do not count. modalities: names, or their tables.
+    `write_bundle` takes this as `plugins`; the project's own plugins do not count. modalities: names, or their tables.
     """
     tables = [{"name": item} if isinstance(item, str) else item for item in modalities]
     sides = [{"name": "", "modality": dict(table)} for table in tables if table]
@@ -157,7 +157,7 @@ def architecture_name(manifest: BundleManifest) -> str:
 
 
 def _needed_names(manifest: BundleManifest) -> Iterator[tuple[str, str, Names[Any]]]:
-    """(what, name, where such names are registered) of everything that a bundle needs a plugin for."""
+    """(what it is, its name, the registry of such names) for everything in a bundle that a plugin brings."""
     if manifest.kind == "translator":
         yield "backend", architecture_name(manifest), registry().backends
     elif manifest.kind != "judges":

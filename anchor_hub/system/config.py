@@ -1,6 +1,6 @@
 """Strict YAML, read and written.
 
-Read as YAML 1.2's core schema says, less what surprises: `1e-3` is a number; `no`, `1:30` and `2026-01-01`
+YAML is read by version 1.2's core schema, without its surprises: `1e-3` is a number; `no`, `1:30` and `2026-01-01`
 are text; `012` is refused (write 12 or "012"); duplicate keys, anchors, aliases, tags, several documents,
 files above 1 MB and nesting above 50 are refused, each with file, line and the fix.
 """

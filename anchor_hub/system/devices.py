@@ -42,7 +42,7 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute with a single thread for a while."""
+    """Compute with a single thread inside the block."""
     import torch
 
     threads = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""Writing that survives kill -9: everything appears under its final name whole, or not at all. And files' digests."""
+"""Writes that survive kill -9: a file appears under its final name whole, or not at all. Also digests of files."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _previous(folder: Path) -> Path:
 
 
 def recover_folder(folder: Path) -> None:
-    """Put back the version before, where a process died between the two renames of `new_folder`."""
+    """Put back the previous version of `folder` if a process died between the two renames of `new_folder`."""
     if not folder.exists() and _previous(folder).is_dir():
         with suppress(OSError):
             os.replace(_previous(folder), folder)
@@ -100,7 +100,7 @@ def new_folder(folder: Path | str, *, overwrite: bool = False) -> Iterator[Path]
 
 
 def remove_folder(folder: Path) -> None:
-    """Delete `folder`: first out of its name in one step, so that nobody ever sees half of it."""
+    """Delete `folder`. It is first renamed in one step, so that nobody ever sees half of it."""
     if not folder.exists() and not folder.is_symlink():
         return
     if folder.is_symlink():

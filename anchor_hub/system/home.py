@@ -52,7 +52,7 @@ class Home:
 
     @property
     def cache(self) -> Path:
-        """Whatever can be made again: rendered data sets and the like."""
+        """Files that can be made again, such as rendered data sets."""
         return self.path / "cache"
 
     def folder(self, kind: str) -> Path:

@@ -14,7 +14,7 @@ from anchor_hub.errors import DataError, UsageError
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file to read. ``name``: what its outputs are called after, its path below the folder given, no suffix."""
+    """A file to read. ``name``: its path below the given folder, without suffix; outputs are named after it."""
 
     index: int
     path: Path
@@ -61,14 +61,14 @@ def list_inputs(given: Sequence[str | Path], extensions: Collection[str]) -> lis
 
 
 def refuse_empty_names(given: Sequence[str | Path]) -> None:
-    """:raises UsageError: a name is '', as of a shell variable that is not set; as a path it means this folder."""
+    """Raise UsageError if a name is '' (a shell variable that is not set, say), which as a path means this folder."""
     if "" in given:
         raise UsageError("an input is the empty name ''; write . if the current folder is meant")
 
 
 class FolderFiles(Sequence[InputFile]):
-    """The files of a folder, as ``list_inputs([folder], ...)`` gives them; held as names alone, so that many take
-    little memory: an :class:`InputFile` is made when it is asked for."""
+    """The files of a folder, as ``list_inputs([folder], ...)`` gives them. Only names are held, so that many files take
+    little memory; each :class:`InputFile` is made on access."""
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self.folder, self.names = folder, names

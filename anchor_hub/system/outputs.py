@@ -1,4 +1,4 @@
-"""Where a command may write, and under which names: asked before the work is done, never in place of something else."""
+"""Where a command may write, and under which names. Checked before the work starts; only its own kind is replaced."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from anchor_hub.system.inputs import InputFile, shown
 def check_folder(
     folder: Path, mark: str, what: str, *, overwrite: bool, option: str = "-o", empty_is_new: bool = False
 ) -> None:
-    """Whether ``folder`` may become, or be replaced by, a new ``what`` (a study, a hub ...).
+    """Check that ``folder`` may become a new ``what`` (a study, a hub ...), or be replaced by one.
 
     :param mark: the file that such a folder holds: only a folder with it (or an empty one) is ever replaced.
     :param empty_is_new: an empty folder may be filled without ``overwrite``.
-    :raises UsageError: it is a file or a folder of something else, whatever ``overwrite`` says, or exists already.
+    :raises UsageError: it is a file or holds something else (even with ``overwrite``), or it exists already.
     """
     if not os.path.lexists(folder):
         return
@@ -36,9 +36,10 @@ def check_folder(
 
 
 def check_new(folder: Path, option: str, *, resume: bool = False, user: str = "") -> None:
-    """Whether ``folder`` is free for results: not there yet, or empty.
+    """Check that ``folder`` is free for results: it does not exist yet, or is empty.
 
-    :param resume: there is ``--resume``, which the message offers. ``user``: what does not use it, for the message.
+    :param resume: the message offers ``--resume``.
+    :param user: the message adds that the folder is not in use by this, e.g. "an evaluation".
     :raises UsageError: it is a file, in use, or nothing may be written there.
     """
     if folder.is_dir():
@@ -52,7 +53,7 @@ def check_new(folder: Path, option: str, *, resume: bool = False, user: str = ""
 
 
 def check_file(path: Path, option: str) -> None:
-    """Whether a file can be written to ``path``, before hours of work that end in it; nothing is made.
+    """Check that a file can be written to ``path``, before hours of work whose result it is; creates nothing.
 
     :raises UsageError: ``path`` is a folder, or one of its folders is a file, or nothing may be written there.
     """
@@ -62,7 +63,7 @@ def check_file(path: Path, option: str) -> None:
 
 
 def check_place(folder: Path, option: str, given: Path | None = None) -> None:
-    """Whether ``folder`` is there, or can be made; nothing is made. ``given``: the path that the message names.
+    """Check that ``folder`` exists or can be made; creates nothing. ``given``: the path that the message names.
 
     :raises UsageError: one of its folders is a file, or nothing may be written there.
     """
@@ -77,7 +78,7 @@ def check_place(folder: Path, option: str, given: Path | None = None) -> None:
 
 
 def write_output(path: Path, data: bytes, option: str) -> Path:
-    """Write a file that an option names, whole or not at all; its folders are made. :raises DataError: it cannot be."""
+    """Write the file that an option names, whole or not at all; makes its folders. :raises DataError: writing fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return write_file(path, data)

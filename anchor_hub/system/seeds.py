@@ -1,11 +1,11 @@
-"""Seeds of parts of a whole that one seed fixes: independent, and the same on every machine and Python."""
+"""Seeds derived from one seed for the parts of a whole: independent, and the same on every machine and Python."""
 
 from __future__ import annotations
 
 import hashlib
 
-# The two join their parts with different signs. They stay two: with one sign, either the samples of every seed or all
-# runs of training would become others.
+# The two functions join their parts with different signs. With one sign for both, either the samples of every seed or
+# all training runs would change.
 
 
 def derive_seed(seed: int, *parts: int | str) -> int:

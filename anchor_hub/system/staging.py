@@ -54,7 +54,7 @@ class Staging:
                 except OSError as error:
                     if error.errno != errno.EXDEV:
                         raise
-                    # Outputs on another disk than the staging folder: written beside, then renamed.
+                    # The output is on another disk than the staging folder: write it beside its place, then rename it.
                     write_file(final, staged.read_bytes())
             except OSError as error:
                 raise DataError(f"{final}: cannot be written ({error.strerror or error})") from None

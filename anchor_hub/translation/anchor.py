@@ -39,7 +39,7 @@ class AnchorOptions(TranslatorOptions):
         description="Domain that encodes reference pictures [default: the first colour domain of target, source, hub]",
     )
     invert: int = Field(default=0, ge=0, description="Optimisation steps that refine the latents of colour pictures")
-    inverter: str = Field(default="w-plus", description="The way to refine them")
+    inverter: str = Field(default="w-plus", description="Inverter that refines the latents (invert)")
     merge_classes: str | None = Field(
         default=None, description="YAML file that merges the classes of label maps as they are read"
     )
@@ -81,7 +81,7 @@ class AnchorTranslator(Translator[Tensor]):
         if self.options.invert:
             if not source.modality.traits.picture:
                 raise UsageError(
-                    f"--invert refines latents against a picture of the hub's own kind: the source must be rgb, "
+                    f"--invert compares the source with the hub's own pictures, so the source must be rgb; "
                     f"{source.name!r} is {source.modality.name}"
                 )
             self._inverter = open_inverter(self.options.inverter, source.hub, {"steps": self.options.invert})
@@ -124,7 +124,7 @@ class AnchorTranslator(Translator[Tensor]):
         return self.hub.device
 
     def settings(self) -> dict[str, Any]:
-        """The options that are not the defaults; ``invert`` always, and style layers as numbers."""
+        """The options that differ from the defaults; always ``invert``; style layers as numbers."""
         layers = {} if self._layers is None else {"style_layers": list(self._layers)}
         return {"invert": 0, **super().settings(), **layers}
 
@@ -140,7 +140,7 @@ class AnchorTranslator(Translator[Tensor]):
         return f"AnchorTranslator({self.source!r} -> {self.target!r}, hub {self.hub.name!r})"
 
     def encode(self, images: Tensor) -> Tensor:
-        """Network input ``[B, C, H, W]`` of the source to W+ latents ``[B, L, D]``, refined with ``invert``."""
+        """W+ latents ``[B, L, D]`` of network input ``[B, C, H, W]`` of the source, refined if ``invert`` says so."""
         with memory_errors():
             with torch.no_grad():
                 latents = self.source_domain.encode(images.to(self.device))
@@ -149,10 +149,10 @@ class AnchorTranslator(Translator[Tensor]):
     def decode(
         self, content: Tensor, style: Tensor | None = None, *, style_layers: Sequence[int] | None = None
     ) -> Tensor:
-        """W+ latents ``[B, L, D]``, with a style in their layers, to raw output of the target.
+        """Raw output of the target for W+ latents ``[B, L, D]`` with a style in their layers.
 
-        Unless ``style_layers`` (here or as an option) are given, the style's appearance goes into the other layers,
-        too (:meth:`~anchor_hub.domains.base.Domain.with_style` of the source).
+        Unless ``style_layers`` are given (here or as an option), the other layers get the style's appearance
+        (:meth:`~anchor_hub.domains.base.Domain.with_style` of the source).
         """
         layers = self._layers if style_layers is None else style_layers
         with torch.no_grad(), memory_errors():
@@ -165,7 +165,7 @@ class AnchorTranslator(Translator[Tensor]):
         style = style.to(content)
         if layers is not None:
             return self.hub.merge(content, style, layers)
-        default_style_layers(self.source_domain)  # there are some
+        default_style_layers(self.source_domain)  # raises if there are none
         return self.source_domain.with_style(content, style)
 
     def random_styles(self, n: int, *, seed: int, start: int = 0, truncation: float = 1.0) -> Tensor:
@@ -203,13 +203,13 @@ class AnchorTranslator(Translator[Tensor]):
         style_layers: Sequence[int] | None = None,
         truncation: float = 1.0,
     ) -> Tensor:
-        """Network input ``[B, C, H, W]`` to raw output ``[B, C', H, W]``, one style for each image.
+        """Raw output ``[B, C', H, W]`` of network input ``[B, C, H, W]``, in one style for each image.
 
         :param style: ``[D]``, ``[B or 1, D]`` or ``[B or 1, L, D]``; None and no ``seed``: the mean latent's
             appearance.
         :param seed: without a ``style``, takes the random style number 0 of that seed for all images.
-        :param style_layers: W+ layers the style replaces; default: those that the source's encoder leaves alone, and
-            the style's colours in the others.
+        :param style_layers: W+ layers that the style replaces; default: those that the source's encoder leaves alone,
+            while the others get the style's appearance.
         :param truncation: of the random style (1: none); the encoded structure is never truncated.
         :raises UsageError: a style, but the source's encoder sets every layer and no ``style_layers`` are given.
         """

@@ -1,4 +1,4 @@
-"""Which backend answers a translation between two names, and with which trained translator."""
+"""Chooses the backend, and its trained translator, for a translation between two names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANCHOR = "anchor"
 
 @dataclass(frozen=True)
 class Way:
-    """How to get from one name to another. ``bundle``: the trained translator, where the backend has such."""
+    """How to get from one name to another. ``bundle``: the trained translator; None if the backend has none."""
 
     backend: str
     kind: type[Translator[Any]]
@@ -50,7 +50,7 @@ def find_way(source: str, target: str, *, backend: str | None = None, translator
     if _of_one_hub(source, target):
         return _way(ANCHOR)
     found = list(serving(source, target))
-    # Where nobody serves the pair, the anchor backend says best what is wrong with the two names.
+    # If no translator serves the pair, the anchor backend says best what is wrong with the two names.
     return _only(source, target, found, None) if found else _way(ANCHOR)
 
 

@@ -1,7 +1,7 @@
-"""What every translator is: a way from source images to target images.
+"""The contract of translators: from source images to target images.
 
-The commands, evaluation, benchmarks and everything else above a translator use only what stands in :class:`Translator`.
-Hubs, latents and layers are words of the backend ``anchor`` alone.
+The commands, evaluation, benchmarks and all other code above a translator use only what :class:`Translator` has.
+Hubs, latents and layers are terms of the backend ``anchor`` alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: What a translator keeps of a batch of inputs: latents, feature maps; a tensor, or a tuple of them.
 Content = TypeVar("Content")
 
-#: The kinds of look an output can get: the one of no style given, a random one, that of a reference picture.
+#: The kinds of look an output can get: the backend's own (no style given), a random one, that of a reference picture.
 OWN, RANDOM, REFERENCE = "own", "random", "reference"
 
 
@@ -40,7 +40,7 @@ class TranslatorOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Identity:
-    """What a translation is made with: it tells whether two results may stand side by side.
+    """What a translation is made with, as results record it.
 
     backend: its name. weights: role -> SHA-256 of a bundle's manifest, ``{"source": ..., "target": ...}`` for two
     domains, ``{"translator": ...}`` for a trained translator. hub: name and fingerprint, where there is a hub.
@@ -54,14 +54,14 @@ class Identity:
 class Translator(ABC, Generic[Content]):
     """Source images to target images. A backend is a subclass, opened by :meth:`open`.
 
-    ``B`` images become *content* once (:meth:`encode`) and an output for each style (:meth:`decode`). Both content and
-    styles are the backend's own; all that is known of them is that dimension 0 of a style counts styles.
+    ``B`` images become *content* once (:meth:`encode`) and an output for each style (:meth:`decode`). Content and
+    styles are the backend's own; callers know only that dimension 0 of a style counts styles.
     """
 
     #: The name under which the backend is registered.
     backend: ClassVar[str] = ""
     Options: ClassVar[type[TranslatorOptions]] = TranslatorOptions
-    #: The looks it can give: of ``"own"``, ``"random"``, ``"reference"``.
+    #: The looks it can give: some of ``"own"``, ``"random"``, ``"reference"``.
     styles: ClassVar[frozenset[str]] = frozenset({OWN})
 
     #: Names of the two ends: domains, or names of the translator's own.
@@ -87,7 +87,7 @@ class Translator(ABC, Generic[Content]):
 
     @abstractmethod
     def encode(self, images: Tensor) -> Content:
-        """What is kept of network input ``[B, C, H, W]`` (``source_modality.to_network``), once for all its styles."""
+        """The content of network input ``[B, C, H, W]`` (``source_modality.to_network``), once for all styles."""
 
     @abstractmethod
     def decode(self, content: Content, style: Tensor | None = None) -> Tensor:
@@ -114,21 +114,21 @@ class Translator(ABC, Generic[Content]):
         raise UsageError(f"the backend {self.backend!r} takes no reference pictures: leave --style-from out")
 
     def settings(self) -> dict[str, Any]:
-        """What is recorded of its options beside results, as plain JSON: those that are not the defaults."""
+        """The options that are recorded beside results, as plain JSON: those that differ from the defaults."""
         options = getattr(self, "options", None)
         return options.model_dump(mode="json", exclude_defaults=True) if isinstance(options, TranslatorOptions) else {}
 
     @property
     def identity(self) -> Identity:
-        """What the translation is made with; the default names the backend alone."""
+        """What the translation is made with; by default the backend's name alone."""
         return Identity(self.backend)
 
     def translate(self, images: Tensor, style: Tensor | None = None) -> Tensor:
-        """Network input ``[B, C, H, W]`` to raw output ``[B, C', H, W]``; see :meth:`encode` and :meth:`decode`."""
+        """Raw output ``[B, C', H, W]`` of network input ``[B, C, H, W]``; see :meth:`encode` and :meth:`decode`."""
         return self.decode(self.encode(images), style)
 
     def checked(self, output: Any, batch: int) -> Tensor:
-        """``output`` itself, if the target's modality can take it: a network of a plugin may return anything.
+        """``output`` itself, if the target's modality can read it; a plugin's network may return anything.
 
         :raises BundleError: another shape than ``[batch, channels, H, W]``, NaN or infinity.
         """
@@ -142,7 +142,7 @@ class Translator(ABC, Generic[Content]):
 
     @property
     def decoder(self) -> str:
-        """Who decodes, for messages."""
+        """Text for messages: what decodes."""
         return f"backend {self.backend!r}, {self.source} -> {self.target}"
 
 
@@ -168,12 +168,12 @@ def bundle_digest(bundle: Bundle) -> str:
 
 
 def style_generator(seed: int, number: int) -> torch.Generator:
-    """A generator on the CPU for random style ``number`` of ``seed``: draws the same in any batch and process."""
+    """A generator on the CPU for random style ``number`` of ``seed``; it draws the same in any batch and process."""
     return torch.Generator().manual_seed(derive_seed(derive_seed(seed, "style"), number))
 
 
 class memory_errors:
-    """Turns running out of memory into a DeviceError that names the knobs."""
+    """Turns running out of memory into a DeviceError that names the options to change."""
 
     def __enter__(self) -> None:
         return None

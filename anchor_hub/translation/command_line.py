@@ -1,4 +1,4 @@
-"""A translation in the words of the command line, as a request."""
+"""Turns the options of the command line into a translation request."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def request_of(
 ) -> TranslationRequest:
     """The request that ``anchor translate`` and ``anchor evaluate`` make of their options.
 
-    :param seed: of the random styles; given alone it asks for one.
-    :param style_layers, style_domain, invert, merge_classes: spellings of options of the backend ``anchor``.
+    :param seed: of the random styles; given alone, it asks for one style.
+    :param style_layers, style_domain, invert, merge_classes: options of the backend ``anchor``.
     :param settings: further options of the backend, ``name=value``.
     :raises UsageError: options that contradict each other.
     """
@@ -45,7 +45,7 @@ def request_of(
     options = {name: value for name, value in own.items() if value is not None}
     for name, value in parse_settings(settings).items():
         if name in options:
-            raise UsageError(f"--set {name}: is given as --{name.replace('_', '-')}, too: use one of them")
+            raise UsageError(f"--set {name}: is also given as --{name.replace('_', '-')}; use one of them")
         options[name] = value
     request = TranslationRequest(
         source=str(source), target=str(target), backend=backend,

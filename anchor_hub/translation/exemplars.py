@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def exemplar_domain(source: Domain, target: Domain, name: str | Path | None = None) -> Domain:
     """The domain that encodes reference pictures.
 
-    The one named; else the target or the source where its images are colour pictures and it encodes; else the first
-    such domain of this hub whose images are the hub's own.
+    That is the domain called ``name``; else the target, else the source, if its images are colour pictures and it has
+    an encoder; else the first such domain of this hub whose images are the hub's own.
 
     :raises DomainNotFoundError: there is none of these; name one with ``--style-domain``.
     """
@@ -53,7 +53,7 @@ def exemplar_domain(source: Domain, target: Domain, name: str | Path | None = No
 
 
 def check_exemplar_layers(domain: Domain, layers: tuple[int, ...]) -> None:
-    """:raises UsageError: the exemplar's domain has nothing but the mean latent in some of the style layers."""
+    """Raise UsageError if the exemplar's domain has only the mean latent in some of the style layers."""
     missing = [layer for layer in layers if layer >= domain.structure_layers]
     if missing:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Inversion: from pictures of the hub's own kind to the latents whose images come near them."""
+"""Inversion: finds the latents whose hub images come near given pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class InverterOptions(BaseModel):
 
 
 class Inverter(ABC):
-    """Pictures to latents of a hub. Plugins register subclasses (``anchor_register_inverters``)."""
+    """Finds latents of a hub for pictures. Plugins register subclasses (``anchor_register_inverters``)."""
 
     Options: ClassVar[type[InverterOptions]] = InverterOptions
 
@@ -35,7 +35,7 @@ class Inverter(ABC):
     def __call__(self, images: Tensor, *, start: Tensor | None = None) -> Tensor:
         """W+ latents ``[B, L, D]`` of ``[B, 3, H, W]`` in [-1, 1] at the hub's size.
 
-        :param start: latents to begin from, such as an encoder's.
+        :param start: latents to begin from, e.g. an encoder's.
         """
 
 
@@ -124,7 +124,7 @@ def invert(
         with torch.enable_grad():
             latents = begin if step == 0 and space == "w+" else hub.expand(mean + codes @ colouring)
             if step == 0 and space == "w+":
-                # The very first error is that of the start itself; its gradient is taken through the codes.
+                # The first error is that of the start itself; its gradient is taken through the codes.
                 latents = latents + (codes - codes.detach()) @ colouring
             error = pyramid_error(hub.image(latents), target)
             loss = error + regulariser * codes.square().mean(dim=(1, 2))

@@ -1,4 +1,4 @@
-"""Label maps of finer classes, read as those of a source with coarser ones."""
+"""Reads label maps of finer classes as those of a source with coarser classes."""
 
 from __future__ import annotations
 

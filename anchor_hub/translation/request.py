@@ -1,4 +1,4 @@
-"""One way to ask for a translation, whoever asks: plain values in, a session that answers for samples out."""
+"""The one way to ask for a translation: a request of plain values opens a session, which translates samples."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ class TranslationRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: Names of domains, bundle folders, or names of the translator's own.
+    #: Names of domains, bundle folders, or the translator's own names.
     source: str
     target: str
-    #: None: ``anchor`` where both are domains of one hub, else the installed translator that serves the pair.
+    #: None: ``anchor`` between domains of one hub, else that of the installed translator that serves the pair.
     backend: str | None = None
-    #: A trained translator, by name or bundle folder, where several serve the pair.
+    #: A trained translator, by name or bundle folder; needed if several serve the pair.
     translator: str | None = None
     #: Random styles for each input; 0 (and no ``references``): the backend's own look.
     styles: int = Field(default=0, ge=0)
-    #: Random styles of its own for every input, instead of the same ones for all.
+    #: Draw new random styles for every input instead of the same for all.
     vary: bool = False
-    #: Of the random styles.
+    #: Seed of the random styles.
     seed: int = 0
-    #: Of the random styles; 1 is none.
+    #: Truncation of the random styles; 1 is none.
     truncation: float = 1.0
-    #: Pictures whose look to take; each gives one output per input.
+    #: Pictures whose style to take; each gives one output per input.
     references: tuple[str, ...] = ()
     #: Options of the backend.
     options: dict[str, Any] = Field(default_factory=dict)
@@ -59,7 +59,7 @@ class TranslationRequest(BaseModel):
         return Session(between, self)
 
     def check(self) -> None:
-        """:raises UsageError: what contradicts itself, whatever the backend."""
+        """Raise UsageError for values that contradict each other with any backend."""
         check_truncation(self.truncation)
         if self.references and self.styles:
             raise UsageError("--styles draws random styles, --style-from takes an image's: use one of them")
@@ -69,7 +69,7 @@ class TranslationRequest(BaseModel):
                     raise UsageError(f"{option} acts on random styles: give --styles N, too")
 
     def check_styles(self, kind: type[Translator[Any]], backend: str) -> None:
-        """:raises UsageError: the backend does not take the styles that are asked for."""
+        """Raise UsageError if the backend does not take the styles that are asked for."""
         for wanted, given, option in (
             (RANDOM, self.styles, "--styles"), (REFERENCE, self.references, "--style-from"),
         ):  # fmt: skip
@@ -84,8 +84,8 @@ class Session:
     """An opened request: translates samples, in batches of any size, with the same results.
 
     :param translator: what was opened.
-    :param request: how it was asked; what it says of backends and options is not looked at again.
-    :raises UsageError: the translator has not the styles that are asked for.
+    :param request: the request; its backend, translator and options are not read again.
+    :raises UsageError: the translator lacks the styles that are asked for.
     :raises ImageError: a reference picture cannot be read.
     """
 
@@ -101,7 +101,7 @@ class Session:
         if request.references:
             self._shared = list(self._reference_styles())
         elif request.styles:
-            # Drawn here even where every input gets its own: what cannot be drawn is told before any work.
+            # Drawn here even if every input gets its own: an error is then raised before any work.
             self._shared = [row[None] for row in self._random_styles(0)]
 
     @property
@@ -117,7 +117,7 @@ class Session:
         """A batch of target samples (on the CPU) for each style.
 
         :param samples: a batch of source samples ``[B, ...]``.
-        :param indices: their numbers among all inputs, on which random styles of their own depend.
+        :param indices: the samples' numbers among all inputs; with ``vary``, the random styles depend on them.
         """
         between = self.translator
         content = between.encode(self.source_modality.to_network(samples))

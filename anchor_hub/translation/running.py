@@ -1,4 +1,4 @@
-"""Translating files: reads, computes and writes at the same time, and writes all of it or nothing."""
+"""Translates files: reads, computes and writes at the same time; all outputs appear at the end, or none."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from anchor_hub.translation.request import Session
 if TYPE_CHECKING:
     from anchor_hub.modality import Modality
 
-#: A contact sheet shows this many inputs at most, so that its size stays sane.
+#: A contact sheet shows this many inputs at most, so that it does not get too large.
 GRID_INPUTS = 64
 
 
 @dataclass(frozen=True)
 class Translated:
-    """One output: the sample as the target's modality makes it, and where it came from."""
+    """One output: the sample as the target's modality makes it, and the input that it came from."""
 
     sample: Tensor
     modality: Modality
@@ -112,15 +112,15 @@ def translate_files(
     skip_bad: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[FileResult]:
-    """Translate files, folders and globs; the whole of it is written when all is done, or nothing.
+    """Translate files, folders and globs; all outputs are written at the end, or none.
 
     :param output: a folder, or a file for a single input, see ``plan_outputs``; None writes no translations.
     :param grid: a PNG of input previews beside their translations, at most ``GRID_INPUTS`` inputs.
     :param skip_bad: go on without inputs that cannot be read; otherwise the first one ends the run.
     :param progress: called with the number of inputs done and their total.
     :raises DataError: no input could be read.
-    :raises ImageError: a bad input.
-    :raises UsageError: a bad combination.
+    :raises ImageError: an input cannot be read.
+    :raises UsageError: options that do not go together.
     """
     if output is None and grid is None:
         raise UsageError("nothing to write: give -o FILE_OR_FOLDER, --grid SHEET.png, or both")
@@ -202,5 +202,5 @@ def _write_grid(rows: list[list[Tensor]], session: Session, path: Path) -> None:
 
 
 def sheet_scale(size: int) -> int:
-    """How much a contact sheet enlarges pictures of that size: to about 256 px, four times at least up to 128 px."""
+    """The factor by which a contact sheet enlarges pictures of that size: to about 256 px, at least 4 up to 128 px."""
     return max(256 // size, 4 if size <= 128 else 1)

@@ -54,7 +54,7 @@ def parse_layers(text: str, num_latents: int) -> tuple[int, ...]:
 def default_style_layers(source: Domain) -> tuple[int, ...]:
     """The layers that the source's encoder leaves alone.
 
-    :raises UsageError: it drives all of them, so that a style must be told which layers to take.
+    :raises UsageError: the encoder drives all layers, so the caller must say which ones a style takes.
     """
     count = source.hub.num_latents
     if source.structure_layers >= count:

@@ -82,8 +82,8 @@ def add_domain(
     ),
     start_from: str | None = typer.Option(
         None,
-        help="Start from the weights of this domain (name or bundle folder), of the same or another hub [default: "
-        "untrained networks].",
+        help="Start from the weights of this domain (name or bundle folder), of the same or another hub "
+        "[default: none].",
     ),
     max_minutes: float | None = typer.Option(
         None, min=0, help="Stop cleanly after this many minutes of training [default: no limit]."
@@ -92,7 +92,9 @@ def add_domain(
     seed: int = typer.Option(0, help="Seed of everything that is random."),
     precision: str = typer.Option("auto", help="Precision to compute in: auto, fp32 or bf16."),
     device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
-    mirror: bool | None = typer.Option(None, "--mirror/--no-mirror", help="Mirror half of the images left to right."),
+    mirror: bool | None = typer.Option(
+        None, "--mirror/--no-mirror", help="Mirror half of the images left to right [default: as registered, or off]."
+    ),
     where: str | None = typer.Option(
         None, help="Use only images whose manifest columns match this, e.g. 'smile>0.5' [default: all]."
     ),

@@ -20,8 +20,7 @@ _OUTPUT = typer.Option(Path("."), "--output", "-o", help="Archive to write, or f
 _REPLACE_ARCHIVE = typer.Option(False, "--overwrite", help="Replace an existing archive.")
 _FORCE = typer.Option(False, "--force", help="Remove the bundle even if installed bundles need it.")
 _WITH_REQUIRED = typer.Option(
-    False, "--with-required", help="Also write archives of the hubs and priors that the bundle requires, into the "
-    "same folder."
+    False, "--with-required", help="Also write archives of the hubs and priors that NAME requires, beside it."
 )
 
 

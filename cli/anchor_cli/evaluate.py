@@ -25,8 +25,7 @@ def evaluate(
     source: str | None = typer.Option(None, "--from", help="Source domain: a name or a bundle's folder."),
     target: str | None = typer.Option(None, "--to", help="Target domain, given as the source is."),
     data: Path | None = typer.Option(
-        None, help="Folder with one folder per domain, in which pairs have the same file names, e.g. of anchor data "
-        "render."
+        None, help="Folder with one folder per domain; files of one name are a pair (anchor data render writes this)."
     ),
     metrics: str | None = typer.Option(
         None, help="Metrics, comma-separated; see docs/evaluation.md [default: those that need no weights]."

@@ -14,8 +14,7 @@ def train(
     name: str = typer.Argument(..., help="Name of the new hub."),
     data: str = typer.Option(..., help="Folder (or zip archive, or glob) of RGB images."),
     size: int | None = typer.Option(
-        None, help="Side of the images in pixels, a power of two; images are resized [default: 64, or that of "
-        "--start-from]."
+        None, help="Side of the images in pixels, a power of two; images are resized [default: 64, or --start-from's]."
     ),
     arch: str = typer.Option(
         "stylegan2",
@@ -67,8 +66,7 @@ def train(
     ),
     half: bool = typer.Option(False, "--half", help="Store the weights in half precision, at half the size."),
     start_from: str | None = typer.Option(
-        None, help="Start from the weights of this StyleGAN2 hub, a name or a bundle folder [default: untrained "
-        "networks]."
+        None, help="Start from the weights of this StyleGAN2 hub: a name or a bundle folder [default: none]."
     ),
     discriminator_from: str | None = typer.Option(
         None, help="With --start-from: hub whose discriminator to start from [default: the --start-from hub]."
@@ -87,8 +85,7 @@ def train(
         None, min=1, help="biggan: discriminator steps per generator step [default: 1]."
     ),
     diversity: float | None = typer.Option(
-        None, help="biggan: weight of the mode-seeking term; few images and small batches need it, e.g. 0.1 "
-        "[default: 0]."
+        None, help="biggan: weight of the mode-seeking term, for few images or small batches, e.g. 0.1 [default: 0]."
     ),
     mismatch: float | None = typer.Option(
         None, help="biggan: weight of the term that rejects real images with a wrong class, e.g. 0.5 [default: 0]."

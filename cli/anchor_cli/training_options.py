@@ -40,19 +40,32 @@ ModalitySettings = Annotated[
     ),
 ]
 Images = Annotated[int | None, typer.Option(min=1, help="Stop after training on this many images.")]
-MaxMinutes = Annotated[float | None, typer.Option(
-    min=0, help="Stop cleanly after this many minutes of training [default: no limit]."
-)]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Images per step, all data sets and processes together.")]
-Count = Annotated[int | None, typer.Option(min=1, help="How many images registered data sets make or find.")]
+MaxMinutes = Annotated[
+    float | None,
+    typer.Option(min=0, help="Stop cleanly after this many minutes of training [default: no limit]."),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(min=1, help="Images per step, all data sets and processes together [default: the recipe's]."),
+]
+Count = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many images registered data sets make or find [default: 3,000]."),
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything that is random [default: 0].")]
-Mirror = Annotated[bool | None, typer.Option("--mirror/--no-mirror", help="Mirror half of the images left to right.")]
+Mirror = Annotated[
+    bool | None,
+    typer.Option(
+        "--mirror/--no-mirror", help="Mirror half of the images left to right [default: as registered, or off]."
+    ),
+]
 Where = Annotated[
     str | None, typer.Option(help="Use only images whose manifest columns match this, e.g. 'smile>0.5' [default: all].")
 ]
-Limit = Annotated[int | None, typer.Option(
-    min=1, help="Use only this many images of each data set, the first ones [default: all]."
-)]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, help="Use only this many images of each data set, the first ones [default: all]."),
+]
 Device = Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[str, typer.Option(help="Precision to compute in: auto, fp32 or bf16.")]
 Workers = Annotated[int, typer.Option(min=1, help="Number of threads that read images.")]

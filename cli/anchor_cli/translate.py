@@ -16,8 +16,7 @@ def translate(
     ),
     target: str = typer.Option(..., "--to", help="Target domain, given as the source is."),
     output: str | None = typer.Option(
-        None, "--output", "-o", help="Folder to write to, or a file for a single input. Outputs are named after "
-        "their inputs."
+        None, "--output", "-o", help="Folder to write to, or file for one input. Outputs are named after inputs."
     ),
     grid: Path | None = typer.Option(
         None, help="Write a contact sheet (PNG) of at most 64 inputs beside their translations."

@@ -66,7 +66,7 @@ def test_a_training_s_record_beside_the_file_is_read_and_nothing_in_it_runs(tmp_
     record(tmp_path / "state_dict.pth", {"BN_eps": 1e-4, "SN_eps": 1e-8, "resolution": 32, "n_classes": 3})
     config, notes = config_of(path)
     assert (config.norm_epsilon, config.spectral_epsilon) == (1e-4, 1e-8)
-    assert notes == ["The epsilon of its batch norms, 0.0001, is that of state_dict.pth beside it."]
+    assert notes == ["The epsilon of its batch norms, 0.0001, comes from state_dict.pth beside it."]
     # A snapshot's own record comes before that of the training's end.
     best = saved(tmp_path / "G_ema_best0.pth", FLAT)
     assert config_of(best)[0].norm_epsilon == 1e-4
@@ -89,7 +89,7 @@ def test_a_configuration_of_another_training_is_passed_over(tmp_path: Path) -> N
         (tmp_path / "config.json").write_text(json.dumps(table))
         config, notes = config_of(path)
         assert config.norm_epsilon == 1e-5 and len(notes) == 1
-        assert note in notes[0] and "passed over" in notes[0] and "config.json" in notes[0]
+        assert note in notes[0] and "not used" in notes[0] and "config.json" in notes[0]
     (tmp_path / "config.json").write_text("{")
     assert "is not JSON" in config_of(path)[1][0]
     (tmp_path / "state_dict.pth").write_bytes(b"PK\x03\x04 damaged")
@@ -134,7 +134,7 @@ def test_the_option_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (path, "0", "--bn-eps must lie above 0"),
         (path, "1", "--bn-eps must lie above 0"),
         (path, "nan", "--bn-eps must lie above 0"),
-        (other, "1e-4", "--bn-eps is a setting of BigGANs"),
+        (other, "1e-4", "--bn-eps applies to BigGANs only"),
     ):
         result = anchor("hubs", "import", str(file), "--name", "no", "--bn-eps", value)
         assert result.exit_code == 2 and words in result.stderr, result.output

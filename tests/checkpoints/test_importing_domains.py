@@ -160,4 +160,4 @@ def test_other_noise_images_are_told(made, tmp_path):
     assert any("noise images differ" in note for note in result.notes)
     bare = {name: value for name, value in made.items() if not name.startswith("decoder.")}
     result = import_domain(release(tmp_path / "c.pt", bare), "seg", hub, output=tmp_path / "seg2")
-    assert any("on trust" in note for note in result.notes)
+    assert any("not checked that it belongs to this hub" in note for note in result.notes)

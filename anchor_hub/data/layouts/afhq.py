@@ -13,7 +13,7 @@ SPLITS = ("train", "val", "test")
 
 
 def find(tree: Tree, request: Request) -> Found | None:
-    """The pictures of all classes; the training split, unless ``--where`` chooses by split.
+    """The pictures of all classes, of the training split unless ``--where`` chooses by split.
 
     :raises DataError: label maps or landmarks are asked for.
     """

@@ -83,12 +83,12 @@ class Request:
 
     @property
     def points(self) -> bool:
-        """Whether points are looked for, be it to draw them."""
+        """Whether points are looked for, if only to draw them."""
         return bool(self.traits.points) or set(POINT_SUFFIXES) <= set(self.extensions)
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """Suffixes to look for where pictures and points lie side by side: points are what landmarks are made of."""
+        """Suffixes to look for if pictures and points lie side by side: for landmarks only those of points."""
         files = tuple(suffix for suffix in self.extensions if suffix not in IMAGE_EXTENSIONS)
         return files if self.points and files else self.extensions
 
@@ -123,7 +123,7 @@ def is_image(name: str) -> bool:
 
 
 def readable(tree: Tree, request: Request) -> list[str]:
-    """The files that the modality reads; of points beside their pictures only the points."""
+    """The files that the modality reads; where points lie beside their pictures, only the points."""
     if request.points:
         points = [name for name in tree.with_suffix(request.suffixes) if not _goes_with(name)]
         pictures = {str(stem(name)) for name in tree.with_suffix(IMAGE_EXTENSIONS)}
@@ -134,7 +134,7 @@ def readable(tree: Tree, request: Request) -> list[str]:
 
 
 def unread(tree: Tree, names: Sequence[str]) -> list[str]:
-    """The files that are none of ``names``, nor a table or a text that goes with a data set."""
+    """The files other than ``names``, without tables and texts that go with a data set."""
     read = set(names)
     return [name for name in tree.files if name not in read and not _goes_with(name)]
 

@@ -32,7 +32,7 @@ def split_samples(tree: Tree, names: list[str]) -> list[Sample] | None:
 
 
 def class_samples(tree: Tree, names: list[str]) -> list[Sample] | None:
-    """Samples of ``CLASS/x.png``; None where a file lies outside, there is but one class, or folders are thousands."""
+    """Samples of ``CLASS/x.png``; None if a file lies outside, there is only one class, or folders only group files."""
     if not all("/" in name for name in names) or len({name.split("/", 1)[0] for name in names}) < 2:
         return None
     if all(_in_thousands(name) for name in names):
@@ -41,6 +41,6 @@ def class_samples(tree: Tree, names: list[str]) -> list[Sample] | None:
 
 
 def _in_thousands(name: str) -> bool:
-    """Whether a folder only keeps folders short: ``01000/01234.png``."""
+    """Whether a folder only groups files by the thousand: ``01000/01234.png``."""
     folder, last = name.split("/", 1)[0], name.rsplit("/", 1)[-1].split(".", 1)[0]
     return len(folder) >= 4 and folder.isdecimal() and last.isdecimal() and int(last) // 1000 * 1000 == int(folder)

@@ -25,7 +25,7 @@ from anchor_hub.images.zips import is_zip
 if TYPE_CHECKING:
     from anchor_hub.modality import Modality
 
-# The first that recognises a tree has it: those with names of their own come before those that fit much.
+# The first layout that recognises a tree is taken: layouts with names of their own come before those that fit much.
 LAYOUTS: tuple[Layout, ...] = (celebamask_hq, ffhq, afhq, cufsf, manifest, labelled_json, paired, class_folders)
 
 
@@ -78,5 +78,5 @@ def training_samples(found: Found, where: str | None) -> list[Sample]:
 
 
 def is_data_set(path: Path) -> bool:
-    """Whether a path is a folder or a zip archive, which layouts are looked for in."""
+    """Whether a path is a folder or a zip archive, the places where layouts are looked for."""
     return path.is_dir() or (path.is_file() and is_zip(path))

@@ -1,4 +1,4 @@
-"""A folder with a table that says which files there are and what they are: CSV, or a JSON object per line.
+"""A folder with a table of its files and what they are: CSV, or a JSON object per line.
 
 ::
 
@@ -71,14 +71,14 @@ def find(tree: Tree, request: Request) -> Found | None:
             where = _cell(row.get(split)).lower() or None if split is not None else None
             found.samples.append(Sample(source, stem(name), label, where, cells))
     if not names.found and not any(isinstance(sample.source, ComposedFile) for sample in found.samples):
-        return None  # a table beside other files: --where may read it, it lists nothing
+        return None  # a table of other files: --where may read it, but it lists no samples
     found.columns = tuple(column for column in columns if column not in (key, kind, split))
     _describe(found, tree, request, names, rows, known, table)
     return found
 
 
 class _Names:
-    """From the cells of the table to names of files."""
+    """Resolves cells of the table to names of files."""
 
     def __init__(self, tree: Tree, table: str) -> None:
         self.tree, self.table, self.found = tree, table, 0
@@ -162,16 +162,16 @@ def _coordinates(columns: list[str]) -> list[tuple[str, str]]:
 
 
 def points_file(path: PurePath, points: list[Any], size: Any, image: Source | None) -> bytes:
-    """A landmark file of points that a table holds; their image's size is the table's, or that of the image itself.
+    """A landmark file of points in a table; the size of their image comes from the table, or from the image itself.
 
-    :raises ImageError: something in them is no number.
+    :raises ImageError: a point or the size is no number.
     """
     try:
         table: dict[str, Any] = {"points": [[float(value) for value in point] for point in points]}
         if isinstance(size, list) and any(value not in (None, "") for value in size):
             table["size"] = [float(value) for value in size]
     except (TypeError, ValueError) as error:
-        reason = f"its points or size in the table are no numbers ({error}); correct them"
+        reason = f"its points or size in the table are not numbers ({error}); correct them"
         raise ImageError(f"{shown(path)}: {reason}") from error
     if "size" not in table and image is not None:
         table["size"] = list(open_image(image).size)
@@ -193,6 +193,6 @@ def _describe(
         )
     bare = sum(sample.label is None for sample in found.samples)
     if 0 < bare < len(found.samples):
-        found.notes.append(f"{bare:,} of {len(found.samples):,} rows name no class: classes count for nothing then")
+        found.notes.append(f"{bare:,} of {len(found.samples):,} rows name no class, so classes are not used")
     if known < len(rows):
         found.notes.append(f"{len(rows) - known:,} of {len(rows):,} rows have nothing for {request.modality}")

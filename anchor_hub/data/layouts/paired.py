@@ -24,7 +24,7 @@ FOLDERS = {
 
 
 def _kinds(request: Request) -> tuple[str, ...]:
-    """Which kinds of folder a modality is looked for in; the first that is there."""
+    """The kinds of folder that may hold a modality; the first that exists is taken."""
     if request.label_maps:
         return ("masks",)
     if request.points:
@@ -83,7 +83,7 @@ def _beside_classes(tree: Tree, request: Request, masks: list[str]) -> Found | N
 
 
 def readable_at_top(tree: Tree, request: Request) -> bool:
-    """Whether pictures lie beside the folders: then those are somebody's subfolders, and no roles."""
+    """Whether pictures lie beside the folders, which are then ordinary subfolders and not kinds of files."""
     return any(name.lower().endswith(request.suffixes) and not name.lower().endswith(_TABLES) for name in tree.top)
 
 

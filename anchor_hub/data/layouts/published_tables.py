@@ -39,7 +39,7 @@ def attribute_table(tree: Tree, name: str) -> tuple[list[str], dict[str, dict[st
 
 
 def csv_rows(tree: Tree, name: str) -> list[dict[str, Any]]:
-    """The rows of a CSV table. :raises DataError: no CSV, or rows that have not as many cells as the first."""
+    """The rows of a CSV table. :raises DataError: no CSV, or a row with another number of cells than the first."""
     where = shown(tree.source(name))
     try:
         reader = csv.DictReader(io.StringIO(tree.text(name), newline=""), strict=True)
@@ -49,7 +49,7 @@ def csv_rows(tree: Tree, name: str) -> list[dict[str, Any]]:
         raise DataError(f"{where}: is not a CSV table ({error}); save it again") from error
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():  # DictReader's mark for too many, too few cells
-            raise DataError(f"{where}: row {number} has not {len(reader.fieldnames)} cells; correct it")
+            raise DataError(f"{where}: row {number} does not have {len(reader.fieldnames)} cells; correct it")
     return [dict(row) for row in rows]
 
 

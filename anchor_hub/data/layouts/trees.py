@@ -1,4 +1,4 @@
-"""A data set's files by name, be it a folder or a zip archive; layouts look at these alone."""
+"""A data set's files by name, in a folder or a zip archive. Layouts look at nothing else."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class FolderTree(Tree):
             inner = Path(where).relative_to(root).as_posix()
             prefix = "" if inner == "." else f"{inner}/"
             files.extend(f"{prefix}{name}" for name in names if not name.startswith("."))
-        # As paths compare: part by part, so that a folder's files stay together.
+        # Sorted as paths are, part by part, so that the files of a folder stay together.
         super().__init__(root, sorted(files, key=lambda name: name.split("/")))
 
     def source(self, name: str) -> Source:
