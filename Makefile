@@ -1,4 +1,4 @@
-# `make demo` and `make test` are the whole set-up: Python 3.10 or newer is all they need.
+# `make demo` and `make test` set everything up; they need only Python 3.10 or newer.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

@@ -1,13 +1,14 @@
-"""A neighbour for the benchmark's numbers: a plain CycleGAN between two domains, as a recipe of the one trainer.
+"""Trains a plain CycleGAN between two domains, whose scores stand beside ours in the benchmark.
 
     python benchmarks/cyclegan.py train --data faces-64 --source seg --target face --max-minutes 10 -o cyclegan
     python benchmarks/cyclegan.py translate cyclegan --samples "$(anchor benchmark samples)" -o outputs/cyclegan
     anchor benchmark run --domains face,seg --also cyclegan=outputs/cyclegan
 
 As published (Zhu et al. 2017): two residual generators, two PatchGAN discriminators on least squares, cycle
-consistency of weight 10, a buffer of 50 earlier fakes, Adam at 2e-4 that falls linearly over the second half. The
-identity loss is left out: label maps and pictures have other channels. Narrower than published (16 channels instead
-of 64, 4 blocks instead of 9) for 64 px and two CPU cores. The pictures of the two domains are drawn independently.
+consistency of weight 10, a buffer of 50 earlier fakes, Adam at 2e-4 that falls linearly over the second half. There
+is no identity loss, because label maps and pictures differ in their channels. The networks are narrower than published
+(16 channels instead of 64, 4 blocks instead of 9), for 64 px and two CPU cores. The pictures of the two domains are
+drawn independently.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ SIZE, BUFFER = 64, 50
 
 @dataclass(frozen=True)
 class CycleOptions:
-    """Everything that can be chosen. `images`: over how many the learning rate falls (its second half)."""
+    """The options. `images`: length of the training in images; the learning rate falls over their second half."""
 
     width: int = 16
     blocks: int = 4
@@ -62,7 +63,7 @@ class Residual(nn.Module):
 
 
 class CycleGenerator(nn.Module):
-    """``[B, in, H, W]`` to ``[B, out, H, W]``: tanh for pictures, a softmax over the classes for label maps."""
+    """Samples ``[B, in, H, W]`` to ``[B, out, H, W]``: tanh for pictures, a softmax over classes for label maps."""
 
     def __init__(self, inside: int, outside: int, width: int, blocks: int, labels: bool) -> None:
         super().__init__()
@@ -82,7 +83,7 @@ class CycleGenerator(nn.Module):
 
 
 def patch_discriminator(inside: int, width: int) -> nn.Sequential:
-    """Logits of patches ``[B, 1, H/8 - 1, W/8 - 1]``."""
+    """A discriminator that gives logits of patches, ``[B, 1, H/8 - 1, W/8 - 1]``."""
     layers: list[nn.Module] = [nn.Conv2d(inside, width, 4, 2, 1), nn.LeakyReLU(0.2, True)]
     for step in (1, 2):
         layers += [
@@ -93,7 +94,7 @@ def patch_discriminator(inside: int, width: int) -> nn.Sequential:
 
 
 class CycleRecipe(Recipe):
-    """Trains both directions at once. The trainer hands out places in the source's samples; partners are drawn."""
+    """Trains both directions at once. The trainer hands out indices of source samples; target samples are drawn."""
 
     name = "cyclegan"
 
@@ -107,7 +108,7 @@ class CycleRecipe(Recipe):
         raise NotImplementedError("a script's recipe, of no plugin: see train()")
 
     def modality(self, data: str) -> None:
-        return None  # its samples are places
+        return None  # samples are indices
 
     def describe(self) -> dict[str, Any]:
         return {"domains": list(self.names), **asdict(self.options)}
@@ -168,7 +169,7 @@ class CycleRecipe(Recipe):
         return self.context.place(self.modalities[side].to_network(samples))
 
     def _earlier(self, side: int, fakes: Tensor) -> Tensor:
-        """Half of the fakes exchanged for ones from the buffer, as published."""
+        """The fakes, half of them exchanged for earlier ones from the buffer, as published."""
         held, chosen = self.buffers[side], []
         for fake in fakes:
             if len(held) < BUFFER:
@@ -218,7 +219,7 @@ class CycleRecipe(Recipe):
 
 
 def generators(modalities: tuple[Modality, Modality], options: CycleOptions) -> list[CycleGenerator]:
-    """Source to target, and back."""
+    """The generators from source to target, and back."""
     ways = (modalities, modalities[::-1])
     return [
         CycleGenerator(a.input_channels, b.input_channels, options.width, options.blocks, bool(b.traits.classes))
@@ -285,7 +286,7 @@ def translate(arguments: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    training = commands.add_parser("train", help="train both directions; two end conditions, the first one ends it")
+    training = commands.add_parser("train", help="train both directions, up to --images or --max-minutes")
     training.add_argument("--data", type=Path, required=True, help="rendered set (anchor data render)")
     training.add_argument("--source", default="seg")
     training.add_argument("--target", default="face")
@@ -298,9 +299,9 @@ def main() -> None:
     training.add_argument("--resume", action="store_true")
     training.add_argument("-o", "--output", type=Path, required=True, help="folder of the bundle")
     training.set_defaults(call=train)
-    translation = commands.add_parser("translate", help="write its answers to the benchmark's samples")
+    translation = commands.add_parser("translate", help="write the network's answers to the benchmark's samples")
     translation.add_argument("bundle", type=Path)
-    translation.add_argument("--samples", type=Path, required=True, help="what anchor benchmark samples prints")
+    translation.add_argument("--samples", type=Path, required=True, help="folder that anchor benchmark samples prints")
     translation.add_argument("--count", type=int)
     translation.add_argument("--batch", type=int, default=20)
     translation.add_argument("-o", "--output", type=Path, required=True)

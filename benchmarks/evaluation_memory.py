@@ -1,11 +1,11 @@
-"""How much memory an evaluation of many images takes, and how fast it goes: `anchor evaluate`'s own path, end to end.
+"""Measures memory and speed of an evaluation of many images, through `anchor evaluate`'s own code from end to end.
 
     python benchmarks/evaluation_memory.py [--counts 500,5000,50000] [--metrics l1,psnr,fd,mfd] [--folder big/]
 
-Every count runs in a process of its own, over hard links to a few pictures, with a tiny hub and a seeded MobileNetV2
-(its numbers mean nothing, its features are as long as the real one's), and writes the report, too. Prints peak memory,
-the bytes by which an image made it grow since the count before, and images per second. `--extractor` takes another
-network (name or path), `--size` another hub.
+Every count runs in its own process, over hard links to a few pictures, and writes the report, too. The hub is tiny; the
+MobileNetV2 is seeded (its numbers mean nothing, but its features are as long as the real ones). Prints peak memory, the
+growth in bytes per image since the count before, and images per second. `--extractor` takes another network (name or
+path), `--size` another size of hub.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def make_pairs(folder: Path, count: int, size: int) -> None:
 
 
 class Peak:
-    """The process's largest resident memory, in MB: all of it, and without the pages of mapped files, which the system
-    takes back when it needs them (Linux only)."""
+    """The largest resident memory of the process in MB: as a whole, and (on Linux) without pages of mapped files, which
+    the system can take back."""
 
     def __init__(self) -> None:
         self.own = 0.0
@@ -111,7 +111,7 @@ def run_one(arguments: argparse.Namespace) -> None:
 
 
 def measure(arguments: argparse.Namespace, count: int, top: Path) -> dict[str, float]:
-    """``run_one`` over ``count`` pairs in a process of its own; its files are removed afterwards."""
+    """The findings of ``run_one`` over ``count`` pairs in its own process; removes the files afterwards."""
     with tempfile.TemporaryDirectory(dir=top, prefix=f"{count}-") as folder:
         make_pairs(Path(folder) / "pairs", count, arguments.size)
         command = [sys.executable, __file__, "--one", "--folder", folder, "--metrics", arguments.metrics]
@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--counts", default="500,5000,50000", help="images, with commas")
     parser.add_argument("--metrics", default="l1,psnr,fd,mfd,kd,mkd", help="as anchor evaluate takes them")
     parser.add_argument("--extractor", default="", help="path or name [default: a seeded MobileNetV2]")
-    parser.add_argument("--size", type=int, default=32, help="of the tiny hub and the pictures, in pixels")
+    parser.add_argument("--size", type=int, default=32, help="side of the tiny hub and the pictures, in pixels")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", help="where the files go while it runs [default: a temporary folder]")

@@ -1,9 +1,9 @@
-"""How true the translations are: held-out renders have exact pairs, which no domain ever saw together.
+"""Measures translations on held-out renders, whose exact pairs no domain ever saw together.
 
     anchor data render -o heldout --count 500 --size 64 --seed 1000 --modalities face,seg,sketch,landmark
     python benchmarks/held_out.py heldout -o docs/results.json [--extractor FILE]
 
-Prints one row per translation and writes them with every setting. Samples of the training sets have other seeds.
+Prints one row per translation and writes all rows with every setting. Training sets have other seeds.
 """
 
 from __future__ import annotations

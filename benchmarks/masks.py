@@ -1,4 +1,4 @@
-"""Photographs of hands to masks, sign by sign, beside the mean mask, which looks at no photograph.
+"""Measures translations of hand photographs to masks, sign by sign, beside the mean mask, which needs no photograph.
 
     python benchmarks/masks.py hands/train hands/heldout --signs 0,1,2,3,4,5,6,7,8,9 -o docs/hands.json
 

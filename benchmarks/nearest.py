@@ -1,11 +1,11 @@
-"""A neighbour for the benchmark's numbers: the nearest neighbour in the training set, by what the judges see.
+"""Answers the benchmark with the nearest neighbour in the training set, as the judges see it.
 
     python benchmarks/nearest.py --data faces-64 --samples "$(anchor benchmark samples)" -o outputs/nearest
     anchor benchmark run --domains face,seg,landmark --also nearest=outputs/nearest
 
-It answers with a file of the training set, copied, and knows no pair: a label map is compared with what the parser
-sees in each training face, a face with every training label map in the same way; landmarks with the points that the
-landmark judge finds. Between label maps and landmarks, and for sketches, there is nothing to compare, and no answer.
+Every answer is a copy of a training file; the script knows no pairs. It compares a label map with the map that the
+parser reads in each training face, and landmarks with the points that the landmark judge finds there; for a face, the
+same the other way round. Label maps cannot be compared with landmarks, nor sketches with anything: those get no answer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from anchor_hub.modality import build_modality
 from anchor_hub.plugins.registry import registry
 
 SIZE, CLASSES = 64, 19
-#: source, target, and what both are described by.
+#: (source, target, the description that both are compared by).
 WAYS = (
     ("seg", "face", "labels"),
     ("face", "seg", "labels"),
@@ -64,7 +64,7 @@ def described(folder: Path, domains: set[str], count: int | None) -> tuple[dict[
 
 
 def nearest(queries: Tensor, known: Tensor) -> Tensor:
-    """The place ``[N]`` of the nearest of ``known [M, D]`` by Euclidean distance, of ``queries [N, D]``."""
+    """Index ``[N]`` of the row of ``known [M, D]`` that is nearest to each of ``queries [N, D]`` (Euclidean)."""
     best = []
     squares = torch.stack([row.float().square().sum() for row in known])
     for part in queries.split(100):
@@ -75,10 +75,10 @@ def nearest(queries: Tensor, known: Tensor) -> Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the training set: rendered, with face, seg, landmark")
-    parser.add_argument("--samples", type=Path, required=True, help="what anchor benchmark samples prints")
-    parser.add_argument("--known", type=int, default=22_000, help="samples of the training set")
-    parser.add_argument("--count", type=int, help="only the first so many samples of the benchmark")
+    parser.add_argument("--data", type=Path, required=True, help="rendered training set with face, seg and landmark")
+    parser.add_argument("--samples", type=Path, required=True, help="the folder that anchor benchmark samples prints")
+    parser.add_argument("--known", type=int, default=22_000, help="number of samples of the training set to take")
+    parser.add_argument("--count", type=int, help="number of benchmark samples to answer, the first ones [all]")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     domains = {"face", "seg", "landmark"}

@@ -1,10 +1,10 @@
-"""Photographs with label maps of another class set: how a domain's maps agree where the class sets can be matched.
+"""Measures label maps of photographs against true ones of another class set, where the class sets can be matched.
 
     anchor add-domain photo --data faces/photo --modality rgb --limit 1800
     python benchmarks/photographs.py faces/photo faces/label --source photo --target seg --skip 1800
 
-Both class sets are merged into the common classes of ``--classes`` (below, for CelebAMask-HQ's classes and the label
-maps of the London portraits), then counted. Photographs before ``--skip`` were for training.
+Both class sets are merged into the common classes of ``MATCHED`` (for CelebAMask-HQ's classes and the label maps of the
+London portraits). The first ``--skip`` photographs are left out: they trained the domain.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.metrics.segmentation import ConfusionMatrix
 from anchor_hub.modality.merging import merge_lookup
 
-#: common class -> classes of CelebAMask-HQ (19) and of the portraits' maps (9). Neck is skin there, ears are hair.
+#: Common class -> classes of CelebAMask-HQ (19) and of the portraits' maps (9), where neck is skin and ears are hair.
 MATCHED: dict[str, tuple[list[str | int], list[str | int]]] = {
     "background": (["background", "cloth", "neck_l"], ["background"]),
     "hair": (["hair", "hat", "l_ear", "r_ear", "ear_r"], ["hair_or_ear"]),
@@ -35,7 +35,7 @@ BATCH = 50
 
 
 def lookup(names: Sequence[str], side: int) -> torch.Tensor:
-    """Old class id to common class id, for the class set of that side of the table."""
+    """Common class id for each class id of the class set on one side (0 or 1) of ``MATCHED``."""
     groups: Mapping[str, list[str | int]] = {name: sides[side] for name, sides in MATCHED.items()}
     return torch.tensor(merge_lookup(groups, names))
 
@@ -44,10 +44,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photographs", type=Path)
     parser.add_argument("labels", type=Path, help="label maps (class ids) of the same file names")
-    parser.add_argument("--palette", type=Path, help="their class list [default: labels.json beside the folder]")
+    parser.add_argument("--palette", type=Path, help="class list of labels [default: labels.json beside the folder]")
     parser.add_argument("--source", default="photo", help="domain that encodes the photographs")
     parser.add_argument("--target", default="seg", help="domain of label maps to translate into")
-    parser.add_argument("--skip", type=int, default=1800, help="leave out the first so many: they trained the domain")
+    parser.add_argument("--skip", type=int, default=1800, help="number of photographs to leave out, the first ones")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--invert", type=int, default=0, help="refinement steps per photograph")
     parser.add_argument("-o", "--output", type=Path)

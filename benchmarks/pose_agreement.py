@@ -5,13 +5,13 @@
     python benchmarks/pose_agreement.py train --data creatures --test held-out -o landmarks.pt
     python benchmarks/pose_agreement.py measure --hub creatures-64 --network landmarks.pt --test held-out
 
-A small network learns 68 landmarks of rendered creatures (all classes). It then finds them in the hub's pictures of
-the same latents in every class. Classes differ in shape (cats have no human jaw), so each class's mean landmarks are
-taken off first; what is left says how this picture differs from its class's mean: where it looks, how far it is turned.
+A small network learns 68 landmarks of rendered creatures (all classes), then finds them in the hub's pictures of the
+same latents in every class. Classes differ in shape (cats have no human jaw), so the mean landmarks of each class are
+subtracted first. The residuals tell how a picture differs from its class's mean: where it looks, how far it is turned.
 
-For all pairs of classes: the mean distance of these residuals for the same latent, and for two latents (chance); how
-often the same latent is the nearest of all (chance: 1 / latents); the correlation of the turn of the head. The same
-figures of true renders of one pose in two classes are the best that this network could measure.
+Figures over all pairs of classes: the mean distance of the residuals for the same latent, and for two latents (chance);
+how often the same latent is the nearest of all (chance: 1 / latents); the correlation of the turn of the head. The same
+figures for true renders of one pose in two classes show the best that this network can measure.
 """
 
 from __future__ import annotations

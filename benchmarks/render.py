@@ -1,4 +1,4 @@
-"""How fast faces are rendered: images per second of one core, by size and modalities.
+"""Measures how fast faces are rendered: images per second of one core, by size and modalities.
 
     python benchmarks/render.py [--count 64] [--sizes 64,128]
 

@@ -1,14 +1,14 @@
-"""What starting the command line costs, as ratios that hold on every processor.
+"""Measures the start of the command line, as ratios that hold on every processor.
 
     python benchmarks/startup.py [--pairs 15] [--json startup.json]
 
-Two ratios, of processor time and of wall-clock time, whole processes with the interpreter's own start:
+Two ratios of processor time and of wall-clock time, each of whole processes, including the start of the interpreter:
 
-- `anchor --help` with 20 more plugins installed, to `python -c "import typer, rich, pluggy"`; at most 1.5 is wanted.
-- `anchor domains list` with 100 domains in the home, to the same with 10.
+- `anchor --help` with 20 more plugins installed, to `python -c "import typer, rich, pluggy"`; the limit is 1.5.
+- `anchor domains list` with 100 domains in the home, to the same command with 10.
 
-The two commands of a ratio run in turns, after a warm-up that also writes their bytecode; the ratio is the median of
-the pairs' ratios, so that other work on the machine, which slows both halves of a pair, matters little.
+The two commands of a ratio run in turns, after a warm-up that also writes their bytecode. The ratio is the median of
+the pairs' ratios: other work on the machine slows both halves of a pair and so matters little.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-#: The highest ratio wanted of `anchor --help` to the bare import.
+#: Limit of the ratio of `anchor --help` to the bare import.
 LIMIT = 1.5
 PLUGINS = 20
 FEW, MANY = 10, 100
@@ -56,7 +56,7 @@ files: {{README.md: {digest}}}
 
 
 def install_plugins(folder: Path, count: int) -> Path:
-    """`folder`, which then holds `count` installed distributions with a plugin each."""
+    """`folder`, filled with `count` installed distributions that have one plugin each."""
     for index in range(count):
         info = folder / f"extra_{index}-1.0.dist-info"
         info.mkdir(parents=True)
@@ -67,7 +67,7 @@ def install_plugins(folder: Path, count: int) -> Path:
 
 
 def fill_home(folder: Path, count: int) -> Path:
-    """`folder`, a home with `count` domains: manifests and cards, which is all that listing may look at."""
+    """`folder`, filled as a home with `count` domains: manifests and cards, since listing may read nothing else."""
     for index in range(count):
         bundle = folder / "domains" / f"extra-{index}"
         bundle.mkdir(parents=True)
@@ -81,7 +81,7 @@ def fill_home(folder: Path, count: int) -> Path:
 
 
 class Command:
-    """A program text for `python -c` with arguments, and what its environment adds."""
+    """A program text for `python -c` with arguments and additional environment variables."""
 
     def __init__(self, program: str, *arguments: str, **environment: str) -> None:
         self.call = [sys.executable, "-c", program, *arguments]
@@ -89,14 +89,14 @@ class Command:
         self.environment = {**inherited, **environment}
 
     def output(self) -> str:
-        """What it prints; ends this benchmark with its error where it fails."""
+        """The text that the command prints; ends this benchmark with the command's error where the command fails."""
         done = subprocess.run(self.call, env=self.environment, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"{' '.join(self.call[1:])} fails: {done.stderr.strip()}")
         return done.stdout
 
     def seconds(self) -> dict[str, float]:
-        """Seconds one run takes: `wall`, and `cpu` (user and system) where the system tells it."""
+        """Seconds that one run takes: `wall`, and `cpu` (user and system) where the system reports it."""
         began = time.perf_counter()
         process = subprocess.Popen(
             self.call, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -110,7 +110,7 @@ class Command:
 
 
 def compare(ours: Command, other: Command, pairs: int) -> dict[str, Any]:
-    """For `cpu` and `wall`: the median ratio of `pairs` runs of both in turns, their quartiles, the median seconds."""
+    """For `cpu` and `wall`: median and quartiles of the ratios of `pairs` runs in turns, and the median seconds."""
     runs: list[tuple[dict[str, float], dict[str, float]]] = []
     for index in range(pairs + 2):
         if index % 2:
@@ -132,7 +132,7 @@ def compare(ours: Command, other: Command, pairs: int) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers depend on: processor, cores, system, Python, load of the last minute."""
+    """The facts that the numbers depend on: processor, cores, system, Python, load of the last minute."""
     processor = platform.processor()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

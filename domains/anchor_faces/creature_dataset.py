@@ -1,4 +1,4 @@
-"""Data sets of rendered creatures on disk: class folders, and the same tree once per modality.
+"""Data sets of rendered creatures on disk: a tree of class folders for each modality.
 
 ::
 
@@ -8,7 +8,7 @@
     DIR/factors.csv                 a row per sample: its name (ginger/000000), its class, then every factor
     DIR/dataset.yaml                how it was rendered
 
-Sample i of every class has the same pose, expression, light and surroundings. What is there is never rendered again.
+Sample i of every class has the same pose, expression, light and surroundings. Existing files are never rendered again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ DEFAULT_CREATURE_MODALITIES = ("image", "seg", "landmark")
 
 
 def parse_classes(text: str) -> list[str]:
-    """Class names separated by commas, or ``all``, in the table's order. :raises UsageError: an unknown name."""
+    """The classes that ``text`` names (separated by commas, or ``all``), in the table's order.
+
+    :raises UsageError: no name, or an unknown one.
+    """
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise UsageError(f"no class given; choose all, or from {', '.join(CREATURE_NAMES)}")
@@ -63,10 +66,10 @@ def render_creature_dataset(
     workers: int = 2,
     progress: Progress | None = None,
 ) -> Path:
-    """Render samples ``start`` to ``start + count - 1`` of every class into ``folder``; returns that.
+    """Render samples ``start`` to ``start + count - 1`` of every class into ``folder``; returns the folder.
 
-    All classes grow together, so that an interrupted data set is balanced. Otherwise as
-    :func:`~anchor_faces.dataset.render_dataset`, also in what it raises.
+    All classes grow together, so that an interrupted data set is balanced. Parameters and errors are those of
+    :func:`~anchor_faces.dataset.render_dataset`.
     """
     folder = Path(folder)
     check_size(size)
@@ -93,17 +96,17 @@ def render_creature_dataset(
 def training_folder(
     argument: str, *, size: int, count: int, seed: int, home: Home, progress: Progress | None = None
 ) -> Path:
-    """The data set ``rendered-creatures:MODALITY/CLASS``: a folder with ``count`` images of that class.
+    """The folder of the data set ``rendered-creatures:MODALITY/CLASS``, with ``count`` images of the class.
 
-    Without a class, a folder per class with ``count`` images in all of them together; without a modality, ``image``.
-    Rendered into the home's cache where it is not there yet. Raises as ``render_creature_dataset`` does.
+    Without a class: a folder per class, with ``count`` images over all classes. The default modality is ``image``.
+    Missing images are rendered into the home's cache. The errors are those of ``render_creature_dataset``.
     """
     modality, _, name = argument.partition("/")
     modality = modality or "image"
     check_creature_modalities([modality])
     classes = parse_classes(name or "all")
     each = -(-count // len(classes))
-    # The folder is all that is trained on: fewer images per class must not find more of an earlier, larger request.
+    # Training uses the whole folder, so a request for fewer images must not find those of an earlier, larger request.
     cached = f"rendered-creatures-{size}-seed{seed}-v{RENDERER_VERSION}.{CREATURES_VERSION}-{each}"
     options: dict[str, Any] = {"count": each, "size": size, "seed": seed, "progress": progress}
     folder = fill_cache(home, cached, render_creature_dataset, classes=classes, modalities=[modality], **options)
@@ -111,7 +114,7 @@ def training_folder(
 
 
 def creature_path(folder: Path, modality: str, name: str, index: int) -> Path:
-    """Where one modality's file of a sample of class ``name`` lies."""
+    """The path of the file of one modality of a sample of class ``name``."""
     return folder / modality / name / f"{index:06d}{'.json' if modality == 'landmark' else '.png'}"
 
 
@@ -141,13 +144,13 @@ def _render_chunk(
         for modality in modalities:
             picture = "face" if modality == "image" else modality
             path = creature_path(folder, modality, name, index)
-            # Nobody waits for the disk: what a power failure takes is rendered again.
+            # Not durable, which is faster: files that a power failure destroys are rendered again.
             write_file(path, encode(picture, sample[modality], size), durable=False)
     return len(indices)
 
 
 def _write_factors(folder: Path, seed: int) -> None:
-    """Write factors.csv for every sample of which there is a file."""
+    """Write factors.csv, with every sample that has a file."""
     write_factors(folder, ("name", "class"), _factor_rows(folder, seed))
 
 

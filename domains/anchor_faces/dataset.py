@@ -13,7 +13,7 @@
     DIR/dataset.yaml          how it was rendered
 
 The name is the sample's index. Sample i of a seed is always the same picture, so a data set can be grown,
-resumed after an interruption and given further modalities later; what is there already is never rendered again.
+resumed after an interruption and given further modalities later. Files that exist are never rendered again.
 """
 
 from __future__ import annotations
@@ -51,14 +51,16 @@ def render_dataset(
     workers: int = 2,
     progress: Progress | None = None,
 ) -> Path:
-    """Render samples ``start`` to ``start + count - 1`` of data set ``seed`` into ``folder``; returns that.
+    """Render samples ``start`` to ``start + count - 1`` of data set ``seed`` into ``folder``; returns the folder.
 
-    ``size`` is the edge in pixels (a multiple of 16), ``workers`` the number of processes with one thread
-    each (0 or 1: this process; more need the calling script to guard its start with ``__name__ ==
-    "__main__"``). ``progress`` is called with (samples done, samples to render) after every chunk.
-    Interrupting leaves whole files only, and the next call goes on where this one stopped. Raises
-    UsageError for arguments out of range, and DataError where the folder holds other files, or a data set
-    of another seed, size or renderer version.
+    An interruption leaves only whole files, and the next call goes on where this one stopped.
+
+    :param size: edge in pixels, a multiple of 16.
+    :param workers: number of processes with one thread each; 0 or 1: this process. With more, the calling script must
+        guard its start with ``__name__ == "__main__"``.
+    :param progress: called with (samples done, samples to render) after every chunk.
+    :raises UsageError: an argument is out of range.
+    :raises DataError: the folder holds other files, or a data set of another seed, size or renderer version.
     """
     folder = Path(folder)
     check_size(size)
@@ -80,10 +82,10 @@ def render_dataset(
 def training_folder(
     argument: str, *, size: int, count: int, seed: int, home: Home, progress: Progress | None = None
 ) -> Path:
-    """The data set ``rendered-faces:ARGUMENT``: a folder with ``count`` images of modality ``argument``.
+    """The folder of the data set ``rendered-faces:ARGUMENT``, with ``count`` images of modality ``argument``.
 
-    An empty argument means "face". Rendered into the home's cache where it is not there yet. Raises as
-    ``render_dataset`` does.
+    An empty argument means "face". Missing images are rendered into the home's cache. The errors are those of
+    ``render_dataset``.
     """
     modality = argument or "face"
     check_modalities([modality])
@@ -93,12 +95,12 @@ def training_folder(
 
 
 def chunk_length(count: int, size: int, workers: int) -> int:
-    """Samples to render in one go: enough to fill groups of one hair style, soon over when interrupted."""
+    """Number of samples per chunk: enough to fill groups of one hair style, few enough to stop soon."""
     return max(4, min(64 * 64 * 64 // size**2, 64, -(-count // (4 * max(workers, 1)))))
 
 
 def sample_path(folder: Path, modality: str, index: int) -> Path:
-    """Where a sample's file of one modality lies."""
+    """The path of the file of one modality of a sample."""
     return folder / modality / f"{index:06d}{'.json' if MODALITIES[modality][1] == 'landmark' else '.png'}"
 
 
@@ -123,13 +125,13 @@ def _missing(folder: Path, indices: Iterable[int], modalities: Sequence[str], ch
 def _render_chunk(folder: Path, indices: Sequence[int], modalities: Sequence[str], size: int, seed: int) -> int:
     for index, sample in zip(indices, render(seed, indices, size, modalities), strict=True):
         for modality in modalities:
-            # Nobody waits for the disk: what a power failure takes is rendered again.
+            # Not durable, which is faster: files that a power failure destroys are rendered again.
             write_file(sample_path(folder, modality, index), encode(modality, sample[modality], size), durable=False)
     return len(indices)
 
 
 def encode(modality: str, value: Tensor, size: int) -> bytes:
-    """A modality as ``render`` gives it at ``size`` pixels, as the bytes of its file."""
+    """The bytes of a file that holds ``value``, a modality as ``render`` gives it at ``size`` pixels."""
     picture = MODALITIES[modality][1]
     if picture == "landmark":
         points = [[round(x, 3), round(y, 3)] for x, y in value.tolist()]
@@ -148,7 +150,7 @@ def encode(modality: str, value: Tensor, size: int) -> bytes:
 
 
 def _write_factors(folder: Path, seed: int) -> None:
-    """Write factors.csv for every sample of which there is a file."""
+    """Write factors.csv, with every sample that has a file."""
     indices = numbered(folder / modality for modality in MODALITIES)
     rows = (((f"{index:06d}",), sample_factors(seed, index).values()) for index in indices)
     write_factors(folder, ("name",), rows)

@@ -1,4 +1,4 @@
-"""What data sets of rendered pictures have in common: a folder that can be grown, and resumed after an interruption."""
+"""Folders of rendered data sets, which can grow, and be resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 
 def check_numbers(count: int, seed: int, start: int, workers: int) -> None:
-    """UsageError for numbers out of range."""
+    """Check the numbers of a rendering. :raises UsageError: a number is out of range."""
     if count < 1:
         raise UsageError(f"count must be at least 1, got {count}")
     if seed < 0 or start < 0 or workers < 0:
@@ -40,9 +40,9 @@ def begin(
     lists: dict[str, tuple[list[str], list[str]]],
     places: Iterable[str],
 ) -> None:
-    """Make the folders ``places`` and write dataset.yaml; the arguments and errors of :func:`merge_settings`.
+    """Make the folders ``places`` and write dataset.yaml; other arguments and errors: see :func:`merge_settings`.
 
-    :raises DataError: nothing can be written there.
+    :raises DataError: the folder cannot be written to.
     """
     merged = merge_settings(folder, settings, count, start, lists)
     try:
@@ -56,10 +56,11 @@ def begin(
 def merge_settings(
     folder: Path, settings: dict[str, Any], count: int, start: int, lists: dict[str, tuple[list[str], list[str]]]
 ) -> dict[str, Any]:
-    """The contents of dataset.yaml, covering what the folder holds already.
+    """The contents of dataset.yaml for the samples that the folder holds already and those of this call.
 
-    :param settings: what must be the same. ``lists``: what may grow, as (all names in order, those of this call).
-    :raises DataError: a damaged dataset.yaml, a data set of other settings, or other files.
+    :param settings: settings that must be equal in every call.
+    :param lists: settings that may grow, as (all names in order, names of this call).
+    :raises DataError: dataset.yaml is damaged, or the folder holds a data set of other settings, or other files.
     """
     path = folder / "dataset.yaml"
     end = start + count
@@ -103,7 +104,7 @@ def _differs(name: str, found: dict[str, Any], settings: dict[str, Any], lists: 
 
 
 def present(folder: Path) -> set[str]:
-    """Names of the whole files in a folder, which may not be there."""
+    """Names of the whole files in a folder; empty where there is no such folder."""
     if not folder.is_dir():
         return set()
     return {entry.name for entry in os.scandir(folder) if entry.stat().st_size}
@@ -117,7 +118,7 @@ def fill(
     workers: int,
     progress: Progress | None,
 ) -> None:
-    """Run the jobs, see :func:`~anchor_faces.parallel.run_in_processes`; ``progress`` hears how many are done."""
+    """Run the jobs by :func:`~anchor_faces.parallel.run_in_processes`, and tell ``progress`` how many are done."""
     done = 0
     for rendered in run_in_processes(work, jobs, workers, folder):
         done += rendered
@@ -126,7 +127,7 @@ def fill(
 
 
 def write_factors(folder: Path, columns: Sequence[str], rows: Iterable[tuple[Sequence[str], Iterable[Any]]]) -> None:
-    """Write factors.csv: per sample the values of ``columns``, then its factors, floats to six digits."""
+    """Write factors.csv: for each sample the values of ``columns``, then the factors, floats with six digits."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*columns, *FACTOR_NAMES])
@@ -136,13 +137,16 @@ def write_factors(folder: Path, columns: Sequence[str], rows: Iterable[tuple[Seq
 
 
 def numbered(folders: Iterable[Path]) -> list[int]:
-    """Numbers of the samples of which some of the folders, which may not be there, hold a file; ascending."""
+    """Numbers of the samples that have a file in any of the folders, ascending; a missing folder holds none."""
     names = {path.stem for folder in folders if folder.is_dir() for path in folder.iterdir()}
     return sorted(int(name) for name in names if name.isdigit())
 
 
 def fill_cache(home: Home, name: str, render: Callable[..., Path], **options: Any) -> Path:
-    """``render(folder, workers=..., **options)`` for the folder ``name`` of the home's cache, one process at a time."""
+    """The folder ``name`` of the home's cache after ``render(folder, workers=..., **options)``.
+
+    Only one process at a time renders into it.
+    """
     folder = home.cache / name
     with home.lock(name, timeout=3600.0):
         return render(folder, workers=max(1, min(8, os.cpu_count() or 1)), **options)

@@ -1,4 +1,4 @@
-"""Running chunks of a rendering in several processes, so that it can be interrupted between any two."""
+"""Runs the chunks of a rendering in several processes; an interruption stops between two chunks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from anchor_hub.errors import DataError
 def run_in_processes(
     work: Callable[..., int], jobs: Sequence[tuple[Any, ...]], workers: int, folder: Path
 ) -> Iterator[int]:
-    """Call ``work(*job)`` for every job, in ``workers`` processes of one thread, yielding each result as it comes.
+    """The result of ``work(*job)`` for every job, as it comes, from ``workers`` processes of one thread.
 
-    ``work`` must be a function of a module. :raises DataError: a process was killed; what is done is kept.
+    :param work: a function at the top level of a module.
+    :raises DataError: a process was killed; finished chunks are kept.
     """
     if workers <= 1 or len(jobs) < 2:
         for job in jobs:
@@ -36,11 +37,11 @@ def run_in_processes(
             yield future.result()
     except BrokenProcessPool as error:
         raise DataError(
-            f"{folder}: a rendering process was killed (out of memory?); try again with fewer workers, "
-            "what is rendered already is kept"
+            f"{folder}: a rendering process was killed (out of memory?); try again with fewer workers (finished "
+            "samples are kept)"
         ) from error
     finally:
-        stop.set()  # the pool has handed out more chunks than workers are at, and cannot take them back
+        stop.set()  # the pool has handed out more chunks than the workers have begun, and cannot take them back
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -51,7 +52,7 @@ def _start_worker(stop: Event) -> None:
     global _stop
     _stop = stop
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers after the chunk they are at
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers after their current chunk
 
 
 def _unless_stopped(work: Callable[..., int], job: tuple[Any, ...]) -> int:

@@ -19,7 +19,7 @@ RENDERED = {"data": "Apache-2.0 (rendered, no photographs)"}
 
 # What `anchor add-domain` trains with: about eight minutes on two CPU cores, rendering included.
 TRAINING: dict[str, Any] = {"count": 3000, "images": 10_000, "batch": 16}
-# The hub's own pictures are the face domain's: it learns an encoder only.
+# The face domain's pictures are the hub's own, so that domain learns only an encoder.
 OWN: dict[str, Any] = {**TRAINING, "regressor": {"name": "hub"}, "encoder": {"name": "compact", "width": 32}}
 
 # name, modality, training, summary
@@ -42,7 +42,7 @@ CREATURES = (
     "ginger", "silver", "tuxedo", "siamese", "calico", "black-cat", "white-cat", "blonde", "redhead", "afro", "bearded",
     "elder", "toon-pink", "toon-blue", "toon-ponytail", "toon-beard",
 )  # fmt: skip
-# Of one class of each family also the label maps are a domain.
+# For one class of each family, the label maps are a domain, too.
 MASKED = ("ginger", "blonde", "toon-pink")
 CREATURE_TRAINING: dict[str, Any] = {
     "count": 1000, "images": 12_000, "batch": 16, "encoder": {"name": "compact", "width": 16},
@@ -65,7 +65,7 @@ def anchor_register_domains(register: Callable[[DomainSpec], None]) -> None:
                 name,
                 hub=HUB,
                 modality=modality,
-                # A bundle that is not there (yet) makes the domain one that can be added.
+                # A domain whose bundle does not exist (yet) is one that `anchor add-domain` can add.
                 bundle=str(HERE / "bundles" / name),
                 dataset=f"rendered-faces:{name}",
                 training=training,

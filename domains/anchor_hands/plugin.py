@@ -1,6 +1,6 @@
 """What this package registers: the class-conditional hub `hands-64` and its domains, a photograph and a mask per sign.
 
-The photographs themselves are not part of it; docs/biggan.md says where they come from.
+The package does not hold the photographs; docs/biggan.md says where they come from.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def anchor_register_domains(register: Callable[[DomainSpec], None]) -> None:
                     name,
                     hub=HUB,
                     modality=modality,
-                    # A bundle that is not there makes the domain one that can be added: it needs --data.
+                    # A domain without its bundle is one that `anchor add-domain` can add; it needs --data.
                     bundle=str(BUNDLES / name),
                     training={**TRAINING, **options, "class": sign},
                     summary=summary,

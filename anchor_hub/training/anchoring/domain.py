@@ -16,7 +16,7 @@ from anchor_hub.training.anchoring.options import AnchorOptions
 from anchor_hub.training.anchoring.published_objective import published_resolutions
 from anchor_hub.training.engine.randomness import mix_seed, preserved_random_state, seed_everything
 
-#: Corrections of domains of the aligned objective, whose encoders learn from samples of the hub (``consistency``).
+#: Corrections of domains trained by the aligned objective: its ``consistency`` lets encoders know the hub's samples.
 CORRECTIONS = 2
 
 

@@ -1,1 +1,1 @@
-"""The benchmark `rendered-faces`: translations against the truth that only a renderer knows."""
+"""The benchmark `rendered-faces`: measures translations against the truth that only a renderer knows."""

@@ -11,7 +11,7 @@ from anchor_faces.benchmark.factor_groups import FLAG, JUDGED, STYLE, JudgedFact
 
 
 def r_squared(found: Tensor, truth: Tensor) -> float | None:
-    """Coefficient of determination: 1 is perfect, 0 what the true mean would reach, negative worse.
+    """Coefficient of determination: 1 is perfect, 0 is as good as always answering the true mean, negative is worse.
 
     None where the truth does not vary.
     """
@@ -30,7 +30,7 @@ def correlation(found: Tensor, truth: Tensor) -> float | None:
 
 
 def cohens_kappa(found: Tensor, truth: Tensor, classes: int) -> float | None:
-    """Agreement of class numbers beyond chance: 1 is perfect, 0 what independent guesses of the same shares reach."""
+    """Agreement of class numbers beyond chance: 1 is perfect, 0 as good as independent guesses of the same shares."""
     if not len(truth):
         return None
     counts = torch.bincount(truth.long() * classes + found.long(), minlength=classes**2).double()
@@ -40,7 +40,10 @@ def cohens_kappa(found: Tensor, truth: Tensor, classes: int) -> float | None:
 
 
 def balanced_accuracy(found: Tensor, truth: Tensor) -> float | None:
-    """Mean of the shares of right answers among the true yeses and noes: 0.5 is guessing. None without both."""
+    """Mean of the shares of right answers among the true yeses and the true noes; 0.5 is guessing.
+
+    None where the truth lacks yeses or noes.
+    """
     yes = truth >= 0.5
     if not bool(yes.any()) or bool(yes.all()):
         return None
@@ -51,9 +54,9 @@ def balanced_accuracy(found: Tensor, truth: Tensor) -> float | None:
 def factor_score(factor: JudgedFactor, found: Tensor, truth: Tensor) -> dict[str, Any]:
     """One factor's agreement over samples ``[N]`` each; samples whose truth is NaN (hidden) are left out.
 
-    ``score`` is R² for values, balanced accuracy for flags, accuracy for hair styles (``measure`` says which);
-    ``agreement`` is on one scale for all, 0 chance and 1 perfect: Pearson's r (of a flag's probability, too), for hair
-    styles Cohen's kappa.
+    ``score`` is R² for values, balanced accuracy for flags, accuracy for hair styles (``measure`` says which).
+    ``agreement`` has one scale for all factors, 0 chance and 1 perfect: Pearson's r (also of a flag's probability), and
+    Cohen's kappa for hair styles.
     """
     seen = ~truth.isnan() & ~found.isnan()
     found, truth = found[seen], truth[seen]

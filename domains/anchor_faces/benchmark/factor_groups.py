@@ -1,6 +1,6 @@
-"""Which factors of the renderer the benchmark judges, in groups, and which of them a kind of picture carries.
+"""The renderer's factors that the benchmark judges, in groups, and the groups that each kind of picture shows.
 
-A translation must keep a factor that its source shows and its target can show; whatever the source does not show
+A translation must keep a factor that its source shows and its target can show; a factor that the source does not show
 (a label map has no colours) may vary.
 """
 
@@ -21,7 +21,7 @@ VALUE, FLAG, STYLE = "value", "flag", "style"
 
 @dataclass(frozen=True)
 class JudgedFactor:
-    """A factor of the renderer's table as the judges see it; ``group`` is what tables are sorted by."""
+    """A factor of the renderer's table as the judges see it; tables sort factors by ``group``."""
 
     name: str
     group: str
@@ -29,11 +29,11 @@ class JudgedFactor:
 
     @property
     def width(self) -> int:
-        """Outputs that a judge needs for it."""
+        """Number of a judge's outputs for the factor."""
         return len(HAIR_STYLES) if self.kind == STYLE else 1
 
     def of(self, factors: Mapping[str, Any]) -> float:
-        """Its value on a sample, as a number; hair styles by their place in ``HAIR_STYLES``."""
+        """The factor's value on a sample, as a number; hair styles by their place in ``HAIR_STYLES``."""
         if self.kind == STYLE:
             return float(HAIR_STYLES.index(factors[self.name]))
         value = float(factors[self.name])
@@ -83,7 +83,7 @@ JUDGED: tuple[JudgedFactor, ...] = (
 GROUPS = ("pose", "expression", "hair outline", "glasses", "shape", "appearance")
 FACTOR_WIDTH = sum(factor.width for factor in JUDGED)
 
-#: What a kind of picture shows. Landmarks are points on the bare face: neither hair nor glasses.
+#: Kind of picture -> groups of factors that it shows. Landmarks are points on the bare face: no hair, no glasses.
 CARRIED: dict[str, tuple[str, ...]] = {
     "face": GROUPS,
     "seg": ("pose", "expression", "hair outline", "glasses", "shape"),
@@ -95,7 +95,7 @@ CARRIED: dict[str, tuple[str, ...]] = {
 
 
 def kept_groups(source: str, target: str) -> tuple[str, ...]:
-    """Groups that a translation from ``source`` to ``target`` must keep; domains this does not know carry nothing."""
+    """Groups that a translation from ``source`` to ``target`` must keep; unknown domains show nothing."""
     of_target = CARRIED.get(target, ())
     return tuple(group for group in CARRIED.get(source, ()) if group in of_target)
 

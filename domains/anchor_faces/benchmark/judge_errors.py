@@ -1,4 +1,4 @@
-"""The judges' own errors on true renders: the floor of everything that is measured with them."""
+"""The judges' own errors on true renders, which are the floor of every number that the judges measure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anchor_hub.metrics.segmentation import ConfusionMatrix
 
 
 def reading_errors(reading: Reading, truth: Renders) -> dict[str, Any]:
-    """``structure``, ``landmarks`` and ``factors`` of what was read off pictures, against the truth of ``truth``."""
+    """Errors of a reading against the truth, by ``structure``, ``landmarks`` and ``factors``."""
     matrix = ConfusionMatrix(len(CLASS_NAMES))
     matrix.update(reading.labels, truth.labels[:, None])
     errors = LandmarkErrors()
@@ -26,5 +26,5 @@ def reading_errors(reading: Reading, truth: Renders) -> dict[str, Any]:
 
 
 def judge_errors(judges: Judges, truth: Renders) -> dict[str, Any]:
-    """What the judges get wrong on true pictures that they were not trained on."""
+    """The judges' errors on true pictures that they were not trained on."""
     return {"samples": len(truth), **reading_errors(judges.read(truth.pictures), truth)}

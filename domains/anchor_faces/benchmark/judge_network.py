@@ -1,4 +1,4 @@
-"""The judges: one network that parses a face, finds its landmarks and reads its factors off the picture."""
+"""The judges: one network that parses a face, finds its landmarks and reads its factors."""
 
 from __future__ import annotations
 
@@ -36,9 +36,12 @@ class ResidualBlock(nn.Module):
 
 @dataclass(frozen=True)
 class Judgement:
-    """``labels``: logits ``[B, 19, 64, 64]``; ``points``: pixels ``[B, 68, 2]`` (x, y; edges are 0 and 64);
-    ``factors``: raw outputs ``[B, FACTOR_WIDTH]``, see ``JudgeNetwork.split``; ``features``: pooled maps of the trunk
-    ``[B, 12 * width]``, what ``fd_rendered`` compares."""
+    """The raw output of the judges.
+
+    ``labels``: logits ``[B, 19, 64, 64]``; ``points``: pixels ``[B, 68, 2]`` (x, y; edges are 0 and 64); ``factors``:
+    raw outputs ``[B, FACTOR_WIDTH]``, see ``JudgeNetwork.split``; ``features``: pooled maps of the trunk
+    ``[B, 12 * width]``, which ``fd_rendered`` compares.
+    """
 
     labels: Tensor
     points: Tensor
@@ -49,16 +52,16 @@ class Judgement:
 class JudgeNetwork(nn.Module):
     """RGB ``[B, 3, 64, 64]`` in [-1, 1] to a :class:`Judgement`; 2.2 million parameters at the default ``width``.
 
-    A residual trunk from 32 to 4 px, and back up to 32 px with lateral connections. Labels come from there at two
-    by two per position; landmarks are the centres of mass of 68 heat maps; factors are read from the trunk's 4 and
-    8 px maps and from the landmarks. All heads share the trunk, whose pooled maps are the benchmark's features.
+    A residual trunk goes from 32 to 4 px, and back up to 32 px with lateral connections. Each position at 32 px gives
+    two by two pixels of the labels; landmarks are the centres of mass of 68 heat maps; factors are read from the
+    trunk's 4 and 8 px maps and from the landmarks. All heads share the trunk, whose pooled maps are the features.
     """
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
         self.width = width
         c32, c16, c8, c4, up = width, 2 * width, 4 * width, 6 * width, width * 3 // 2
-        self.stem = ConvNorm(12, c32)  # each 2 x 2 pixels are one position's channels: the costliest map is not made
+        self.stem = ConvNorm(12, c32)  # 2 x 2 pixels become the channels of one position, which saves the costliest map
         self.block32 = ResidualBlock(c32)
         self.stage16 = nn.Sequential(ConvNorm(c32, c16, 2), ResidualBlock(c16))
         self.stage8 = nn.Sequential(ConvNorm(c16, c8, 2), ResidualBlock(c8))
@@ -74,7 +77,7 @@ class JudgeNetwork(nn.Module):
         self.squeeze8 = nn.Conv2d(c8, 24, 1)
         inputs = 48 * 16 + 24 * 64 + 2 * POINTS
         self.read = nn.Sequential(nn.Linear(inputs, 256), nn.ReLU(inplace=True), nn.Linear(256, FACTOR_WIDTH))
-        # Of the training set: what a value's output is a multiple of, and is added to.
+        # Deviation and mean of values over the training set: outputs are in deviations from the mean.
         self.factor_mean: Tensor
         self.factor_scale: Tensor
         self.register_buffer("factor_mean", torch.zeros(len(JUDGED)))
@@ -103,7 +106,7 @@ class JudgeNetwork(nn.Module):
         heat = self.to_heat(up).float().flatten(2).softmax(2).unflatten(2, up.shape[-2:])
         points = torch.stack([heat.sum(2) @ self.grid, heat.sum(3) @ self.grid], 2)
         seen = [self.squeeze4(at4).flatten(1), self.squeeze8(at8).flatten(1)]
-        near = (points.detach() / SIZE * 4 - 2).flatten(1)  # of the order of 1, as the others are
+        near = (points.detach() / SIZE * 4 - 2).flatten(1)  # of the order of 1, like the other inputs
         factors = self.read(torch.cat([*seen, near.to(seen[0].dtype)], 1))
         return Judgement(labels.float(), points, factors.float(), _pooled(maps))
 

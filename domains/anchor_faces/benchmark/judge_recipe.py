@@ -1,6 +1,6 @@
-"""Training the judges: full supervision on renders, a recipe of the one trainer.
+"""The recipe that trains the judges with full supervision on renders.
 
-The samples that the trainer hands out are places in the renders, which this recipe holds in memory with their
+The samples that the trainer hands out are indices of the renders, which this recipe holds in memory with their
 labels, landmarks and factors.
 """
 
@@ -26,18 +26,18 @@ from anchor_hub.errors import DataError, UsageError
 from anchor_hub.training.base import OWN, Batch, Contents, Recipe, RecipeOptions, Samples, TrainingContext, TrainingPlan
 
 COUNT = 24_000
-READ = 8000  # samples the readers are fitted to: a linear map needs no more
+READ = 8000  # number of samples that the readers are fitted to: a linear map needs no more
 
 
 class JudgeOptions(RecipeOptions):
-    """Everything that can be chosen about the judges' training.
+    """The constants of the judges' training.
 
     Attributes:
-        images: samples of the whole training; the learning rate falls to zero over them along a cosine.
+        images: samples of the whole training, over which the learning rate falls to zero along a cosine.
         learning_rate, weight_decay: of AdamW; the rate rises over the first 4 % of the images.
         label_weight, point_weight, factor_weight: of the three losses (cross-entropy; mean distance in pixels; mean of
             squared errors in deviations and cross-entropies).
-        augment: blur, noise and colour shifts, so that the judges also read pictures that a network made.
+        augment: whether to blur pictures, add noise and shift colours, so that the judges also read networks' pictures.
     """
 
     images: int = 28_000
@@ -53,10 +53,11 @@ class JudgeOptions(RecipeOptions):
 
 
 class JudgeChoices(JudgeOptions):
-    """Also what the judges are and what they are measured on.
+    """The options of training, with the size of the network and of the data.
 
-    :param width: channels at 32 px. :param count: samples of the data set, the held-out ones among them.
-    :param held_out: the last so many samples are not trained on; the judges' own error is measured on them.
+    :param width: channels at 32 px.
+    :param count: number of samples in the data set, including the held-out ones.
+    :param held_out: number of samples, the last ones, that measure the judges' own error and are not trained on.
     """
 
     width: int = 32
@@ -65,7 +66,7 @@ class JudgeChoices(JudgeOptions):
 
 
 class JudgeRecipe(Recipe):
-    """Trains a :class:`JudgeNetwork` on renders of 64 px; ``None``: on those of the plan."""
+    """Trains a :class:`JudgeNetwork` on renders of 64 px; ``None``: on the renders of the plan."""
 
     name = "face-judges"
     kind: ClassVar[str] = "judges"
@@ -95,7 +96,7 @@ class JudgeRecipe(Recipe):
         return recipe
 
     def modality(self, data: str = OWN) -> None:
-        """None: samples are places in the renders."""
+        """None: samples are indices of the renders."""
         return None
 
     def images_per_step(self, batch: int | None) -> int:
@@ -126,7 +127,7 @@ class JudgeRecipe(Recipe):
                 network.factor_scale[place] = known.std().clamp_min(1e-6)
         self.network = context.place(network)
         counts = torch.bincount(self.renders.labels.flatten()[::7].long(), minlength=19).double()
-        # Rare classes (an earring is a pixel) would else not be learned; the fourth root keeps the outlines honest.
+        # Without weights, rare classes (an earring is a pixel) are not learned; the fourth root keeps outlines exact.
         weights = (counts.sum() / counts.clamp_min(1)).pow(0.25).clamp_max(12)
         self.class_weights = (weights / weights[1]).float().to(context.device)
         decayed = [value for value in network.parameters() if value.ndim > 1]
@@ -163,7 +164,7 @@ class JudgeRecipe(Recipe):
         return {name: value.detach() for name, value in losses.items()}
 
     def _factor_loss(self, raw: Tensor, truth: Tensor) -> Tensor:
-        """The mean over all factors; hidden ones (NaN) count nowhere."""
+        """The mean loss over all factors; hidden factors (NaN) are left out."""
         parts = []
         for place, (factor, output) in enumerate(zip(JUDGED, self.network.split(raw), strict=True)):
             wanted = truth[:, place]
@@ -182,7 +183,7 @@ class JudgeRecipe(Recipe):
 
     @torch.no_grad()
     def samples(self, batches: Mapping[str, Batch]) -> Mapping[str, Sequence[Tensor]]:
-        """Rows: pictures, true label maps, parsed ones."""
+        """Rows: pictures, true label maps, parsed label maps."""
         places = batches[OWN].images.cpu()
         palette = torch.tensor(CLASS_COLOURS, dtype=torch.uint8)
         pictures, truth = self.renders.pictures[places], self.renders.labels[places]
@@ -201,7 +202,7 @@ class JudgeRecipe(Recipe):
         self.optimizer.load_state_dict(state["optimizer"])
 
     def contents(self) -> Contents:
-        """The network; of a run also its own error, and the readers that are fitted to the renders now."""
+        """The network; after a run also the network's own error, and the readers, fitted to the renders here."""
         if self._all is None:
             return judge_contents(self.network)
         judges = Judges(self.network.float(), device=self.context.device)
@@ -227,10 +228,10 @@ def _schedule(part: float) -> float:
 
 
 def augmented(images: Tensor) -> Tensor:
-    """Pictures ``[B, 3, H, W]`` in [-1, 1] as a network might have made them; structure stays where it is.
+    """Pictures ``[B, 3, H, W]`` in [-1, 1], changed as a network might have made them; structure stays in place.
 
-    A third of them blurred, a third noisy (independent draws), all with light shifts of brightness, contrast and
-    colour. Light, because some factors are colours.
+    A third is blurred, a third noisy (independent draws), and all get light shifts of brightness, contrast and colour.
+    The shifts are light because some factors are colours.
     """
     count, device = len(images), images.device
 

@@ -21,7 +21,7 @@ class JudgeTraining:
     """One training of the judges.
 
     :param data: a rendered data set (face, seg, landmark; 64 px); None: ``count`` samples of seed 0, rendered now.
-    :param held_out: the last so many samples are not trained on; the judges' own error is measured on them.
+    :param held_out: number of samples, the last ones, that measure the judges' own error and are not trained on.
     :param output: the bundle's folder.
     """
 
@@ -47,9 +47,10 @@ class JudgeTraining:
 def train_judges(
     training: JudgeTraining, progress: Callable[[int, int], None] | None = None
 ) -> tuple[RunEnd, Path | None]:
-    """Render what is missing, train, measure, export: (result, bundle or None where the run was interrupted).
+    """Render missing samples, train, measure and export: (result, bundle, or None where the run was interrupted).
 
-    :raises DataError: too few samples. :raises UsageError: the bundle or the run exists already.
+    :raises DataError: there are too few samples.
+    :raises UsageError: the bundle or the run exists already.
     """
     data = f"{DATASET}:" if training.data is None else str(training.data)
     choices = {"width": training.width, "count": training.count, "held_out": training.held_out}

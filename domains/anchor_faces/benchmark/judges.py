@@ -1,4 +1,4 @@
-"""The judges as the benchmark uses them: a bundle of weights, and what they say of pictures."""
+"""The judges as the benchmark uses them: loaded from a bundle, they read pictures."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from anchor_hub.training.contents import write_contents
 NAME = "rendered-faces-r1"
 BUNDLE = Path(__file__).parents[1] / "bundles" / "judges"
 BATCH = 50
-LARGEST_WIDTH = 512  # of a network that is read from a bundle
+LARGEST_WIDTH = 512  # of a network that a bundle may hold
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the judges read off pictures.
+    """The judges' findings on N pictures.
 
     ``labels``: class ids, uint8 ``[N, 1, 64, 64]``; ``points``: float32 ``[N, 68, 2]`` in pixels; ``factors``: float32
-    ``[N, len(JUDGED)]``: values in the renderer's units, probabilities of flags, places in ``HAIR_STYLES``;
+    ``[N, len(JUDGED)]`` (values in the renderer's units, probabilities of flags, places in ``HAIR_STYLES``);
     ``features``: float32 ``[N, D]``, pooled maps of the shared trunk.
     """
 
@@ -44,9 +44,9 @@ class Reading:
 class Judges:
     """Face parser, landmark and factor regressor; also the extractor ``rendered-faces-r1``.
 
-    :param sha256: of the weights' file, to be recorded beside every number.
-    :param readers: of pictures that are no faces, by modality of the renderer.
-    :param readers_sha256: of their file.
+    :param sha256: SHA-256 of the weights' file, to be recorded beside every number.
+    :param readers: readers of samples that are no faces, by the renderer's modality.
+    :param readers_sha256: SHA-256 of the readers' file.
     """
 
     name, short = NAME, "rendered"
@@ -78,12 +78,15 @@ class Judges:
 
     @torch.no_grad()
     def __call__(self, pictures: Tensor) -> Tensor:
-        """Features float32 ``[B, D]`` on the CPU, of uint8 ``[B, 3, H, W]``. :raises DataError: other pictures."""
+        """Features float32 ``[B, D]`` on the CPU, of uint8 ``[B, 3, H, W]``.
+
+        :raises DataError: pictures of another type or shape.
+        """
         return self.network.features(self._values(pictures)).cpu()
 
     @torch.no_grad()
     def read(self, pictures: Tensor, batch: int = BATCH) -> Reading:
-        """What the judges say of uint8 ``[N, 3, H, W]``; the same for every ``batch``."""
+        """The judges' findings on pictures uint8 ``[N, 3, H, W]``; the same for every ``batch``."""
         parts: list[tuple[Tensor, ...]] = []
         for part in pictures.split(batch):
             values = self._values(part)
@@ -105,14 +108,14 @@ class Judges:
         return torch.stack(columns, 1)
 
     def describe(self) -> dict[str, Any]:
-        """What has to stand beside a number measured with them."""
+        """The facts to record beside every number that the judges measure."""
         return {"name": self.name, "sha256": self.sha256, "preprocessing": self.preprocessing}
 
 
 def judge_contents(
     network: JudgeNetwork, readers: Mapping[str, Reader] | None = None, metrics: Mapping[str, Any] | None = None
 ) -> Contents:
-    """What the judges' bundle holds: weights as float16 but for their statistics."""
+    """The contents of the judges' bundle: weights as float16, but their statistics in full precision."""
     tensors = {}
     for name, value in network.state_dict().items():
         half = value.dtype.is_floating_point and value.ndim > 1
@@ -145,7 +148,7 @@ def save_judges(
 def load_judges(folder: str | Path | None = None, device: torch.device | str = "cpu") -> Judges:
     """The judges of a bundle; without a ``folder``, those that come with the package.
 
-    :raises BundleError: a damaged bundle, or one of another kind.
+    :raises BundleError: the bundle is damaged, or of another kind.
     """
     return _load(str(folder or BUNDLE), str(device))
 

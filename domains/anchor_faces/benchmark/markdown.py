@@ -1,4 +1,4 @@
-"""A measured benchmark as the Markdown tables of docs/benchmark.md: made from the JSON, never by hand."""
+"""A measured benchmark as the Markdown tables of docs/benchmark.md, made from the JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KINDS = (
     ("Into sketches and other pictures", _PICTURES + _READ),
 )
 OURS = "ours"
-#: Marks in a page between which the tables stand.
+#: Marks in a page; the tables stand between them.
 BEGIN, END = "<!-- benchmark: made by anchor benchmark table -->", "<!-- end of benchmark -->"
 
 
@@ -57,7 +57,7 @@ def markdown(result: RunResult) -> str:
 def renewed(page: Path, result: RunResult) -> None:
     """Put the tables into a Markdown page, between ``BEGIN`` and ``END``.
 
-    :raises DataError: it cannot be read, or lacks the marks.
+    :raises DataError: the page cannot be read, or lacks the marks.
     """
     try:
         text = page.read_text(encoding="utf-8")
@@ -66,12 +66,12 @@ def renewed(page: Path, result: RunResult) -> None:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise DataError(f"{page}: has no lines {BEGIN} and {END}, between which the tables belong")
+        raise DataError(f"{page}: has no lines {BEGIN} and {END}; add them where the tables belong")
     write_file(page, f"{before}{BEGIN}\n\n{about(result)}\n\n{markdown(result)}\n{END}{after}".encode())
 
 
 def about(result: RunResult) -> str:
-    """One line of what was measured."""
+    """One line that says what was measured."""
     hub, data = result.hub, result.data
     versions = ", ".join(f"{name} {version}" for name, version in sorted(result.versions.items()))
     return (

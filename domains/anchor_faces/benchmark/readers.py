@@ -1,7 +1,7 @@
-"""Readers: factors read off label maps, landmarks and sketches by linear regression, for targets that are no faces.
+"""Readers: linear regressions that read factors off label maps, landmarks and sketches, for targets that are no faces.
 
-The judges see faces only. What a label map, a set of points or a sketch still tells of the factors is what a ridge
-regression from it (averaged down) finds on true renders; its own error is the floor, as everywhere.
+The judges see faces only. A ridge regression from a label map, a set of points or a sketch (averaged down) finds the
+factors that it still shows. As everywhere, the regression's own error on true renders is the floor.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.modality import build_modality
 
 SIZE, CLASSES, POINTS = 64, 19, 68
-#: What can be read, and as what modality it is loaded.
+#: Kind of sample that can be read -> modality that loads its files.
 READABLE: dict[str, dict[str, object]] = {
     "seg": {"name": "segmentation", "classes": CLASSES, "palette": "celebamask-hq"},
     "landmark": {"name": "landmarks", "points": POINTS},
@@ -30,7 +30,7 @@ BATCH = 500
 
 
 def inputs_of(kind: str, samples: Tensor, size: int) -> Tensor:
-    """What a reader sees of samples at ``size`` pixels, float32 ``[N, D]``.
+    """The inputs of a reader for samples at ``size`` pixels, float32 ``[N, D]``.
 
     Label maps and sketches are averaged down to 8 x 8 and 16 x 16 positions, points are divided by the size.
     """
@@ -75,7 +75,7 @@ def fit_reader(kind: str, samples: Tensor, size: int, factors: Tensor) -> Reader
 
 
 def coded(factors: Tensor) -> Tensor:
-    """Factors ``[N, len(JUDGED)]`` as targets ``[N, FACTOR_WIDTH]``: styles one-hot, hidden ones the mean."""
+    """Factors ``[N, len(JUDGED)]`` as targets ``[N, FACTOR_WIDTH]``: styles one-hot, hidden factors as the mean."""
     columns = []
     for place, factor in enumerate(JUDGED):
         column = factors[:, place]
@@ -101,5 +101,5 @@ def fit_readers(folder: str | Path, factors: Tensor, count: int, *, workers: int
 
 
 def reader_tensors(readers: Mapping[str, Reader]) -> dict[str, Tensor]:
-    """For a bundle: kind -> weight."""
+    """The readers' weights for a bundle, kind -> weight."""
     return {kind: reader.weight for kind, reader in readers.items()}

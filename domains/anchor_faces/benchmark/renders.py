@@ -1,4 +1,4 @@
-"""Rendered samples in memory, with everything the renderer knows of them."""
+"""Rendered samples in memory, with everything that the renderer knows about them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,11 @@ _MODALITIES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Renders:
-    """``pictures``: uint8 ``[N, 3, 64, 64]``; ``labels``: uint8 ``[N, 64, 64]``; ``points``: float32 ``[N, 68, 2]`` in
-    pixels; ``factors``: float32 ``[N, len(JUDGED)]``, NaN where the picture hides one; ``names``: of the files."""
+    """Rendered samples with their truth.
+
+    ``pictures``: uint8 ``[N, 3, 64, 64]``; ``labels``: uint8 ``[N, 64, 64]``; ``points``: float32 ``[N, 68, 2]`` in
+    pixels; ``factors``: float32 ``[N, len(JUDGED)]``, NaN where the picture hides a factor; ``names``: of the files.
+    """
 
     pictures: Tensor
     labels: Tensor
@@ -56,7 +59,7 @@ class Renders:
 def load_renders(folder: str | Path, count: int | None = None, *, workers: int = 2) -> Renders:
     """The first ``count`` samples of a rendered data set of 64 px with the modalities face, seg and landmark.
 
-    :raises DataError: another data set, or one that lacks files.
+    :raises DataError: the folder holds another data set, or lacks files.
     """
     folder = Path(folder)
     try:
@@ -64,12 +67,12 @@ def load_renders(folder: str | Path, count: int | None = None, *, workers: int =
         seed, size, version = int(about["seed"]), int(about["size"]), int(about["renderer_version"])
     except (ConfigError, OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{folder}: is no rendered data set ({error}); make one with anchor data render -o {folder}"
+            f"{folder}: is no rendered data set ({error}); make one: anchor data render -o {folder}"
         ) from error
     if size != SIZE or version != RENDERER_VERSION:
         raise DataError(
-            f"{folder}: holds renders of {size} px by renderer {version}; needed are {SIZE} px by renderer "
-            f"{RENDERER_VERSION}: render them anew with anchor data render --size {SIZE}"
+            f"{folder}: holds renders of {size} px by renderer {version}, not {SIZE} px by renderer "
+            f"{RENDERER_VERSION}; render them again: anchor data render --size {SIZE}"
         )
     held: list[Tensor] = []
     names: list[list[str]] = []
@@ -87,14 +90,14 @@ def load_renders(folder: str | Path, count: int | None = None, *, workers: int =
 
 
 def factors_of(seed: int, names: Sequence[str]) -> Tensor:
-    """The judged factors of samples by their files' names, from the renderer itself."""
+    """The judged factors of samples, from the renderer itself; ``names`` of files tell the samples."""
     return factor_matrix([sample_factors(seed, int(name)) for name in names])
 
 
 def rendered(
     home: Home, *, seed: int, count: int, modalities: Sequence[str] = NEEDED, progress: Progress | None = None
 ) -> Path:
-    """A data set of that seed in the home's cache, rendered where it is not there yet; its folder."""
+    """The folder of a data set with this seed in the home's cache; renders the samples that are missing."""
     folder = home.cache / f"rendered-faces-{SIZE}-seed{seed}-v{RENDERER_VERSION}"
     with home.lock(folder.name, timeout=3600.0):
         workers = max(1, min(8, os.cpu_count() or 1))
@@ -105,5 +108,5 @@ def rendered(
 
 
 def training_folder(argument: str, *, count: int, home: Home, progress: Progress | None = None, **_: Any) -> Path:
-    """The judges' data set: renders of 64 px of the training seed, whatever the size and seed of a training."""
+    """The folder of the judges' data set: 64 px and the training seed, whatever size and seed a training asks for."""
     return rendered(home, seed=TRAINING_SEED, count=count, progress=progress)

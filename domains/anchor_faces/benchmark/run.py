@@ -1,4 +1,4 @@
-"""Running the benchmark: one ordered pair of domains, or all of them, and outputs that others made."""
+"""Runs the benchmark: on one ordered pair of domains or on all pairs, and on outputs of other programs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from anchor_hub.domains.base import Domain
     from anchor_hub.translation.base import Translator
 
-STYLES, STYLED = 5, 100  # random styles, and inputs that they are tried on
+STYLES, STYLED = 5, 100  # number of random styles, and of inputs that get them
 BATCH = 50
 
 Progress = Callable[[int, int], None]
@@ -43,8 +43,8 @@ Progress = Callable[[int, int], None]
 class Benchmark:
     """The benchmark on one machine: samples and judges, loaded once for any number of pairs.
 
-    :param report: folder for the outputs as files and for the samples' scores; None: keep nothing.
-    :param seed: of the random styles.
+    :param report: folder for the outputs as files and for the samples' scores; None: write nothing.
+    :param seed: seed of the random styles.
     """
 
     samples: data.Samples
@@ -68,8 +68,9 @@ class Benchmark:
         where: Home | None = None,
         progress: Progress | None = None,
     ) -> Benchmark:
-        """Render what is missing of the samples, load them and the judges (of the folder ``judges``, else the bundled).
+        """The benchmark with its samples, rendered where they are missing, and its judges.
 
+        :param judges: folder of the judges' bundle; None: the judges that come with the package.
         :raises UsageError: a domain that is not one of rendered faces, or a ``count`` out of range.
         """
         loaded = load_judges(judges, device)
@@ -77,9 +78,9 @@ class Benchmark:
         return cls(samples, FaceJudge(loaded, samples.truth), seed, max(1, batch), report)
 
     def translations(self, translators: Sequence[Translator[Any]]) -> dict[str, Tensor]:
-        """Outputs ``[N, ...]`` by target, as samples of its modality, of translators of one source.
+        """Outputs ``[N, ...]`` by target, as samples of the target's modality, of translators with one source.
 
-        Domains of one hub are decoded together: every input is encoded once, and the hub computes once for all of them.
+        Domains of one hub are decoded together: every input is encoded once, and the hub computes once for all targets.
         """
         found: dict[str, list[Tensor]] = {translator.target: [] for translator in translators}
         for part in self.samples.of(End.source(translators[0])).split(self.batch):
@@ -90,9 +91,9 @@ class Benchmark:
         return {name: torch.cat(parts) for name, parts in found.items()}
 
     def pair(self, translator: Translator[Any], outputs: Tensor | None = None) -> PairResult:
-        """All scores of a translator, in its own look (of the backend ``anchor``: the mean appearance).
+        """All scores of a translator, in its own look (for the backend ``anchor``: the mean appearance).
 
-        :param outputs: what :meth:`translations` found, if it was asked already.
+        :param outputs: outputs from :meth:`translations`; None: translate here.
         """
         source, target = End.source(translator), End.target(translator)
         outputs = self.translations([translator])[target.name] if outputs is None else outputs
@@ -109,7 +110,7 @@ class Benchmark:
         return self._result(source.name, target, translator.identity.backend, outputs, scores, settings)
 
     def outputs_of(self, backend: str, source: str, target: End, folder: Path) -> PairResult:
-        """Scores of outputs that another program wrote, as files named like the samples.
+        """Scores of outputs that another program wrote, in files named like the samples.
 
         :raises DataError: an output is missing.
         """
@@ -154,7 +155,7 @@ class Benchmark:
         return torch.cat(parts)
 
     def _styles(self, translator: Translator[Any]) -> list[Tensor]:
-        """Random styles, none where the translator has no such or the source leaves nothing to them."""
+        """Random styles; an empty list where the translator has none, or the source leaves no freedom for styles."""
         try:
             return list(translator.random_styles(STYLES, seed=self.seed).split(1))
         except UsageError:
@@ -190,19 +191,19 @@ class Benchmark:
         )  # fmt: skip
 
     def others_of(self, earlier: RunResult) -> list[PairResult]:
-        """What an earlier run measured of other backends: their outputs depend on no domain, so the scores still hold.
+        """The results of other backends in an earlier run: their outputs depend on no domain, so the scores still hold.
 
-        Samples are the same by seed, version and renderer; another processor may have rounded their last digits
-        otherwise, which the settings of the pairs then say.
+        Seed, version and renderer fix the samples. Another processor may have rounded their last digits differently;
+        the settings of the pairs then say so.
 
-        :raises DataError: it was measured on other samples or by other judges.
+        :raises DataError: the earlier run used other samples or other judges.
         """
         ours = {**self.samples.settings(), "judges": self.face_judge.judges.describe()}
         differing = [name for name in ours if earlier.settings.get(name) != ours[name]]
         if differing or earlier.data is None:
             raise DataError(
-                f"the earlier run was measured with another {' and another '.join(differing) or 'data set'}: its "
-                "scores cannot stand beside new ones. Give the outputs themselves: --also NAME=FOLDER"
+                f"the earlier run was measured with another {' and another '.join(differing) or 'data set'}, so its "
+                "scores cannot stand beside new ones; give the outputs themselves: --also NAME=FOLDER"
             )
         theirs = earlier.data.sha256
         note = {} if theirs == self.samples.sha256() else {"samples_sha256": theirs}
@@ -210,7 +211,7 @@ class Benchmark:
         return [pair.model_copy(update={"settings": {**pair.settings, **note}}) for pair in pairs]
 
     def result(self, pairs: Sequence[PairResult], hub: tuple[str, str] | None, title: str = "") -> RunResult:
-        """The pairs as a run, with everything that stands behind its numbers; ``hub``: name and fingerprint."""
+        """The pairs as a run, with everything that its numbers depend on; ``hub``: name and fingerprint."""
         judges = self.face_judge.judges
         samples = self.samples
         floor = {"samples": samples.count, **_rounded(self.face_judge.floor)}
@@ -249,12 +250,12 @@ def run(
     progress: Progress | None = None,
     said: Callable[[str], None] | None = None,
 ) -> RunResult:
-    """The benchmark over ``pairs`` of domains by name; default: all ordered pairs of two different ``domains``.
+    """The result of the benchmark over ``pairs`` of domains by name; default: all ordered pairs of ``domains``.
 
-    :param others: backend -> folder of its outputs, one folder ``<source>-to-<target>`` for each pair it answers.
-    :param earlier: a run whose scores of other backends stand beside ours again, where ``others`` does not answer.
+    :param others: backend -> folder of its outputs, with a folder ``<source>-to-<target>`` for each pair it answers.
+    :param earlier: a run whose scores of other backends are taken over, for backends that ``others`` does not name.
     :param backend, translator, options: how to translate, see ``anchor_hub.translation.request.TranslationRequest``.
-    :param said: called with one line per pair when it is measured.
+    :param said: called with one line per pair after the pair is measured.
     :raises DomainNotFoundError, HubMismatchError, UsageError, DataError.
     """
     from anchor_hub.system.devices import resolve_device
@@ -266,7 +267,7 @@ def run(
         pairs = [(source, target) for source in domains for target in domains if source != target]
     on = resolve_device(device)
     for name in domains:
-        data.render_modality(name)  # a stranger is refused before anything is rendered
+        data.render_modality(name)  # refuses an unknown domain before anything is rendered
     way: dict[str, Any] = {"backend": backend, "translator": translator, "options": dict(options or {})}
     requests = {pair: TranslationRequest(source=pair[0], target=pair[1], **way) for pair in pairs}
     opened = {pair: request.open(on).translator for pair, request in requests.items()}
@@ -316,10 +317,11 @@ def evaluate(
     progress: Progress | None = None,
     **way: Any,
 ) -> RunResult:
-    """``anchor evaluate --benchmark rendered-faces``: one pair, or, with both None, those of all trained domains.
+    """The result of ``anchor evaluate --benchmark rendered-faces``.
 
-    ``way``: ``backend``, ``translator`` and ``options`` of :func:`run`. ``workers`` and ``resume`` change nothing:
-    samples are read once, and a pair takes a minute.
+    :param source, target: names of the domains; both None: all ordered pairs of the trained domains.
+    :param workers, resume: without effect, since samples are read once and a pair takes a minute.
+    :param way: ``backend``, ``translator`` and ``options`` of :func:`run`.
 
     :raises UsageError: only one of ``source`` and ``target`` is given.
     """
@@ -337,7 +339,7 @@ def evaluate(
 def trained_domains() -> list[str]:
     """Names of the domains of rendered faces that are trained on this machine.
 
-    :raises UsageError: fewer than two.
+    :raises UsageError: there are fewer than two.
     """
     from anchor_faces.rendering import MODALITIES
     from anchor_hub.plugins.registry import registry
@@ -350,7 +352,7 @@ def trained_domains() -> list[str]:
 
 
 def _translated(translators: Sequence[Translator[Any]], samples: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Each target's name and samples, on the CPU, of a batch of samples of the one source."""
+    """Each target's name and output samples, on the CPU, for a batch of samples of the source."""
     from anchor_hub.domains.decoding import decode_each
     from anchor_hub.translation.anchor import AnchorTranslator
 
@@ -374,7 +376,7 @@ def _translated(translators: Sequence[Translator[Any]], samples: Tensor) -> Iter
 def _answers(
     others: Mapping[str, Path], pairs: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], list[tuple[str, Path]]]:
-    """(source, target) -> (backend, folder) of the outputs that are there."""
+    """(source, target) -> (backend, folder) of each set of outputs that exists."""
     found: dict[tuple[str, str], list[tuple[str, Path]]] = {}
     for backend, folder in others.items():
         held = [pair for pair in pairs if (folder / f"{pair[0]}-to-{pair[1]}").is_dir()]

@@ -1,4 +1,4 @@
-"""The benchmark's own samples: which they are, where they lie, and what belongs to which domain."""
+"""The benchmark's own samples: where they lie, and which files belong to which domain."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from anchor_hub.translation.base import Translator
 
 NAME = "rendered-faces"
-#: Grows with whatever changes a number: samples, renderer, judges, definitions of scores.
+#: Grows with every change that changes a number: of samples, renderer, judges, definitions of scores.
 VERSION = "1"
-#: No training uses this seed: those of the embedded hub, domains and judges use 0.
+#: No training uses this seed: the bundled hub, domains and judges were trained with seed 0.
 SEED = 4000
 COUNT = 2000
 _DATASET = "rendered-faces:"
@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 
 
 def render_modality(domain: str) -> str:
-    """What the renderer calls a domain's pictures.
+    """The renderer's name for a domain's pictures.
 
     :raises UsageError: the domain is not one of rendered faces.
     """
@@ -46,14 +46,14 @@ def render_modality(domain: str) -> str:
     if dataset and dataset.startswith(_DATASET) and dataset[len(_DATASET) :] in MODALITIES:
         return dataset[len(_DATASET) :]
     raise UsageError(
-        f"domain {domain!r} is not one of rendered faces, so the benchmark {NAME} has no truth for it; it knows "
-        f"{', '.join(MODALITIES)}. Use anchor evaluate --data for other images"
+        f"domain {domain!r} is not one of rendered faces, so the benchmark {NAME} has no truth for it (only for "
+        f"{', '.join(MODALITIES)}); use anchor evaluate --data for other images"
     )
 
 
 @dataclass(frozen=True)
 class End:
-    """One end of a translation: its name, and how its files are read at which size in pixels."""
+    """One end of a translation: the domain's name, its modality, and the size in pixels of its samples."""
 
     name: str
     modality: Modality
@@ -70,7 +70,7 @@ class End:
 
 @dataclass
 class Samples:
-    """The first ``count`` samples of the benchmark, loaded as domains ask for them."""
+    """The first ``count`` samples of the benchmark, loaded when a domain needs them."""
 
     folder: Path
     count: int
@@ -78,7 +78,7 @@ class Samples:
     _loaded: dict[tuple[str, int, str], Tensor] = field(default_factory=dict, repr=False)
 
     def of(self, end: End) -> Tensor:
-        """The samples ``[N, ...]`` of a domain, as its modality reads them."""
+        """The samples ``[N, ...]`` of a domain, as the domain's modality reads them."""
         name = render_modality(end.name)
         key = (name, end.size, json.dumps(end.modality.options(), sort_keys=True, default=str))
         if key not in self._loaded:
@@ -96,23 +96,23 @@ class Samples:
         return self.folder / modality / f"{name}{'.json' if MODALITIES[modality][1] == 'landmark' else '.png'}"
 
     def sha256(self) -> str:
-        """Over the names and values of what is always read: pictures, label maps, landmarks."""
+        """SHA-256 over the names and values of the pictures, label maps and landmarks, which every run reads."""
         digest = hashlib.sha256("\0".join(self.truth.names).encode())
         for tensor in (self.truth.pictures, self.truth.labels, self.truth.points):
             digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
     def settings(self) -> dict[str, Any]:
-        """What identifies them, for ``metrics.json``."""
+        """The settings that identify the samples, for ``metrics.json``."""
         return {"benchmark": NAME, "version": VERSION, "seed": SEED, "renderer": RENDERER_VERSION, "count": self.count}
 
 
 def benchmark_samples(
     home: Home, domains: Sequence[str], count: int | None = None, progress: Progress | None = None
 ) -> Samples:
-    """The samples with the pictures of ``domains``, rendered into the home's cache where they are not there yet.
+    """The samples with the pictures of ``domains``; renders missing ones into the home's cache.
 
-    :raises UsageError: fewer than 2 or more than 2,000, or a domain that is not one of rendered faces.
+    :raises UsageError: fewer than 2 or more than 2,000 samples, or a domain that is not one of rendered faces.
     """
     count = COUNT if count is None else count
     if not 2 <= count <= COUNT:

@@ -1,7 +1,7 @@
-"""Scores of a translation's outputs against the truth, with what the truth itself and shuffled outputs score beside.
+"""Scores of a translation's outputs against the truth, beside the scores of the truth itself and of shuffled outputs.
 
-Every function takes the outputs of all samples; the chance level of a score is that score with the outputs
-exchanged among the samples, so that an output which ignores its input scores exactly by chance.
+Every function takes the outputs of all samples. The chance level of a score is the same score with the outputs
+exchanged among the samples: outputs that ignore their input score exactly at chance.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from anchor_hub.metrics.image import l1, psnr
 from anchor_hub.metrics.landmarks import LandmarkErrors, interocular_distance, point_distances
 from anchor_hub.metrics.segmentation import ConfusionMatrix
 
-#: A factor that even on true pictures agrees less than this with the truth is shown, but counts in no mean.
+#: A factor whose reading on true pictures agrees less than this with the truth is shown, but counts in no mean.
 READABLE = 0.4
 
 
@@ -37,12 +37,12 @@ class Scores:
 
 
 def shuffled(values: Tensor) -> Tensor:
-    """``[N, ...]`` with every sample in another's place."""
+    """Values ``[N, ...]`` with every sample in the place of another."""
     return values.roll(max(1, len(values) // 2), 0)
 
 
 class FaceJudge:
-    """Scores pictures of faces through the judges; what the truth scores is measured once.
+    """Scores pictures of faces through the judges; measures the scores of the truth once.
 
     :param kept: groups of factors that the translation must keep; the others may vary.
     """
@@ -85,9 +85,10 @@ class FaceJudge:
     def read_factors(
         self, kind: str, outputs: Tensor, truth: Tensor, size: int, kept: Sequence[str]
     ) -> Metric | None:
-        """Agreement of factors read off label maps, landmarks or sketches; None where there is no reader for them.
+        """Agreement of factors read off label maps, landmarks or sketches; None where no reader reads them.
 
-        :param outputs: samples ``[N, ...]`` of modality ``kind`` of the renderer, ``truth`` the true ones, ``size`` px.
+        :param kind: modality of the renderer.
+        :param outputs: samples ``[N, ...]`` of that modality at ``size`` pixels; ``truth``: the true samples.
         """
         reader = self.judges.readers.get(kind)
         if reader is None or outputs.shape[1:] != truth.shape[1:]:
@@ -102,10 +103,10 @@ class FaceJudge:
         return _factor_metric(found, factor_scores(reader.read(truth, size), factors), chance, kept, shared)
 
     def realism(self, features: Tensor) -> Metric | None:
-        """``fd_rendered``: outputs of one half of the samples to the true pictures of the other half.
+        """``fd_rendered``: distance of the outputs of one half of the samples to the true pictures of the other half.
 
-        The halves share no face, so a good translation is not favoured by looking like its own truth; the floor
-        is the distance between the halves of the true pictures.
+        The halves share no face, so that looking like its own truth gives a translation no advantage. The floor is the
+        distance between the halves of the true pictures.
         """
         half = len(features) // 2
         if half < 2:
@@ -118,9 +119,10 @@ class FaceJudge:
         )  # fmt: skip
 
     def diversity(self, outputs: Sequence[Tensor], kept: Sequence[str], seed: int | None = None) -> list[Metric]:
-        """How far random styles change the outputs, and what must stay.
+        """Metrics of how far random styles change the outputs, and of the structure that must stay.
 
-        :param outputs: one uint8 ``[M, 3, H, W]`` per style, of the first M samples; ``seed``: of the styles.
+        :param outputs: one uint8 ``[M, 3, H, W]`` per style, of the first M samples.
+        :param seed: seed of the styles.
         """
         readings = [self.judges.read(output) for output in outputs]
         count = len(outputs[0])
@@ -156,7 +158,7 @@ class FaceJudge:
 
 
 def label_scores(outputs: Tensor, truth: Tensor, names: Sequence[str]) -> Scores:
-    """Label maps ``[N, 1, H, W]`` against the true ones: mean IoU and pixel accuracy."""
+    """Mean IoU and pixel accuracy of label maps ``[N, 1, H, W]`` against the true ones."""
 
     def measured(found: Tensor) -> dict[str, Any]:
         matrix = ConfusionMatrix(len(names))
@@ -175,7 +177,7 @@ def label_scores(outputs: Tensor, truth: Tensor, names: Sequence[str]) -> Scores
 
 
 def landmark_scores(outputs: Tensor, truth: Tensor) -> Scores:
-    """Points ``[N, 68, 2]`` against the true ones, in pixels and in distances of the eyes."""
+    """Errors of points ``[N, 68, 2]`` against the true ones, in pixels and as shares of the eyes' distance."""
 
     def measured(found: Tensor) -> dict[str, Any]:
         errors = LandmarkErrors()
@@ -194,7 +196,7 @@ def landmark_scores(outputs: Tensor, truth: Tensor) -> Scores:
 
 
 def picture_scores(outputs: Tensor, truth: Tensor) -> Scores:
-    """Pictures uint8 ``[N, C, H, W]`` against the true ones: mean absolute difference and PSNR."""
+    """Mean absolute difference and PSNR of pictures uint8 ``[N, C, H, W]`` against the true ones."""
     shared: dict[str, Any] = {"counts": {"pairs": len(outputs)}}
     other = shuffled(outputs)
     difference, ratio = l1(outputs, truth), psnr(outputs, truth).clamp_max(100)
@@ -224,7 +226,7 @@ def _landmark_metrics(
 def _factor_metric(
     found: dict[str, Any], floors: dict[str, Any], chance: dict[str, Any], kept: Sequence[str], shared: dict[str, Any]
 ) -> Metric:
-    """The mean agreement over the kept factors that the judge itself can read; every factor in its details."""
+    """The mean agreement over those kept factors that the judge itself can read; the details hold every factor."""
     rows: dict[str, Any] = {}
     for name, row in found.items():
         floor = floors[name]
@@ -266,7 +268,7 @@ def _statistics(features: Tensor) -> FeatureStatistics:
 
 
 def _mean_distance(features: Tensor) -> Tensor:
-    """Mean distance between the styles of an input, of ``[K, M, D]``."""
+    """Mean distance between the styles of an input, over features ``[K, M, D]``."""
     styles = len(features)
     pairs = [(a, b) for a in range(styles) for b in range(a)]
     return torch.stack([(features[a] - features[b]).norm(dim=1).mean() for a, b in pairs]).mean()

@@ -15,7 +15,7 @@ from .shapes import mix, smooth_step
 
 
 def background(f: Factors, size: int) -> Tensor:
-    """Linear RGB ``[3, size, size]``."""
+    """The background, linear RGB ``[3, size, size]``."""
     generator = torch.Generator().manual_seed(int(f["background_phase"]))
     random = torch.rand(65, generator=generator).tolist()
     hue, saturation, value = f["background_hue"], f["background_saturation"], f["background_brightness"]

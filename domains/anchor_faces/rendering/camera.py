@@ -12,7 +12,7 @@ from torch import Tensor
 from .parameters import Parameters, apply, transpose
 
 DISTANCE = 8.0
-HALF_FIELD = 1.32  # half the height seen at the origin, in head units
+HALF_FIELD = 1.32  # half the height of the view at the origin, in head units
 FACE_CENTRE = (0.0, -0.22, 0.62)
 
 

@@ -1,4 +1,4 @@
-"""From factors to the sizes, positions and colours of a cat, named as those of people."""
+"""From factors to the sizes, positions and colours of a cat, under the same names as for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cat's surfaces look like, which class they belong to, and its whiskers."""
+"""The colours and classes of a cat's surfaces, and its whiskers."""
 
 from __future__ import annotations
 

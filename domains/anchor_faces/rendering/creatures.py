@@ -1,7 +1,7 @@
 """The classes of rendered creatures: people, toons and cats as tables of constraints on the factors.
 
-Sample i of every class has the same pose, expression, light, surroundings and clothes (``SHARED_FACTORS``); what is
-its own, such as coat or hair, is drawn for the class from the table of factors, except where the class says otherwise.
+Sample i of every class has the same pose, expression, light, surroundings and clothes (``SHARED_FACTORS``). The other
+factors, such as coat or hair, are drawn for each class from the table of factors, unless the class constrains them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHARED_FACTORS = (
     "background_hue", "background_saturation", "background_brightness", "background_kind", "background_phase",
 )  # fmt: skip
 
-# What a creature's picture is called: the modality of its kind.
+# Kind of creature -> the renderer's modality of its picture.
 CREATURE_MODALITIES: dict[str, dict[str, str]] = {
     "image": {"person": "face", "toon": "toon", "cat": "cat"},
     "seg": {"person": "seg", "toon": "toon_seg", "cat": "cat_seg"},
@@ -37,7 +37,7 @@ CREATURE_MODALITIES: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Creature:
-    """One class. ``factors``: for each factor that it constrains a fixed value, or another distribution."""
+    """One class. ``factors``: a fixed value, or another distribution, for each factor that the class constrains."""
 
     name: str
     kind: str
@@ -45,7 +45,7 @@ class Creature:
     factors: Mapping[str, Distribution | float | str]
 
 
-# What would hide or blur a class: nobody wears these unless the class does.
+# Factors that would hide or blur a class: off, unless the class sets them.
 _BARE: dict[str, Any] = {"glasses": 0, "hat": 0, "sunglasses": 0, "earrings": 0, "necklace": 0, "freckles": 0}
 _SHAVEN: dict[str, Any] = {"beard": 0, "stubble": 0, "moustache": 0}
 _WOMAN: dict[str, Any] = {**_BARE, **_SHAVEN, "feminine": 1}
@@ -99,7 +99,7 @@ CREATURE_NAMES = tuple(creature.name for creature in CREATURES)
 
 
 def creature(name: str) -> Creature:
-    """The class of a name. :raises UsageError: there is none."""
+    """The class with this name. :raises UsageError: there is none."""
     for each in CREATURES:
         if each.name == name:
             return each
@@ -113,7 +113,7 @@ def creature_factors(name: str, seed: int, index: int) -> Factors:
     """
     constrained = creature(name).factors
     shared = sample_factors(seed, index)
-    # By name, not by place in the table: a class more must not change the others' pictures.
+    # By name, not by place in the table: a further class must not change the pictures of the others.
     entropy = np.random.SeedSequence([seed, index, crc32(name.encode())])
     random = np.random.Generator(np.random.Philox(entropy))
     drawn: Factors = {}
@@ -129,7 +129,7 @@ def creature_factors(name: str, seed: int, index: int) -> Factors:
 
 
 def check_creature_modalities(modalities: Sequence[str]) -> None:
-    """UsageError unless all ``modalities``, at least one, are those of creatures."""
+    """Check the modalities. :raises UsageError: there is none, or one that creatures do not have."""
     if not modalities:
         raise UsageError(f"no modality given; choose from {', '.join(CREATURE_MODALITIES)}")
     for name in modalities:
@@ -144,9 +144,11 @@ def render_creatures(
 ) -> list[dict[str, Any]]:
     """Render samples of one class, ``size`` pixels square (a multiple of 16).
 
-    Returns one dict per index with ``factors`` and those asked for of ``image`` (RGB ``[3, size, size]`` in [0, 1]),
-    ``seg`` (``[size, size]`` int64 in CelebAMask-HQ's order) and ``landmark`` (``[68, 2]`` pixels). The same (name,
-    seed, index) is always the same picture. :raises UsageError: a class, modality, size or number out of range.
+    Returns one dict per index, with ``factors`` and the ``modalities`` asked for: ``image`` (RGB ``[3, size, size]`` in
+    [0, 1]), ``seg`` (``[size, size]`` int64 in CelebAMask-HQ's order), ``landmark`` (``[68, 2]`` pixels). The same
+    (name, seed, index) always gives the same picture.
+
+    :raises UsageError: an unknown class or modality, or a size or number out of range.
     """
     check_size(size)
     check_creature_modalities(modalities)

@@ -1,9 +1,9 @@
 """The factors: everything that varies between two pictures, in one table.
 
 A factor has a name, a distribution and a meaning. ``sample_factors(seed, index)`` draws one value of each,
-in the order of the table, from a generator of its own for that seed and index, so a sample never depends on
-its neighbours. People, their cartoon twins and cats share pose, expression, light, camera and background;
-each kind ignores what it has no use for (a cat has no beard).
+in the order of the table. Every (seed, index) has its own generator, so a sample never depends on its
+neighbours. People, their cartoon twins and cats share pose, expression, light, camera and background;
+each kind ignores the factors that it cannot use (a cat has no beard).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MASCULINE_HAIR = (0.09, 0.13, 0.30, 0.17, 0.01, 0.02, 0.02, 0.01, 0.09, 0.07, 0.
 
 
 class Distribution(Protocol):
-    """How one factor is drawn; ``drawn`` holds the factors that stand before it in the table."""
+    """How one factor is drawn; ``drawn`` holds the factors that come earlier in the table."""
 
     def sample(self, random: np.random.Generator, drawn: Factors) -> Any: ...
 
@@ -91,7 +91,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Sometimes:
-    """0, or with the given probability a strength drawn uniformly."""
+    """A strength drawn uniformly with the given probability, else 0."""
 
     probability: float
     low: float

@@ -17,7 +17,7 @@ Style = Callable[[Tensor, Tensor, Tensor, Tensor, Parameters], Tensor]
 
 
 def hair_distance(style: str, x: Tensor, y: Tensor, z: Tensor, skull: Tensor, p: Parameters) -> Tensor | None:
-    """Distance to hair of a style of ``HAIR_STYLES``, None if bald; ``skull`` is that to the skull."""
+    """Distance to the hair of a style of ``HAIR_STYLES``, None if bald; ``skull``: distance to the skull."""
     draw = STYLES[style]
     return None if draw is None else draw(x, y, z, skull, p)
 
@@ -31,7 +31,7 @@ def _face_opening(
     top: float | Tensor = 0.72,
     fall: float = 0.35,
 ) -> Tensor:
-    """An egg in front of the face, above 0 outside; the smaller ``fall``, the longer it is downwards."""
+    """An egg in front of the face, above 0 outside; a smaller ``fall`` makes the egg longer downwards."""
     height = y + 0.22 - p.hairline
     height = torch.where(height < 0, height * fall, height)
     return ellipsoid(x, height, z - 0.85, width / 0.765 * p.skull_x, top, 0.78)

@@ -1,5 +1,6 @@
-"""Distance functions of head, ears, neck and clothes, and the coordinates of eyes, mouth and brows that the
-distance functions, the colours and the labels share, so that they cannot drift apart.
+"""Distance functions of head, ears, neck and clothes, and coordinates of eyes, mouth and brows.
+
+Distance functions, colours and labels share these coordinates, so that they cannot drift apart.
 
 x, y, z are ``[samples, points]`` in the head frame, ``side_x`` is |x|; ``p`` holds parameters, stacked or floats.
 """
@@ -18,7 +19,7 @@ from .shapes import capsule, ellipsoid, length, smooth_intersection, smooth_unio
 class EyeCoordinates(NamedTuple):
     opening: Tensor  # below 0 between the lids
     height: Tensor  # above the line between the corners
-    upper_lid: Tensor  # that height of the upper lid's edge
+    upper_lid: Tensor  # height of the upper lid's edge above that line
     inside: Tensor  # 1 in the middle of the eye, 0 at its corners
 
 

@@ -34,7 +34,7 @@ class Painted:
 
 @dataclass
 class Buffers:
-    """The supersampled picture ``[3, n, n]``, in [0, 1], and what goes with it ``[n, n]``."""
+    """The supersampled picture ``[3, n, n]``, in [0, 1], and maps ``[n, n]`` of the same pixels."""
 
     rgb: Tensor
     label: Tensor
@@ -48,7 +48,7 @@ class Kind(ABC):
 
     @abstractmethod
     def parameters(self, f: Factors) -> Parameters:
-        """What the factors come to for this kind."""
+        """The parameters that the factors give for this kind."""
 
     @abstractmethod
     def scene(self, samples: Sequence[Parameters]) -> Scene:
@@ -63,7 +63,7 @@ class Kind(ABC):
         """Colour and classify the hits of a sample."""
 
     def finish(self, rgb: Tensor, buffers: Buffers, p: Parameters) -> Tensor:
-        """What is drawn over the finished picture ``[3, size, size]``."""
+        """The picture ``[3, size, size]`` with everything that is drawn over it at the end."""
         return rgb
 
 

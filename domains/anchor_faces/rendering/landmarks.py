@@ -2,7 +2,7 @@
 
 0-16 jaw from the image's left to its right, 17-21 and 22-26 brows, 27-30 bridge and 31-35 base of the nose,
 36-41 and 42-47 eyes, 48-59 outer and 60-67 inner lips. Hidden landmarks (behind hair, on the far cheek) are
-given all the same.
+included.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ LINES = (
     (36, 41, True), (42, 47, True), (48, 59, True), (60, 67, True),
 )  # fmt: skip
 JAW_SPREAD = math.radians(105)
-START_DEPTH = 1.3  # features are looked for from this far in front of the head's middle, backwards
-START_RADIUS = 1.6  # the jaw line is looked for from this far out, inwards
+START_DEPTH = 1.3  # distance in front of the head's middle where the search for features starts, backwards
+START_RADIUS = 1.6  # distance from the head's middle where the search for the jaw line starts, inwards
 
 
 def landmarks(scene: Scene, samples: Sequence[Parameters], size: int) -> list[Tensor]:
@@ -77,7 +77,7 @@ LIP_STEPS = torch.tensor(
 def face_landmarks(
     p: Parameters, brow_x: Tensor, brow_y: Tensor, bridge_y: Tensor, base_y: Tensor, lips_y: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """x and y in the head frame of landmarks 17 to 67; the eyes follow their lids, the rest is given."""
+    """x and y in the head frame of landmarks 17 to 67; those of the eyes follow the lids, the others are given."""
     along = EYE_STEPS * p.eye_half_width
     inside = 1 - EYE_STEPS**2
     corner_line = p.eye_y + p.eye_slope * along + 0.12 * along * along / p.eye_radius
@@ -123,7 +123,7 @@ def person_landmarks(p: Parameters) -> tuple[Tensor, Tensor]:
 
 
 def cat_landmarks(p: Parameters) -> tuple[Tensor, Tensor]:
-    """Cats have no brows: their brow landmarks arch over the eyes."""
+    """The landmarks of a cat as :func:`face_landmarks` gives them; a cat has no brows, so these arch over the eyes."""
     brow_x = p.eye_x - p.eye_radius + BROW_STEPS * 2 * p.eye_radius
     brow_y = p.brow_y + 0.05 * (1 - (2 * BROW_STEPS - 1) ** 2)
     top = p.eye_y + 0.02

@@ -30,12 +30,12 @@ class Lights:
 
 @dataclass
 class Surface:
-    """How the hits ``[n]`` of a sample answer to light."""
+    """How the surface at the hits ``[n]`` of a sample reflects light."""
 
     albedo: Tensor  # [3, n]
     label: Tensor  # class numbers, int64
     specular: Tensor  # strength of highlights
-    gloss: Tensor  # their sharpness
+    gloss: Tensor  # sharpness of highlights
     scatter: Tensor  # light bleeding through skin
     strands: Tensor  # strand pattern where there is hair or fur, else 0
     hair: Tensor  # 1 where light is reflected by strands

@@ -1,10 +1,9 @@
 """Sphere tracing: walk along rays until they meet a surface.
 
-Rays are kept as ``[samples, rays]`` tensors. Rays that are done are dropped from time to time, sample by
-sample, and rows are padded to the longest. Widths are always multiples of ``LANES``, and whether a sample
-is finished depends on its own rays only: thus a sample's result does not depend, in any bit, on the samples
-it is traced with (torch computes the last few elements of a tensor with other instructions than the rest
-when their number does not fill a vector).
+Rays are ``[samples, rays]`` tensors. Finished rays are dropped from time to time, sample by sample, and rows
+are padded to the longest. A sample's result does not depend, in any bit, on the samples it is traced with:
+widths are always multiples of ``LANES`` (where the last elements of a tensor do not fill a vector, torch
+computes them with other instructions), and whether a sample is finished depends only on its own rays.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ def march(
         if secant and previous is not None:
             slope = ((previous - here) / step).clamp_(0.40, 1.15)
             next_step = torch.where(here.abs() < 0.12, here / slope, next_step)
-        # a ray that is done stays as it is: when it is dropped depends on the other samples
+        # a finished ray must not change: the other samples decide when it is dropped
         travelled = torch.where(live, travelled + next_step, travelled)
         active = live & ~(near | (travelled > far))
         remaining = active.sum(1)

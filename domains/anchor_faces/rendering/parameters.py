@@ -1,7 +1,7 @@
-"""Parameters: what the factors come to as sizes, positions, directions and colours.
+"""Parameters: the sizes, positions, directions and colours that follow from the factors.
 
-They are computed per sample with plain floats (exactly reproducible, and fast for a few hundred numbers);
-``stack`` turns those of several samples into tensors for the distance functions.
+Each sample's parameters are computed with plain floats (exactly reproducible, and fast for a few hundred
+numbers); ``stack`` turns the parameters of several samples into tensors for the distance functions.
 """
 
 from __future__ import annotations

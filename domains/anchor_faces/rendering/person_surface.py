@@ -1,4 +1,4 @@
-"""What a person's surfaces look like and which class they belong to.
+"""The colours and classes of a person's surfaces.
 
 Every function here paints the hits of one body: x, y, z are 1-D tensors of positions in the head frame,
 ``p`` the sample's parameters as floats. Labels come from the same coordinates as colours, so they agree to the pixel.
@@ -19,7 +19,7 @@ from .shapes import mix, smooth_step, wave_noise
 from .tracing import Hits
 
 GOLD = torch.tensor([[0.75], [0.52], [0.16]])
-CAVITY_LIGHT = {"occlusion": 0.72, "shadow": 0.55}  # teeth and tongue would drown in the mouth's own shadow
+CAVITY_LIGHT = {"occlusion": 0.72, "shadow": 0.55}  # without it, teeth and tongue drown in the mouth's own shadow
 
 
 def person_surface(hits: Hits, p: Parameters, light: Lights) -> Surface:
@@ -119,7 +119,7 @@ def _paint_hair(
 
 
 def _strands(x: Tensor, y: Tensor, z: Tensor, p: Parameters) -> Tensor:
-    """The pattern of strands, about [-1, 1], running the way the style is combed."""
+    """The pattern of strands, about [-1, 1], along the direction in which the style is combed."""
     style, phase = p.hair_style, p.hair_phase
     if style in ("curly", "afro"):
         return wave_noise(x, y, z, 20.0, phase) * 1.1
@@ -137,9 +137,9 @@ def _strands(x: Tensor, y: Tensor, z: Tensor, p: Parameters) -> Tensor:
 
 
 def add_lenses(rgb: Tensor, label: Tensor, hits: Hits, p: Parameters) -> Tensor:
-    """Look through the lenses: a faint sheen on clear ones, dark ones hide what is behind them.
+    """The RGB ``[3, n]`` with lenses: clear lenses have a faint sheen, dark lenses hide everything behind them.
 
-    Returns the new RGB ``[3, n]`` and changes ``label``: clear lenses cover all classes but the eyes.
+    Changes ``label``: clear lenses cover all classes but the eyes.
     """
     at = (0.86 - p.origin[2]) / hits.ray[2]
     x, y = p.origin[0] + hits.ray[0] * at, p.origin[1] + hits.ray[1] * at

@@ -1,4 +1,4 @@
-"""Rendering samples: from (seed, index) to pictures of every modality."""
+"""Renders samples: from (seed, index) to pictures of every modality."""
 
 from __future__ import annotations
 
@@ -45,26 +45,29 @@ NEAREST_DEPTH, FARTHEST_DEPTH = DISTANCE - 1.1, DISTANCE + 0.9  # 1 and 0 of the
 
 
 def render(seed: int, indices: Sequence[int], size: int, modalities: Sequence[str]) -> list[dict[str, Any]]:
-    """Render samples ``indices`` of data set ``seed``, ``size`` pixels square (a multiple of 16 up to 1,024).
+    """Samples ``indices`` of data set ``seed``, ``size`` pixels square (a multiple of 16 up to 1,024).
 
-    Returns one dict per index, with ``factors`` and an entry per modality: ``face`` and ``toon`` and
-    ``cat`` RGB ``[3, size, size]`` in [0, 1]; ``seg``, ``toon_seg`` and ``cat_seg`` class numbers ``[size,
-    size]`` int64 in CelebAMask-HQ's order; ``sketch`` ``[size, size]`` in [0, 1], white paper; ``landmark``
-    ``[68, 2]`` pixels (x right, y down, pixel centres at halves); ``depth`` ``[size, size]`` in [0, 1],
-    near is 1 and background 0; ``normal`` ``[3, size, size]`` unit vectors (right, up, towards the camera).
+    Returns one dict per index, with ``factors`` and an entry per modality:
+
+    * ``face``, ``toon``, ``cat``: RGB ``[3, size, size]`` in [0, 1];
+    * ``seg``, ``toon_seg``, ``cat_seg``: class numbers ``[size, size]`` int64 in CelebAMask-HQ's order;
+    * ``sketch``: ``[size, size]`` in [0, 1], white paper;
+    * ``landmark``: ``[68, 2]`` pixels (x right, y down, pixel centres at halves);
+    * ``depth``: ``[size, size]`` in [0, 1], near is 1 and background 0;
+    * ``normal``: ``[3, size, size]`` unit vectors (right, up, towards the camera).
 
     A sample is the same bit for bit whatever the other indices and modalities are. Raises UsageError for an
-    unknown modality, a size that is not such a multiple of 16, or a negative seed or index.
+    unknown modality, another size, or a negative seed or index.
     """
     return render_factors([sample_factors(seed, index) for index in indices], size, modalities)
 
 
 def render_factors(factors: Sequence[Factors], size: int, modalities: Sequence[str]) -> list[dict[str, Any]]:
-    """Like ``render``, of factors of one's own: start from ``sample_factors`` and change what you like."""
+    """Samples as ``render`` gives them, of given factors: start from ``sample_factors`` and change any of them."""
     check_size(size)
     check_modalities(modalities)
     results: list[dict[str, Any]] = [{"factors": f} for f in factors]
-    # Several threads would split tensors at other places and change last bits; see ``marching``.
+    # Several threads would split tensors at other places, which changes the last bits; see ``marching``.
     with one_thread(), torch.inference_mode():
         for name, kind in KINDS.items():
             wanted = {m: picture for m, (of, picture) in MODALITIES.items() if of == name and m in modalities}
@@ -80,13 +83,13 @@ def render_factors(factors: Sequence[Factors], size: int, modalities: Sequence[s
 
 
 def check_size(size: int) -> None:
-    """UsageError unless pictures of ``size`` pixels can be rendered."""
+    """Check the size of pictures. :raises UsageError: ``size`` pixels cannot be rendered."""
     if not 16 <= size <= LARGEST_SIZE or size % 16:
         raise UsageError(f"--size {size}: must be a positive multiple of 16 up to {LARGEST_SIZE:,}")
 
 
 def check_modalities(modalities: Sequence[str]) -> None:
-    """UsageError unless all ``modalities``, at least one, are known."""
+    """Check the modalities. :raises UsageError: there is none, or an unknown one."""
     if not modalities:
         raise UsageError(f"no modality given; choose from {', '.join(MODALITIES)}")
     for name in modalities:
@@ -159,7 +162,7 @@ def _tone_map(linear: Tensor) -> Tensor:
 def _pictures(
     kind: Kind, b: Buffers, p: Parameters, f: Factors, size: int, wanted: set[str]
 ) -> dict[str, Tensor]:
-    """The pictures asked for, brought down from the supersampled buffers."""
+    """The pictures asked for, reduced from the supersampled buffers."""
     pictures = {}
     if "rgb" in wanted:
         pictures["rgb"] = kind.finish(F.avg_pool2d(b.rgb[None], SUPERSAMPLING)[0], b, p)
@@ -177,7 +180,7 @@ def _pictures(
 
 
 def _majority(label: Tensor, size: int) -> Tensor:
-    """The commonest class of each pixel's rays; the first of them where none is commoner."""
+    """The commonest class of each pixel's rays; the first one where several are equally common."""
     rays = label.view(size, SUPERSAMPLING, size, SUPERSAMPLING).permute(0, 2, 1, 3).reshape(size, size, -1)
     votes = (rays.unsqueeze(-1) == rays.unsqueeze(-2)).sum(-1)
     return rays.gather(-1, votes.argmax(-1, keepdim=True)).squeeze(-1)

@@ -23,7 +23,7 @@ Bodies = dict[str, Tensor]
 
 
 class Scene(ABC):
-    """What the tracer needs of a group of samples; see ``PersonScene``."""
+    """A group of samples as the tracer needs it: distance functions; see ``PersonScene``."""
 
     parameters: Parameters
 

@@ -33,7 +33,7 @@ def edges(depth: Tensor, normal: Tensor, label: Tensor, size: int, crease: float
         here, there = (slice(0, n - down), slice(0, n - right)), (slice(down, n), slice(right, n))
         step = (depth[here] - depth[there]).abs()
         bend = 1 - (normal[:, here[0], here[1]] * normal[:, there[0], there[1]]).sum(0)
-        # where the nose ends on a face is a matter of definition, not a line one would draw
+        # the border between nose and face is a matter of definition, not a line that anybody would draw
         soft = nose[here] | nose[there] | (neck[here] & skin[there]) | (skin[here] & neck[there])
         border = (label[here] != label[there]) * (1 - 0.92 * soft.float())
         fold = smooth_step(0.16 if size < SMALL else 0.12, 0.5, bend * (n / 256) ** 0.5) * crease
@@ -43,7 +43,7 @@ def edges(depth: Tensor, normal: Tensor, label: Tensor, size: int, crease: float
 
 
 def ink_outlines(rgb: Tensor, depth: Tensor, normal: Tensor, label: Tensor) -> Tensor:
-    """A picture ``[3, size, size]`` with dark outlines, as cartoons have; the rest is supersampled."""
+    """A picture ``[3, size, size]`` with dark outlines, as cartoons have; the other arguments are supersampled."""
     size, n = rgb.shape[-1], depth.shape[0]
     line = edges(depth, normal, label, size, crease=0.35)
     line = F.max_pool2d(line[None, None], 2, 1, 1)[..., :n, :n]
@@ -95,7 +95,7 @@ def pencil_sketch(
 
 
 def _wobbly_lines(edge: Tensor, grid: Tensor, size: int, hand: _Hand) -> Tensor:
-    """Every line is drawn twice, the second time fainter and less exact."""
+    """Lines, each drawn twice: the second time fainter and less exact."""
     n = edge.shape[0]
     stroke = edge[None, None]
     if size >= SMALL:

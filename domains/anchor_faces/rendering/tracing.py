@@ -1,4 +1,4 @@
-"""Tracing a group of samples: where rays meet the scene, which way it faces there, shadow, occlusion."""
+"""Traces a group of samples: where rays meet the scene, and the surface's direction, shadow and occlusion there."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Hits:
     normal: tuple[Tensor, Tensor, Tensor]
     ray: tuple[Tensor, Tensor, Tensor]
     depth: Tensor  # distance from the camera
-    pixel: Tensor  # which ray of the supersampled picture; padding repeats the first hit
+    pixel: Tensor  # number of the ray in the supersampled picture; padding repeats the first hit
     shadow: Tensor  # 0 in the main light's shadow, 1 lit
     occlusion: Tensor  # 0 in crevices, 1 in the open
     bodies: Bodies
     parts: Bodies
 
     def by_body(self) -> Iterator[tuple[str, Tensor]]:
-        """Each body that was hit, with the numbers of its hits: where it is the nearest of all bodies."""
+        """Each body that was hit, with the numbers of its hits, where the body is the nearest one."""
         body = torch.stack(list(self.bodies.values())).argmin(0)
         for number, name in enumerate(self.bodies):
             where = (body == number).nonzero().squeeze(1)
@@ -81,7 +81,7 @@ def trace(scene: Scene, key_light: Tensor, sharpness: Tensor, size: int) -> list
 def _find_surface(
     scene: Scene, origin: Sequence[Tensor], across: int
 ) -> tuple[Tensor, Sequence[Tensor], Tensor, Tensor]:
-    """(depth, ray directions, ray numbers, mask), one column per hit. A coarse pass finds where to look."""
+    """(depth, ray directions, ray numbers, mask), one column per hit. A coarse pass finds the rays worth tracing."""
     p = scene.parameters
     samples, coarse = p.half_field.shape[0], across // COARSE
     cell = 2 * p.half_field / coarse
@@ -123,7 +123,7 @@ def _shadow_and_occlusion(
     valid: Tensor,
     size: int,
 ) -> tuple[Tensor, Tensor]:
-    """Both are computed once per pixel, at one of its hits, and shared by all of them: they vary slowly."""
+    """Shadow and occlusion of the hits: they vary slowly, so the hits of a pixel share what one of them gives."""
     samples, across = ray.shape[0], size * SUPERSAMPLING
     pixel = (ray // across) // SUPERSAMPLING * size + (ray % across) // SUPERSAMPLING
     pixel = torch.where(valid, pixel, size * size)  # padding goes to a bin of its own
