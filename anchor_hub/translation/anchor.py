@@ -17,7 +17,7 @@ from anchor_hub.errors import UsageError
 from anchor_hub.system.files import file_sha256
 from anchor_hub.translation.base import OWN, RANDOM, REFERENCE, Identity, Translator, TranslatorOptions, memory_errors
 from anchor_hub.translation.exemplars import check_exemplar_layers, exemplar_domain
-from anchor_hub.translation.inversion import open_inverter
+from anchor_hub.translation.inversion import Inverter, open_inverter
 from anchor_hub.translation.merging import merged
 from anchor_hub.translation.styles import default_style_layers, parse_layers, random_styles
 
@@ -39,7 +39,11 @@ class AnchorOptions(TranslatorOptions):
         description="Domain that encodes reference pictures [default: the first colour domain of target, source, hub]",
     )
     invert: int = Field(default=0, ge=0, description="Optimisation steps that refine the latents of colour pictures")
-    inverter: str = Field(default="w-plus", description="Inverter that refines the latents (invert)")
+    inverter: str | dict[str, Any] | None = Field(
+        default=None,
+        description="Inverter that refines the latents, or a table of its name and options, e.g. "
+        "'{name: w-plus, lr: 0.05}' [default: w-plus, where invert asks for one]",
+    )
     merge_classes: str | None = Field(
         default=None, description="YAML file that merges the classes of label maps as they are read"
     )
@@ -77,14 +81,21 @@ class AnchorTranslator(Translator[Tensor]):
         self._layers: tuple[int, ...] | None = None
         if self.options.style_layers is not None:
             self._layers = parse_layers(self.options.style_layers, self.hub.num_latents)
-        self._inverter = None
-        if self.options.invert:
-            if not source.modality.traits.picture:
-                raise UsageError(
-                    f"--invert compares the source with the hub's own pictures, so the source must be rgb; "
-                    f"{source.name!r} is {source.modality.name}"
-                )
-            self._inverter = open_inverter(self.options.inverter, source.hub, {"steps": self.options.invert})
+        self._inverter = self._open_inverter()
+
+    def _open_inverter(self) -> Inverter | None:
+        """The inverter that refines latents, where the options ask for one."""
+        asked = self.options.inverter
+        if not self.options.invert and asked is None:
+            return None
+        modality = self.source_domain.modality
+        if not modality.traits.picture:
+            raise UsageError(
+                f"--invert compares the source with the hub's own pictures, so the source must be rgb; "
+                f"{self.source!r} is {modality.name}"
+            )
+        table = {"name": asked} if isinstance(asked, str) else dict(asked or {})
+        return open_inverter(str(table.pop("name", "w-plus")), self.source_domain.hub, table, self.options.invert)
 
     @classmethod
     def open(

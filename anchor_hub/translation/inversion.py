@@ -63,13 +63,16 @@ class WSearch(WPlusSearch):
     space = "w"
 
 
-def open_inverter(name: str, hub: Hub, options: Mapping[str, Any]) -> Inverter:
+def open_inverter(name: str, hub: Hub, options: Mapping[str, Any], steps: int = 0) -> Inverter:
     """The registered inverter of that name for a hub.
 
+    :param steps: what ``--invert`` says: the option of that name, where the inverter has it and ``options`` do not.
     :raises InverterNotFoundError: nobody registered it. :raises UsageError: an option that it does not take.
     """
     record = registry().inverters[name]
     kind = registry().load(record.spec.target, f"inverter {name!r}")
+    if steps and "steps" in kind.Options.model_fields:
+        options = {"steps": steps, **options}
     try:
         found: Inverter = kind(hub, validate(dict(options), kind.Options, f"options of the inverter {name!r}"))
     except ConfigError as error:

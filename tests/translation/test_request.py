@@ -11,9 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from anchor_hub.errors import DomainNotFoundError, HubMismatchError, TranslatorNotFoundError, UsageError
+from anchor_hub.errors import (
+    DomainNotFoundError,
+    HubMismatchError,
+    InverterNotFoundError,
+    TranslatorNotFoundError,
+    UsageError,
+)
 from anchor_hub.plugins.registry import registry
 from anchor_hub.translation import AnchorTranslator, Session, TranslationRequest, Translator, TranslatorOptions
+from anchor_hub.translation.anchor import AnchorOptions
 from anchor_hub.translation.backends import find_way, ways
 from anchor_hub.translation.base import read_options
 from anchor_hub.translation.command_line import request_of
@@ -107,6 +114,28 @@ def test_who_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registry.cache_clear()
 
 
+def test_inverters_by_name_with_options_of_their_own() -> None:
+    hub = tiny_hub()
+    face = tiny_domain("face", hub)
+    images = hub.image(hub.sample(1, seed=0)).detach()
+
+    def encoded(**options: Any) -> torch.Tensor:
+        return AnchorTranslator(face, face, AnchorOptions(**options)).encode(images)
+
+    plain, refined = encoded(), encoded(invert=3)
+    assert not torch.equal(plain, refined)
+    assert torch.equal(refined, encoded(inverter={"name": "w-plus", "steps": 3}))
+    assert not torch.equal(refined, encoded(invert=3, inverter={"lr": 0.5}))
+    one = encoded(inverter={"name": "w", "steps": 3})
+    assert torch.equal(one[:, :1].expand_as(one), one), "one code in all layers"
+    with pytest.raises(UsageError, match="Did you mean 'steps'"):
+        encoded(inverter={"name": "w", "stesp": 3})
+    with pytest.raises(InverterNotFoundError, match="w-plus"):
+        encoded(inverter="w-puls")
+    with pytest.raises(UsageError, match="must be rgb"):
+        AnchorTranslator(tiny_domain("seg", hub), face, AnchorOptions(invert=1))
+
+
 def test_ways_of_pairs_and_of_classes() -> None:
     def bundle(source: str | None, *targets: str) -> Any:
         ends = [{"name": name} for name in targets]
@@ -153,7 +182,7 @@ def test_the_command_lines_words() -> None:
     request = request_of("seg", "face", seed=3, style_layers="6-9", invert=2, settings=["style-domain=face"])
     assert (request.styles, request.seed) == (1, 3)
     assert request.options == {"style_layers": "6-9", "invert": 2, "style_domain": "face"}
-    with pytest.raises(UsageError, match="--style-layers, too"):
+    with pytest.raises(UsageError, match="also given as --style-layers"):
         request_of("seg", "face", seed=3, style_layers="6-9", settings=["style_layers=3"])
     with pytest.raises(UsageError, match="--style-layers says"):
         request_of("seg", "face", style_layers="6-9")
