@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,32 +49,54 @@ class Bundle:
 
     def read(self, name: str) -> bytes:
         """The bytes of one of the bundle's files, its hash checked; BundleError otherwise."""
-        if name not in self.manifest.files:
-            held = ", ".join(sorted(self.manifest.files)) or "nothing"
-            raise BundleError(f"{self.path}: holds no {name} (it holds {held}); install the bundle again")
-        path = self.path / name
+        path = self._listed(name)
         try:
             data = path.read_bytes()
         except OSError as error:
+            raise self._unreadable(path, error) from error
+        self._check_digest(name, hashlib.sha256(data).hexdigest())
+        return data
+
+    def _listed(self, name: str) -> Path:
+        if name not in self.manifest.files:
+            held = ", ".join(sorted(self.manifest.files)) or "nothing"
+            raise BundleError(f"{self.path}: holds no {name} (it holds {held}); install the bundle again")
+        return self.path / name
+
+    def _check_digest(self, name: str, digest: str) -> None:
+        if digest != self.manifest.files[name]:
             raise BundleError(
-                f"{path}: cannot be read ({error.strerror or error}); install the bundle again"
-            ) from error
-        if hashlib.sha256(data).hexdigest() != self.manifest.files[name]:
-            raise BundleError(
-                f"{path}: is damaged or was changed (its SHA-256 is not the one in {MANIFEST}); install "
+                f"{self.path / name}: is damaged or was changed (its SHA-256 is not the one in {MANIFEST}); install "
                 "the bundle again"
             )
-        return data
+
+    @staticmethod
+    def _unreadable(path: Path, error: OSError) -> BundleError:
+        return BundleError(f"{path}: cannot be read ({error.strerror or error}); install the bundle again")
 
     def tensors(self, part: str, expected: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
         """The tensors of `<part>.safetensors` on the CPU, floating ones as float32.
 
         expected: name -> tensor, or shape, or (shape, dtype): names and shapes must be exactly these (for a
         module: its `state_dict()`). Checks hash, names, shapes, dtypes, finiteness; BundleError names the
-        first difference.
+        first difference. The file is read tensor by tensor, so that its weights are held once.
         """
         name = f"{part}.safetensors"
-        return tensorfile.read(self.read(name), self.path / name, expected)
+        path = self._listed(name)
+        digest = hashlib.sha256()
+        try:
+            with open(path, "rb") as stream:
+                try:
+                    size = os.fstat(stream.fileno()).st_size
+                    weights = tensorfile.read_stream(stream, size, path, expected, digest.update)
+                except BundleError:
+                    # Whatever is odd about a damaged file, that it is damaged says more.
+                    self._check_digest(name, hashlib.sha256(path.read_bytes()).hexdigest())
+                    raise
+        except OSError as error:
+            raise self._unreadable(path, error) from error
+        self._check_digest(name, digest.hexdigest())
+        return weights
 
     def card(self) -> str:
         """The text of the card, or '' where the bundle has none."""

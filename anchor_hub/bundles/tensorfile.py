@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
 import struct
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from anchor_hub.errors import BundleError
 
@@ -40,7 +42,9 @@ def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def check_header(
     data: bytes | memoryview, where: object, size: int | None = None
 ) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Name -> (dtype, shape) of a .safetensors file's tensors; BundleError naming `where` for anything unusual.
+    """Name -> (dtype, shape) of a .safetensors file's tensors, in the order of their bytes.
+
+    BundleError naming `where` for anything unusual.
 
     size: bytes of the whole file, of which `data` then need be the beginning only.
     """
@@ -66,7 +70,7 @@ def check_header(
     if not header or len(header) > MAX_TENSORS:
         raise bad("it holds no tensors" if not header else f"it holds more than {MAX_TENSORS} tensors")
     result: dict[str, tuple[str, tuple[int, ...]]] = {}
-    spans = []
+    spans: list[tuple[int, int, str]] = []
     for name, entry in header.items():
         shown = ascii(name)[:80]
         if not _TENSOR_NAME.fullmatch(name) or ".." in name:
@@ -83,16 +87,16 @@ def check_header(
         begin, end = offsets
         if end - begin != math.prod(shape) * _DTYPES[dtype] or 0 in shape:
             raise bad(f"the size of {shown} does not fit its shape {shape}"[:300])
-        spans.append((begin, end))
+        spans.append((begin, end, name))
         result[name] = (dtype, tuple(shape))
     position = 0
-    for begin, end in sorted(spans):
+    for begin, end, _ in sorted(spans):
         if begin != position:
             raise bad("its tensors overlap or leave holes")
         position = end
     if position != size - 8 - length:
         raise bad(f"it has {size - 8 - length} bytes of tensors where its header names {position}")
-    return result
+    return {name: result[name] for _, _, name in sorted(spans)}
 
 
 def _is_size(value: object) -> bool:
@@ -108,8 +112,11 @@ def _wanted(value: Any) -> tuple[tuple[int, ...], Any]:
     return tuple(value), None
 
 
-def _check_expected(tensors: Mapping[str, Tensor], expected: Mapping[str, Any], where: object) -> None:
-    missing, unexpected = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
+def _check_expected(
+    found: Mapping[str, tuple[Any, tuple[int, ...]]], expected: Mapping[str, Any], where: object
+) -> None:
+    """Compare name -> (dtype, shape) with what is expected."""
+    missing, unexpected = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
     if missing or unexpected:
         parts = [
             f"{label} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
@@ -121,13 +128,11 @@ def _check_expected(tensors: Mapping[str, Tensor], expected: Mapping[str, Any], 
         )
     for name, value in expected.items():
         shape, dtype = _wanted(value)
-        tensor = tensors[name]
-        if tuple(tensor.shape) != shape:
-            raise BundleError(
-                f"{where}: {name} has shape {list(tensor.shape)}, the architecture needs {list(shape)}"
-            )
-        if dtype is not None and dtype.is_floating_point != tensor.dtype.is_floating_point:
-            raise BundleError(f"{where}: {name} has dtype {tensor.dtype}, the architecture needs {dtype}")
+        own, held = found[name]
+        if held != shape:
+            raise BundleError(f"{where}: {name} has shape {list(held)}, the architecture needs {list(shape)}")
+        if dtype is not None and dtype.is_floating_point != own.is_floating_point:
+            raise BundleError(f"{where}: {name} has dtype {own}, the architecture needs {dtype}")
 
 
 def read(data: bytes, where: object, expected: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
@@ -135,19 +140,40 @@ def read(data: bytes, where: object, expected: Mapping[str, Any] | None = None) 
 
     expected: see `Bundle.tensors`. Raises BundleError naming `where` (header, names, shapes, dtypes, NaN or Inf).
     """
-    check_header(data, where)
-    import safetensors
-    import safetensors.torch
+    return read_stream(io.BytesIO(data), len(data), where, expected)
+
+
+def read_stream(
+    stream: BinaryIO,
+    size: int,
+    where: object,
+    expected: Mapping[str, Any] | None = None,
+    seen: Callable[[memoryview], None] = lambda data: None,
+) -> dict[str, Tensor]:
+    """Like :func:`read`, from an open file of `size` bytes, tensor by tensor: no second copy of the weights is held.
+
+    seen: gets every byte of the file, in order and before it is used: for its hash.
+    """
     import torch
 
-    try:
-        stored = safetensors.torch.load(data)
-    except (safetensors.SafetensorError, ValueError, RuntimeError, KeyError, OverflowError) as error:
-        raise BundleError(f"{where}: is not a usable .safetensors file ({str(error)[:200]})") from error
+    head = stream.read(8)
+    length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+    head += stream.read(min(length, MAX_HEADER + 1))
+    seen(memoryview(head))
+    header = check_header(head, where, size)
+    dtypes = _torch_dtypes()
     if expected is not None:
-        _check_expected(stored, expected, where)
+        _check_expected({name: (dtypes[code], shape) for name, (code, shape) in header.items()}, expected, where)
     result = {}
-    for name, tensor in stored.items():
+    for name, (code, shape) in header.items():
+        tensor = torch.empty(shape, dtype=dtypes[code])
+        data = memoryview(_bytes_of(tensor))
+        if stream.readinto(data) != len(data):  # type: ignore[attr-defined]
+            raise BundleError(f"{where}: ends before its last tensor does; install the bundle again")
+        seen(data)
+        if sys.byteorder == "big":
+            numbers = _bytes_of(tensor).reshape(-1, tensor.element_size())
+            numbers[:] = numbers[:, ::-1].copy()
         if tensor.dtype.is_floating_point:
             if not bool(torch.isfinite(tensor).all()):
                 raise BundleError(
@@ -157,6 +183,23 @@ def read(data: bytes, where: object, expected: Mapping[str, Any] | None = None) 
             tensor = tensor.to(torch.float32)
         result[name] = tensor
     return result
+
+
+def _bytes_of(tensor: Tensor) -> Any:
+    """A contiguous tensor's own memory, uint8 ``[n]``; writing to it changes the tensor."""
+    import torch
+
+    return tensor.reshape(-1).view(torch.uint8).numpy()
+
+
+def _torch_dtypes() -> dict[str, Any]:
+    """The dtype of each code that may be stored."""
+    import torch
+
+    return {
+        "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
+        "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+    }  # fmt: skip
 
 
 def write(tensors: Mapping[str, Tensor], where: object) -> bytearray:
@@ -172,10 +215,7 @@ def pieces(tensors: Mapping[str, Tensor], where: object) -> Iterator[bytes]:
     """
     import torch
 
-    codes = {
-        torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
-        torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
-    }  # fmt: skip
+    codes = {dtype: code for code, dtype in _torch_dtypes().items()}
     for name, tensor in tensors.items():
         if tensor.dtype not in codes:
             raise BundleError(f"{where}: {name} has the dtype {tensor.dtype}, which is not saved")
@@ -204,8 +244,6 @@ def pieces(tensors: Mapping[str, Tensor], where: object) -> Iterator[bytes]:
 
 def raw_bytes(tensor: Tensor) -> bytes:
     """A contiguous CPU tensor's bytes, little-endian."""
-    import sys
-
     import torch
 
     flat = tensor.reshape(-1)

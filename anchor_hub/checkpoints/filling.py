@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from anchor_hub.errors import CheckpointError
-from anchor_hub.networks.blank import blank
+from anchor_hub.networks.blank import blank, remake_constants
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -38,11 +38,8 @@ def filled(build: Callable[[Any], Network], config: Any, state: Mapping[str, Ten
 
 
 def _remake_constants(network: nn.Module) -> None:
-    """Recompute constants outside the state dict, such as FIR kernels; their modules know how to make them."""
-    for module in network.modules():
-        remake = getattr(module, "reset_constants", None)
-        if callable(remake):
-            remake()
+    """Recompute constants outside the state dict, such as FIR kernels. :raises CheckpointError: one that cannot be."""
+    remake_constants(network)
     left = [name for name, value in network.named_buffers() if value.is_meta]
     if left:
         raise CheckpointError(f"cannot be imported: its network has constants that are not stored ({left[0]})")

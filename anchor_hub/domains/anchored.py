@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from anchor_hub.bundles.base import Bundle
 from anchor_hub.domains.base import Domain, HubOutput, Needs, open_domain
 from anchor_hub.errors import BundleError
+from anchor_hub.networks.blank import Network, lay_out, stored
 from anchor_hub.networks.encoders import build_encoder
 from anchor_hub.networks.regressors import Regressor, build_regressor
 
@@ -67,7 +69,7 @@ class AnchoredDomain(Domain):
         self._architecture = dict(architecture or {})
         for network in (encoder, regressor):
             if isinstance(network, nn.Module):
-                network.to(hub.device)
+                lay_out(network.to(hub.device))
 
     @classmethod
     def build(
@@ -80,6 +82,7 @@ class AnchoredDomain(Domain):
         regressor: Mapping[str, Any] | str | None = None,
         structure_layers: int | None = None,
         corrections: int = 0,
+        weights: Bundle | None = None,
     ) -> AnchoredDomain:
         """Fresh networks from ``{"name": ..., "options": {...}}`` tables (a regressor's options need ``resolutions``).
 
@@ -88,6 +91,10 @@ class AnchoredDomain(Domain):
 
         :raises KeyError, TypeError, ValueError: an unknown network or a bad option.
         """
+
+        def made(part: str, build: Callable[[], Network]) -> Network:
+            return build() if weights is None else stored(build, partial(weights.tensors, part))
+
         architecture: dict[str, Any] = {"encoder": None, "regressor": None}
         encoder_network: nn.Module | None = None
         if encoder is not None:
@@ -95,7 +102,8 @@ class AnchoredDomain(Domain):
             architecture["encoder"] = {"name": encoder["name"], "options": options}
             # Larger inputs are averaged down by the encoders, whose body is made for 256 px at most.
             fitted = {"input_size": min(hub.size, 256), **_latent_shape(encoder["name"], hub, options), **options}
-            encoder_network = build_encoder(encoder["name"], in_channels=modality.input_channels, **fitted)
+            build = partial(build_encoder, encoder["name"], in_channels=modality.input_channels, **fitted)
+            encoder_network = made("encoder", build)
         regressor_network: Regressor | str | None = None
         if isinstance(regressor, str):
             architecture["regressor"] = regressor_network = regressor
@@ -103,11 +111,9 @@ class AnchoredDomain(Domain):
             options = dict(regressor.get("options") or {})
             architecture["regressor"] = {"name": regressor["name"], "options": options}
             fitted = {"output_size": hub.size, **options}
-            regressor_network = build_regressor(
-                regressor["name"],
-                channels=hub.feature_channels,
-                out_channels=modality.output_channels,
-                **fitted,
+            reads, gives = hub.feature_channels, modality.output_channels
+            regressor_network = made(
+                "regressor", partial(build_regressor, regressor["name"], channels=reads, out_channels=gives, **fitted)
             )
         return cls(
             name,
@@ -271,12 +277,12 @@ class AnchoredDomain(Domain):
                 regressor=architecture.get("regressor"),
                 structure_layers=architecture.get("structure_layers"),
                 corrections=architecture.get("corrections", 0),
+                weights=bundle,
             )
+        except BundleError:
+            raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(f"{where}: bad domain architecture: {error}") from None
-        for part, network in domain.parts().items():
-            network.load_state_dict(bundle.tensors(part, network.state_dict()))
-            network.to(hub.device)
         return domain.eval()
 
 

@@ -7,16 +7,17 @@ convolution), the mean latent is their own, and in one variant the decoder is a 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anchor_hub.bundles.base import Bundle
 from anchor_hub.domains.base import Domain, HubOutput, open_domain
 from anchor_hub.errors import AnchorError, BundleError
+from anchor_hub.networks.blank import lay_out, stored
 from anchor_hub.networks.psp import PSPEncoder
 from anchor_hub.networks.published_anchor import PUBLISHED_SIZE, aggregate, layer_activations
 from anchor_hub.networks.regressors import Regressor, build_regressor
@@ -66,7 +67,7 @@ class PublishedDomain(Domain):
         self.domain_generator = None if domain_generator is None else domain_generator.to(hub.device)
         self.aggregation, self.regressor_name = aggregation, regressor_name
         for network in self.parts().values():
-            network.eval().requires_grad_(False)
+            lay_out(network.eval().requires_grad_(False))
 
     @property
     def can_encode(self) -> bool:
@@ -140,27 +141,23 @@ class PublishedDomain(Domain):
 
         bundle = open_domain(bundle, hub)
         manifest, tables = bundle.manifest, bundle.manifest.architecture
-        encoder, regressor, generator, mean_latent = None, None, None, None
+        mean_latent = None
+        encoder, regressor, generator = None, None, None
         try:
-            with torch.device("meta"):
-                if tables.get("encoder"):
-                    encoder = PSPEncoder(**tables["encoder"]["options"])
-                if tables.get("regressor"):
-                    options, variant = tables["regressor"]["options"], tables["regressor"]["name"]
-                    regressor = regressor_of(variant, options["in_channels"], options["out_channels"])
-                if tables.get("generator"):
-                    generator = Generator(StyleGAN2Config.from_dict(tables["generator"]))
+            if tables.get("encoder"):
+                options = tables["encoder"]["options"]
+                encoder = stored(partial(PSPEncoder, **options), partial(bundle.tensors, "encoder"))
+            if tables.get("regressor"):
+                channels, variant = tables["regressor"]["options"], tables["regressor"]["name"]
+                sizes = channels["in_channels"], channels["out_channels"]
+                regressor = stored(partial(regressor_of, variant, *sizes), partial(bundle.tensors, "regressor"))
+            if tables.get("generator"):
+                config = StyleGAN2Config.from_dict(tables["generator"])
+                generator = stored(partial(Generator, config), partial(bundle.tensors, "generator"))
         except AnchorError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise BundleError(f"{bundle.path}: bad domain architecture: {error}") from None
-        parts: dict[str, nn.Module | None] = {"encoder": encoder, "regressor": regressor, "generator": generator}
-        for part, network in parts.items():
-            if network is not None:
-                network.load_state_dict(bundle.tensors(part, network.state_dict()), assign=True)
-                for module in network.modules():
-                    if callable(remake := getattr(module, "reset_constants", None)):
-                        remake()
         if "statistics" in bundle.parts:
             mean_latent = bundle.tensors("statistics")["mean_latent"]
         return cls(

@@ -20,6 +20,7 @@ from anchor_hub.errors import BundleError, HubMismatchError, MissingPartError, U
 from anchor_hub.hubs.classes import classes_file, find_class, read_classes
 from anchor_hub.hubs.families import family_of_bundle, family_of_generator
 from anchor_hub.hubs.statistics import STATISTICS_SAMPLES, covariance_roots
+from anchor_hub.networks.blank import lay_out
 from anchor_hub.networks.discriminators import build_discriminator, describe_discriminator
 from anchor_hub.networks.stylegan2 import SynthesisOutput, expand_latents
 from anchor_hub.plugins.finding import bundle_folder
@@ -58,7 +59,7 @@ class Hub(ABC):
         classes: Sequence[str] = (),
     ) -> None:
         self.name = name
-        self.generator: Any = generator.eval().requires_grad_(False)
+        self.generator: Any = lay_out(generator.eval().requires_grad_(False))
         self.config: Any = generator.config
         weight = next(generator.parameters())
         self.mean_latent = mean_latent.detach().to(weight)
@@ -116,7 +117,7 @@ class Hub(ABC):
     def to(self, device: str | torch.device) -> Hub:
         """Move the hub (in place, with all its classes' views) and return it."""
         target = resolve_device(device)
-        self.generator.to(target)
+        lay_out(self.generator.to(target))
         for hub in (self._base, *self._base._views.values()):
             hub.mean_latent, hub.covariance = hub.mean_latent.to(target), hub.covariance.to(target)
             hub._whitening.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from anchor_hub.errors import BundleError
 from anchor_hub.hubs.base import Hub
 from anchor_hub.networks.biggan import BigGAN, BigGANConfig
 from anchor_hub.networks.biggan_deep import BigGANDeep, BigGANDeepConfig
-from anchor_hub.networks.blank import blank
+from anchor_hub.networks.blank import stored
 from anchor_hub.networks.stylegan2 import SynthesisOutput
 
 #: Bound of z, in standard deviations, for truncated samples.
@@ -125,8 +126,7 @@ class BigGANHub(Hub):
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(f"{bundle.path}: bad hub architecture: {error}") from None
         # Orthogonal initial weights take long to compute for a large hub, and would only be replaced.
-        generator = blank(network, config)
-        generator.load_state_dict(bundle.tensors("generator", generator.state_dict()), assign=True)
+        generator = stored(lambda: network(config), partial(bundle.tensors, "generator"))
         return cls(generator, name=bundle.manifest.name, classes=classes)
 
     def _statistics(self) -> dict[str, Tensor]:

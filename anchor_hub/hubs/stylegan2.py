@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from anchor_hub.bundles.base import Bundle
 from anchor_hub.errors import BundleError
 from anchor_hub.hubs.base import Hub
 from anchor_hub.hubs.statistics import latent_statistics
+from anchor_hub.networks.blank import stored
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, SynthesisOutput
 
 ARCHITECTURE = "stylegan2"
@@ -61,8 +63,7 @@ class StyleGAN2Hub(Hub):
             config = StyleGAN2Config.from_dict(bundle.manifest.architecture["config"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(f"{bundle.path}: bad hub architecture: {error}") from None
-        generator = Generator(config)
-        generator.load_state_dict(bundle.tensors("generator", generator.state_dict()))
+        generator = stored(lambda: Generator(config), partial(bundle.tensors, "generator"))
         size = config.latent_dim
         statistics = bundle.tensors("statistics", {"mean_latent": (size,), "covariance": (size, size)})
         mean, covariance = statistics["mean_latent"], statistics["covariance"]
