@@ -90,8 +90,7 @@ def install_bundle(
     contents = _read_folder(source) if source.is_dir() else _read_archive(source)
     manifest = parse_manifest(contents[MANIFEST].decode("utf-8", "replace"), f"{source}: {MANIFEST}")
     if manifest.kind == "judges":
-        raise UsageError(f"{source}: judges are not installed into the home; give their folder to the benchmark, "
-        f"e.g. with --judges")
+        raise UsageError(f"{source}: judges are not installed; give their folder to the benchmark, e.g. with --judges")
     if kind is not None and manifest.kind != kind:
         raise UsageError(f"{source}: is a {manifest.kind}: install it with `anchor {manifest.kind}s install`")
     missing = sorted(set(manifest.files) - set(contents))

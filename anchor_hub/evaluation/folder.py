@@ -42,8 +42,7 @@ class ReportFolder:
         if found is not None and found != self.key:
             raise UsageError(
                 f"--report {shown(self.path)}: already holds an evaluation of different data, domains or styles; "
-                f"choose another "
-                "folder or delete this one"
+                "choose another folder or delete this one"
             )
         if found is None:
             check_new(self.path, "--report", user="an evaluation")

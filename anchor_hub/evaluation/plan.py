@@ -131,8 +131,7 @@ def check_used(metrics: Sequence[str], networks: Networks, real: object = None) 
         if given and not set(users) & set(metrics):
             raise UsageError(
                 f"{option} has no effect on --metrics {','.join(metrics)}; only {', '.join(users)} use it. Add one "
-                f"of these "
-                f"or drop {option}"
+                f"of these or drop {option}"
             )
 
 

@@ -81,7 +81,7 @@ class AnchorTranslator(Translator[Tensor]):
         if self.options.invert:
             if not source.modality.traits.picture:
                 raise UsageError(
-                    f"--invert compares the source with the hub's own pictures, so the source must be rgb; "
+                    "--invert compares the source with the hub's own pictures, so the source must be rgb; "
                     f"{source.name!r} is {source.modality.name}"
                 )
             self._inverter = open_inverter(self.options.inverter, source.hub, {"steps": self.options.invert})
