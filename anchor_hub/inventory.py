@@ -33,9 +33,8 @@ def names(kind: Kind) -> Names[Any]:
 def describe(kind: Kind, name: str, installed: Installed | None = None) -> dict[str, Any]:
     """One row: name, state, source, summary, path, note, and what its kind has (a domain's hub, a translator's ends).
 
-    state: "ready", "damaged", "needs plugin NAME", "needs hub NAME", or that training is needed (`UNTRAINED`). "
-    "note: what
-    is odd, and what to do. installed: the bundles as read so far, for all rows of one listing.
+    state: "ready", "damaged", "needs plugin NAME", "needs hub NAME", or that training is needed (`UNTRAINED`). note:
+    what is odd, and what to do. installed: the bundles as read so far, for all rows of one listing.
     """
     installed = installed or Installed()
     row: dict[str, Any] = {"name": name, "state": "ready", "source": "home", "summary": "", "path": None, "note": ""}

@@ -311,8 +311,7 @@ def _check_files(modality: Modality, sample: Tensor, side: int) -> None:
 
 
 def check_domain(domain: Domain, images: Tensor | None = None) -> None:
-    """Check that a domain encodes and decodes as it says, and changes neither hub nor random state nor torch's "
-    "settings.
+    """Check that a domain encodes and decodes as it says, and leaves hub, random state and torch's settings unchanged.
 
     images: network input `[B, input_channels, H, W]`; default: two random images of the hub's size.
     """

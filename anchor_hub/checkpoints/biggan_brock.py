@@ -229,8 +229,7 @@ def _depth(blocks: list[tuple[int, int]]) -> int:
     if len(blocks) % 2:
         raise CheckpointError(
             f"its {len(blocks)} blocks are no published size and an odd number, so the blocks per resolution are "
-            f"unknown; put "
-            "the training's state_dict.pth or config.json (G_depth) beside it"
+            "unknown; put the training's state_dict.pth or config.json (G_depth) beside it"
         )
     return 2
 

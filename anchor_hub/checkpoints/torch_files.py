@@ -125,7 +125,7 @@ def read_legacy(buffer: memoryview, refused: Refused = None) -> Any:
     def collect(dtype: torch.dtype, key: str, count: int) -> Tensor:
         if announced.setdefault(key, (dtype, count)) != (dtype, count):
             raise CheckpointError(f"storage {key[:40]!r} is used as two kinds of numbers: it is damaged")
-        # The numbers come after the pickle. On the first pass, empty tensors stand for them.
+        # The numbers come after the pickle. On the first pass, tensors without memory stand for them.
         return storages[key] if key in storages else torch.empty(count, dtype=dtype, device="meta")
 
     start = legacy_head(buffer)

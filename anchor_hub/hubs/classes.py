@@ -19,9 +19,8 @@ CLASSES_FILE = "classes.json"
 def find_class(classes: Sequence[str], which: str | int, hub: str) -> int:
     """Index of a class by name or index.
 
-    Upper and lower case are alike; each part of a name with commas ("tabby, tabby cat") is a name. A string of "
-    "digits is
-    an index unless a class has that name. ImageNet's classes have everyday names, too.
+    Upper and lower case are alike; each part of a name with commas ("tabby, tabby cat") is a name. A string of
+    digits is an index unless a class has that name. ImageNet's classes have everyday names, too.
 
     :raises UsageError: the hub has no classes. :raises NotFoundError: no such class; the message has the nearest names.
     """

@@ -94,8 +94,7 @@ class Landmarks(Modality):
         if side is None:
             raise UsageError(
                 "modality landmarks: the side of the points' image is not known; give it in pixels: modality.at(64), "
-                "or "
-                "the option size=64"
+                "or the option size=64"
             )
         return side
 

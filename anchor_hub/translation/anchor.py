@@ -91,7 +91,7 @@ class AnchorTranslator(Translator[Tensor]):
         modality = self.source_domain.modality
         if not modality.traits.picture:
             raise UsageError(
-                f"--invert compares the source with the hub's own pictures, so the source must be rgb; "
+                "--invert compares the source with the hub's own pictures, so the source must be rgb; "
                 f"{self.source!r} is {modality.name}"
             )
         table = {"name": asked} if isinstance(asked, str) else dict(asked or {})

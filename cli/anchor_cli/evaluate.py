@@ -116,7 +116,7 @@ def evaluate(
                 for option, value in given.items():
                     if value:
                         raise UsageError(f"{option} does not apply to --benchmark {benchmark}, which decides what is "
-                        f"measured; drop it")
+                        "measured; drop it")
                 options = Options(seed=seed, batch=batch, workers=workers, resume=resume)
                 way = {"backend": backend, "translator": translator, "options": parse_settings(settings)}
                 asked = {key: value for key, value in way.items() if value}

@@ -54,7 +54,7 @@ def test_wrong_calls_say_what_to_do(tmp_path: Path) -> None:
     pairs.write(tmp_path / "report")
     found = anchor("benchmark", "table", str(tmp_path / "report"))
     assert found.exit_code == 1 and not found.stdout
-    assert "report: is an evaluation of the kind 'pairs', not a benchmark" in found.stderr
+    assert "report: is an evaluation of kind 'pairs', not a benchmark" in found.stderr
     for option, value, words in (
         ("--precision", "bf61", "--precision 'bf61' is not known"),
         ("--learning-rate", "0", "--learning-rate 0.0: must be above 0"),
