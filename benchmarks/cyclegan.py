@@ -27,8 +27,8 @@ from anchor_hub.bundles.base import open_bundle
 from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.modality import Modality, build_modality
 from anchor_hub.plugins.registry import registry
+from anchor_hub.system.precision import resolve_precision
 from anchor_hub.training.base import Batch, Contents, Recipe, Samples, TrainingContext
-from anchor_hub.training.engine.precision import resolve_precision
 from anchor_hub.training.engine.processes import one_thread
 from anchor_hub.training.engine.provenance import licenses, provenance, rendered_data_set
 from anchor_hub.training.engine.trainer import Trainer

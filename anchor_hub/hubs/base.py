@@ -265,8 +265,9 @@ class Hub(ABC):
     def _powers(self, floor: float) -> tuple[Tensor, Tensor]:
         """``covariance ** -1/2`` and ``covariance ** 1/2``."""
         if floor not in self._whitening:
-            inverse, root = covariance_roots(self.covariance, floor)
-            self._whitening[floor] = inverse.to(self.mean_latent), root.to(self.mean_latent)
+            with torch.inference_mode(False):  # they are kept, and trainings compute gradients through them
+                inverse, root = covariance_roots(self.covariance, floor)
+                self._whitening[floor] = inverse.to(self.mean_latent), root.to(self.mean_latent)
         return self._whitening[floor]
 
     # -- images and features -------------------------------------------------------------------------

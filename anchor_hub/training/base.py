@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from anchor_hub.errors import AnchorError, UsageError
 from anchor_hub.system.config import validate
+from anchor_hub.system.precision import autocast
 from anchor_hub.training.contents import Contents as Contents
 from anchor_hub.training.contents import write_contents
 from anchor_hub.training.distributed import ProcessGroup
@@ -213,9 +214,7 @@ class TrainingContext:
 
     def autocast(self, enabled: bool = True) -> AbstractContextManager[Any]:
         """bfloat16 arithmetic where the run asked for it; weights and optimisers stay float32."""
-        if self.precision == "bf16" and enabled:
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return nullcontext()
+        return autocast(self.precision if enabled else "fp32", self.device)
 
     def place(self, what: Placed) -> Placed:
         """A module or images [B, C, H, W] on the run's device, in channels-last layout if the run asked for it."""

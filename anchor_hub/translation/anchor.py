@@ -62,6 +62,7 @@ class AnchorTranslator(Translator[Tensor]):
     backend = "anchor"
     Options = AnchorOptions
     styles: ClassVar[frozenset[str]] = frozenset({OWN, RANDOM, REFERENCE})
+    inference = True
 
     def __init__(self, source: Domain, target: Domain, options: AnchorOptions | None = None) -> None:
         if source.hub_fingerprint != target.hub_fingerprint:
@@ -152,10 +153,13 @@ class AnchorTranslator(Translator[Tensor]):
 
     def encode(self, images: Tensor) -> Tensor:
         """W+ latents ``[B, L, D]`` of network input ``[B, C, H, W]`` of the source, refined if ``invert`` says so."""
-        with memory_errors():
+        if self._inverter is None:
+            with torch.no_grad(), memory_errors():
+                return self.source_domain.encode(images.to(self.device))
+        with torch.inference_mode(False), memory_errors():  # it searches along gradients
             with torch.no_grad():
                 latents = self.source_domain.encode(images.to(self.device))
-            return latents if self._inverter is None else self._inverter(images, start=latents)
+            return self._inverter(images, start=latents)
 
     def decode(
         self, content: Tensor, style: Tensor | None = None, *, style_layers: Sequence[int] | None = None

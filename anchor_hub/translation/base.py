@@ -64,6 +64,10 @@ class Translator(ABC, Generic[Content]):
     #: The looks it can give: some of ``"own"``, ``"random"``, ``"reference"``.
     styles: ClassVar[frozenset[str]] = frozenset({OWN})
 
+    #: Whether :meth:`encode` and :meth:`decode` may run in torch's inference mode: they compute no gradients, and keep
+    #: nothing that they computed.
+    inference: ClassVar[bool] = False
+
     #: Names of the two ends: domains, or names of the translator's own.
     source: str
     target: str

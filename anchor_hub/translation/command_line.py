@@ -27,6 +27,7 @@ def request_of(
     invert: int = 0,
     merge_classes: Path | None = None,
     settings: Sequence[str] = (),
+    precision: str = "fp32",
 ) -> TranslationRequest:
     """The request that ``anchor translate`` and ``anchor evaluate`` make of their options.
 
@@ -51,7 +52,7 @@ def request_of(
         source=str(source), target=str(target), backend=backend,
         translator=None if translator is None else str(translator),
         styles=count, vary=vary, seed=seed or 0, truncation=truncation,
-        references=tuple(map(str, style_from)), options=options,
+        references=tuple(map(str, style_from)), precision=precision, options=options,
     )  # fmt: skip
     request.check()
     if style_layers is not None and not (count or style_from):

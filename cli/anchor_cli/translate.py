@@ -59,6 +59,9 @@ def translate(
     batch: int = typer.Option(16, min=1, help="Number of images computed at once."),
     workers: int = typer.Option(2, min=1, help="Number of threads that read images."),
     device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
+    precision: str = typer.Option(
+        "fp32", help="Arithmetic: fp32, bf16 (faster where native, small errors), or auto (bf16 where native)."
+    ),
     skip_bad: bool = typer.Option(
         False, "--skip-bad", help="Leave out files that cannot be read, and name them."
     ),
@@ -85,6 +88,7 @@ def translate(
         invert=invert,
         merge_classes=merge_classes,
         settings=settings,
+        precision=precision,
     )
     session = request.open(device)
     with step_progress("images", quiet=quiet or as_json) as progress:

@@ -31,6 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 DISTANCE = ("evaluate", "distance", "--hub", "tiny", "--domain", "sketch")
 PAIRS = ("evaluate", "--from", "seg", "--to", "face", "--data", "pairs")
 #: What --metrics l1 alone says of an option that it does not use.
+BENCHMARK = ("evaluate", "--report", "r", "--benchmark", "rendered-faces")
 UNUSED = "has no effect on --metrics l1; only"
 
 
@@ -121,7 +122,7 @@ def test_missing_weights_are_told_before_any_work(folder: Path) -> None:
         (("evaluate", "--report", "r", "--data", "pairs"), 2, "--from DOMAIN"),
         (("evaluate", "--report", "r", "--data", "pairs", "--benchmark", "x"), 2, "give either --data"),
         (("evaluate", "--report", "r", "--benchmark", "rendered-facse"), 2, "no benchmark is named 'rendered-facse'"),
-        (("evaluate", "--report", "r", "--benchmark", "rendered-faces", "--metrics", "fid"), 2, "--metrics does not"),
+        ((*BENCHMARK, "--metrics", "fid"), 2, "--metrics does not apply to --benchmark"),
         (("evaluate", "--report", "r", "--benchmark", "rendered-faces", "--from", "seg"), 2, "or neither"),
         (("evaluate", "--report", "r", "--benchmark", "rendered-faces", "--truncation", "0.5"), 2, "--truncation does"),
         (("evaluate", "--report", "r", "--benchmark", "rendered-faces", "--invert", "5"), 2, "--invert does not"),
@@ -139,8 +140,8 @@ def test_missing_weights_are_told_before_any_work(folder: Path) -> None:
         ((*PAIRS, "--report", "r", "--metrics", "l1", "--lpips-net", "vgg"), 2, f"--lpips-net {UNUSED} lpips, "),
         ((*PAIRS, "--report", "r", "--metrics", "l1", "--fid-resize", "antialias"), 2, f"--fid-resize {UNUSED} fid"),
         ((*PAIRS, "--report", "r", "--stats", __file__), 1, "holds no training log"),
-        (("evaluate", "--report", "r", "--benchmark", "rendered-faces", "--lpips-net", "vgg"), 2, "lpips-net does not"),
-        (("evaluate", "--report", "r", "--benchmark", "rendered-faces", "--fid-resize", "antialias"), 2, "resize does not"),
+        ((*BENCHMARK, "--lpips-net", "vgg"), 2, "--lpips-net does not apply to --benchmark"),
+        ((*BENCHMARK, "--fid-resize", "antialias"), 2, "--fid-resize does not apply to --benchmark"),
         (("evaluate", "--report", "pairs", "--benchmark", "rendered-faces"), 2, "--report pairs: is in use: give --re"),
         (("evaluate", "--report", __file__, "--benchmark", "rendered-faces"), 2, "is a file; give a folder"),
         (("evaluate", "--seed", "1", "compare", "r"), 2, "--seed before 'compare' would be ignored"),

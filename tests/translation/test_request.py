@@ -136,6 +136,27 @@ def test_inverters_by_name_with_options_of_their_own() -> None:
         AnchorTranslator(tiny_domain("seg", hub), face, AnchorOptions(invert=1))
 
 
+def test_bfloat16_is_near_float32_and_other_words_are_refused(pair: AnchorTranslator) -> None:
+    (exact,), (rough,) = (Session(pair, ask(precision=word))(ids(4), range(4)) for word in ("fp32", "bf16"))
+    off = (exact.int() - rough.int()).abs().float()
+    assert 0 < float(off.mean()) < 4 and exact.dtype == rough.dtype
+    with pytest.raises(UsageError, match="--precision 'fp61' is not known"):
+        Session(pair, ask(precision="fp61"))
+
+
+def test_what_a_session_computed_may_be_used_for_gradients() -> None:
+    """Sessions run in torch's inference mode; neither their outputs nor what hubs keep of it are bound to that."""
+    hub = tiny_hub()
+    pair = AnchorTranslator(tiny_domain("seg", hub), tiny_domain("points", hub))
+    (points,) = Session(pair, ask(styles=1))(ids(2), [0, 1])
+    weight = torch.ones((), requires_grad=True)
+    (weight * points).sum().backward()
+    mean, whitening = hub.whitening()
+    latents = hub.sample(2, seed=0).requires_grad_()
+    ((latents - mean) @ whitening).square().sum().backward()
+    assert weight.grad is not None and latents.grad is not None
+
+
 def test_ways_of_pairs_and_of_classes() -> None:
     def bundle(source: str | None, *targets: str) -> Any:
         ends = [{"name": name} for name in targets]

@@ -18,10 +18,10 @@ from anchor_hub.plugins.registry import registry
 from anchor_hub.specs import DatasetSpec, RecipeSpec, check_name
 from anchor_hub.system.devices import one_thread, resolve_device
 from anchor_hub.system.home import home
+from anchor_hub.system.precision import resolve_precision
 from anchor_hub.training.base import Contents, Recipe, RecipeOptions, RunSettings, TrainingPlan
 from anchor_hub.training.contents import write_contents
 from anchor_hub.training.engine.datasets import ReadData, Source, read_all, sources
-from anchor_hub.training.engine.precision import resolve_precision
 from anchor_hub.training.engine.processes import default_processes
 from anchor_hub.training.engine.provenance import licenses, plugins_of, provenance, rendered_data_set
 from anchor_hub.training.engine.requirements import Required, load_required

@@ -14,9 +14,9 @@ from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import ConfigError, MissingPartError, UsageError
 from anchor_hub.hubs.base import Hub
 from anchor_hub.networks.stylegan2 import Generator
+from anchor_hub.system.precision import resolve_precision
 from anchor_hub.training.base import TrainingContext
 from anchor_hub.training.engine.average import average_decay
-from anchor_hub.training.engine.precision import resolve_precision
 from anchor_hub.training.generators.gan_losses import lazy_adam_settings
 from anchor_hub.training.generators.stylegan2_recipe import HubOptions, HubRecipe
 from anchor_hub.training.generators.training import HubTraining, parse_channels, train_hub

@@ -1,6 +1,9 @@
-"""Which arithmetic a run computes in."""
+"""Which arithmetic a training or a translation computes in."""
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
@@ -29,3 +32,8 @@ def _cpu_has_bf16() -> bool:
         if supported is not None and supported():
             return True
     return False
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """bfloat16 arithmetic inside, where ``precision`` is ``bf16``; weights stay float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
