@@ -21,8 +21,9 @@ from anchor_hub.metrics.segmentation import ConfusionMatrix
 
 
 def read(folder: Path, modality: ah.Modality, size: int) -> Tensor:
-    files = ImageFolder(folder, modality, size)
-    return modality.collate([files[index] for index in range(len(files))])
+    samples = ImageFolder(folder, modality, size).load_all()
+    assert isinstance(samples, Tensor)
+    return samples
 
 
 def scores(found: Tensor, truth: Tensor, classes: int) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from anchor_hub.evaluation.passes import in_parts
 from anchor_hub.evaluation.result import ExtractorRecord, Metric
 from anchor_hub.evaluation.rows import Rows
 from anchor_hub.metrics import image, structural
-from anchor_hub.metrics.landmarks import OUTER_EYE_CORNERS, interocular_distance, point_distances
+from anchor_hub.metrics.landmarks import OUTER_EYE_CORNERS, point_distances, true_eye_distance
 from anchor_hub.metrics.perceptual import MIN_SIDE, Perceptual
 from anchor_hub.metrics.segmentation import ConfusionMatrix
 
@@ -233,9 +233,7 @@ class LandmarkMeasure(Measure):
         distances = point_distances(batch.output, batch.truth)
         eyes = torch.zeros(len(distances), dtype=torch.float64)
         if self.points == 68:
-            eyes = interocular_distance(batch.truth)
-            if bool((eyes <= 0).any()):
-                raise DataError("the eye corners of a true face coincide: its error cannot be normalised")
+            eyes = true_eye_distance(batch.truth)
         return torch.cat([distances, eyes[:, None]], dim=1)
 
     def metrics(self, rows: Rows, setting: Setting) -> list[Metric]:

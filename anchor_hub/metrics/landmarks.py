@@ -36,6 +36,17 @@ def interocular_distance(points: Tensor, corners: tuple[int, int] = OUTER_EYE_CO
     return (left - right).square().sum(-1).sqrt().cpu()
 
 
+def true_eye_distance(points: Tensor, corners: tuple[int, int] = OUTER_EYE_CORNERS) -> Tensor:
+    """Distance ``[B]`` between the outer eye corners of true points, by which errors are divided: above 0.
+
+    :raises DataError: see :func:`interocular_distance`; or the corners of a face coincide.
+    """
+    eyes = interocular_distance(points, corners)
+    if bool((eyes <= 0).any()):
+        raise DataError("the eye corners of a true face coincide: its error cannot be normalised")
+    return eyes
+
+
 class LandmarkErrors:
     """Collects the errors of many faces, batch by batch.
 
@@ -55,10 +66,7 @@ class LandmarkErrors:
         """
         distances = point_distances(predicted, truth)
         if self.corners is not None:
-            eyes = interocular_distance(truth, self.corners)
-            if bool((eyes <= 0).any()):
-                raise DataError("the eye corners of a true face coincide: its error cannot be normalised")
-            self._normalised += float((distances.mean(1) / eyes).sum())
+            self._normalised += float((distances.mean(1) / true_eye_distance(truth, self.corners)).sum())
         self._pixels += float(distances.mean(1).sum())
         summed = distances.sum(0)
         self._by_point = summed if self._by_point is None else self._by_point + summed

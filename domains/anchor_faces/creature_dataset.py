@@ -15,15 +15,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from anchor_hub.errors import UsageError
-from anchor_hub.system.files import write_file
 from anchor_hub.system.home import Home
 
-from .dataset import chunk_length, encode
-from .growing import Progress, begin, check_numbers, fill, fill_cache, numbered, present, write_factors
+from .dataset import chunk_length, write_picture
+from .growing import Progress, begin, by_missing, check_numbers, fill, fill_cache, numbered, present, write_factors
 from .rendering import RENDERER_VERSION
 from .rendering.creatures import (
     CREATURE_MODALITIES,
@@ -123,17 +123,16 @@ Jobs = list[tuple[str, list[int], tuple[str, ...]]]
 
 def _missing(folder: Path, classes: Sequence[str], indices: range, modalities: Sequence[str], chunk: int) -> Jobs:
     """(class, indices, modalities) still to be rendered, class by class for one stretch of indices after another."""
-    there = {(m, name): present(folder / m / name) for m in modalities for name in classes}
+    held = {(m, name): present(folder / m / name) for m in modalities for name in classes}
+
+    def there(name: str, modality: str, index: int) -> bool:
+        return creature_path(folder, modality, name, index).name in held[modality, name]
+
     jobs: Jobs = []
     for first in range(indices.start, indices.stop, chunk):
         for name in classes:
-            by_modalities: dict[tuple[str, ...], list[int]] = {}
-            for index in range(first, min(first + chunk, indices.stop)):
-                paths = {m: creature_path(folder, m, name, index).name for m in modalities}
-                absent = tuple(m for m in modalities if paths[m] not in there[m, name])
-                if absent:
-                    by_modalities.setdefault(absent, []).append(index)
-            jobs.extend((name, wanted, absent) for absent, wanted in by_modalities.items())
+            missing = by_missing(range(first, min(first + chunk, indices.stop)), modalities, partial(there, name))
+            jobs.extend((name, wanted, absent) for absent, wanted in missing.items())
     return jobs
 
 
@@ -143,9 +142,7 @@ def _render_chunk(
     for index, sample in zip(indices, render_creatures(name, seed, indices, size, modalities), strict=True):
         for modality in modalities:
             picture = "face" if modality == "image" else modality
-            path = creature_path(folder, modality, name, index)
-            # Not durable, which is faster: files that a power failure destroys are rendered again.
-            write_file(path, encode(picture, sample[modality], size), durable=False)
+            write_picture(creature_path(folder, modality, name, index), picture, sample[modality], size)
     return len(indices)
 
 

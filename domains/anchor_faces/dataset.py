@@ -32,7 +32,7 @@ from torch import Tensor
 from anchor_hub.system.files import write_file
 from anchor_hub.system.home import Home
 
-from .growing import Progress, begin, check_numbers, fill, fill_cache, numbered, present, write_factors
+from .growing import Progress, begin, by_missing, check_numbers, fill, fill_cache, numbered, present, write_factors
 from .rendering import CLASS_COLOURS, MODALITIES, RENDERER_VERSION, render, sample_factors
 from .rendering.render import check_modalities, check_size
 
@@ -109,15 +109,11 @@ Jobs = list[tuple[list[int], tuple[str, ...]]]
 
 def _missing(folder: Path, indices: Iterable[int], modalities: Sequence[str], chunk: int) -> Jobs:
     """(indices, modalities) still to be rendered, in chunks that miss the same modalities."""
-    there = {name: present(folder / name) for name in modalities}
-    by_modalities: dict[tuple[str, ...], list[int]] = {}
-    for index in indices:
-        absent = tuple(name for name in modalities if sample_path(folder, name, index).name not in there[name])
-        if absent:
-            by_modalities.setdefault(absent, []).append(index)
+    held = {name: present(folder / name) for name in modalities}
+    missing = by_missing(indices, modalities, lambda name, index: sample_path(folder, name, index).name in held[name])
     return [
         (indices[first : first + chunk], absent)
-        for absent, indices in by_modalities.items()
+        for absent, indices in missing.items()
         for first in range(0, len(indices), chunk)
     ]
 
@@ -125,9 +121,16 @@ def _missing(folder: Path, indices: Iterable[int], modalities: Sequence[str], ch
 def _render_chunk(folder: Path, indices: Sequence[int], modalities: Sequence[str], size: int, seed: int) -> int:
     for index, sample in zip(indices, render(seed, indices, size, modalities), strict=True):
         for modality in modalities:
-            # Not durable, which is faster: files that a power failure destroys are rendered again.
-            write_file(sample_path(folder, modality, index), encode(modality, sample[modality], size), durable=False)
+            write_picture(sample_path(folder, modality, index), modality, sample[modality], size)
     return len(indices)
+
+
+def write_picture(path: Path, modality: str, value: Tensor, size: int) -> None:
+    """Write the file of one modality of a sample, whole or not at all.
+
+    Not durable, which is faster: files that a power failure destroys are rendered again.
+    """
+    write_file(path, encode(modality, value, size), durable=False)
 
 
 def encode(modality: str, value: Tensor, size: int) -> bytes:

@@ -110,6 +110,21 @@ def present(folder: Path) -> set[str]:
     return {entry.name for entry in os.scandir(folder) if entry.stat().st_size}
 
 
+def by_missing(
+    indices: Iterable[int], modalities: Sequence[str], there: Callable[[str, int], bool]
+) -> dict[tuple[str, ...], list[int]]:
+    """Modalities that are missing -> indices of the samples that miss exactly these; complete samples are left out.
+
+    :param there: whether the folder holds the file of a modality of a sample.
+    """
+    found: dict[tuple[str, ...], list[int]] = {}
+    for index in indices:
+        absent = tuple(name for name in modalities if not there(name, index))
+        if absent:
+            found.setdefault(absent, []).append(index)
+    return found
+
+
 def fill(
     work: Callable[..., int],
     jobs: Sequence[tuple[Any, ...]],

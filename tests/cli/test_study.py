@@ -73,12 +73,12 @@ def test_errors_are_one_line(tmp_path: Path, study: Path) -> None:
         (("results", str(study), "--csv", str(study / "study.yaml")), "is the study's own study.yaml"),
         (("results", str(study), "--csv", f"{__file__}/v.csv"), "is a file, not a folder"),
         (("new", *runs, "--title", "x" * 201, "-o", "x"), "--title: has 201 letters; give 1 to 200"),
-        (("new", *runs, "--from", "face", "-o", "x"), "--from face: says how inputs are drawn, but there are none"),
+        (("new", *runs, "--from", "face", "-o", "x"), "--from face: says how to draw inputs, but there are none"),
         (("new", *runs, "--overwrite", "-o", __file__), "is a file; give a folder"),
         (("new", *runs, "--overwrite", "-o", str(tmp_path / "input")), "is no study (it holds no study.yaml)"),
         (("new", *runs, "--overwrite", "-o", str(tmp_path / "red")), "is no study (it holds no study.yaml)"),
-        (("new", "--runs", f"{study},{empty}", "--overwrite", "-o", str(study)), "which the study is made of"),
-        (("new", *runs, "-o", str(tmp_path / "red" / "study")), "whose pictures the next study would take it for"),
+        (("new", "--runs", f"{study},{empty}", "--overwrite", "-o", str(study)), "a folder of --runs or --inputs"),
+        (("new", *runs, "-o", str(tmp_path / "red" / "study")), "a later study would take this study"),
     ):
         found = anchor("study", *arguments)
         assert found.exit_code in (1, 2) and message in found.stderr and found.stderr.count("\n") == 1, found.stderr
