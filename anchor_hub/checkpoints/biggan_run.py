@@ -84,7 +84,7 @@ def settings_for(
     if not settings.fits(config.size, config.classes):
         facts = ((settings.size, "px"), (settings.classes, "classes"))
         said = " and ".join(f"{value} {unit}" for value, unit in facts if value is not None)
-        notes.append(f"{name} beside it is of a training of {said}: it was passed over.")
+        notes.append(f"{name} beside it belongs to a training of {said} and was not used.")
         settings, name = RunSettings(), ""
     if norm_epsilon is not None:
         return replace(settings, norm_epsilon=check_epsilon(norm_epsilon, "the epsilon of its batch norms"))

@@ -126,14 +126,14 @@ class Session:
         images = self.source_modality.to_network(samples)
         with torch.inference_mode(self.translator.inference), autocast(self.precision, self.translator.device):
             content = self.translator.encode(images)
-            return [self._decoded(content, style, len(samples)) for style in self._styles(indices)]
+            batches = [self._decoded(content, style, len(samples)) for style in self._styles(indices)]
+        # What was made in inference mode would be refused by whoever computes gradients of it.
+        return [batch.clone() if batch.is_inference() else batch for batch in batches]
 
     def _decoded(self, content: Any, style: Tensor | None, count: int) -> Tensor:
         with torch.no_grad():
             output = self.translator.checked(self.translator.decode(content, style), count)
-        found = self.target_modality.from_network(output.float()).cpu()
-        # What was made in inference mode would be refused by whoever computes gradients of it.
-        return found.clone() if found.is_inference() else found
+        return self.target_modality.from_network(output.float()).cpu()
 
     def compute(self, samples: Sequence[Tensor], indices: Sequence[int]) -> list[list[Tensor]]:
         """Outputs of each sample, one per style; see :meth:`__call__`."""

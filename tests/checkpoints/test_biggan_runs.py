@@ -80,8 +80,8 @@ def test_a_training_s_record_beside_the_file_is_read_and_nothing_in_it_runs(tmp_
 def test_a_configuration_of_another_training_is_passed_over(tmp_path: Path) -> None:
     path = saved(tmp_path / "G_ema.pth", FLAT)
     for table, note in (
-        ({"BN_eps": 1e-4, "resolution": 128, "n_classes": 1000}, "is of a training of 128 px and 1000 classes"),
-        ({"BN_eps": 1e-4, "n_classes": 5}, "is of a training of 5 classes"),
+        ({"BN_eps": 1e-4, "resolution": 128, "n_classes": 1000}, "belongs to a training of 128 px and 1000 classes"),
+        ({"BN_eps": 1e-4, "n_classes": 5}, "belongs to a training of 5 classes"),
         ({"BN_eps": 0}, "BN_eps must be a small positive number, not 0"),
         ({"BN_eps": "1e-4"}, "BN_eps must be"),
         ({"BN_eps": 1e-4, "resolution": "C10"}, "resolution must be a whole number"),

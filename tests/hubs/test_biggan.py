@@ -20,6 +20,7 @@ from anchor_hub.hubs.stylegan2 import StyleGAN2Hub
 from anchor_hub.modality import build_modality
 from anchor_hub.networks.biggan_deep import BigGANDeep, BigGANDeepConfig
 from anchor_hub.networks.biggan_discriminators import BigGANDiscriminator, BigGANDiscriminatorConfig
+from anchor_hub.networks.blank import lay_out
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
 from tests.parity import assert_parity, case_names, load_case
 from tests.tiny import SIZE, tiny_biggan, tiny_hub
@@ -180,7 +181,7 @@ def test_the_published_generator_behind_a_hub(name: str) -> None:
 def test_the_published_encoder_anchors_a_mask_to_a_class(name: str) -> None:
     """The encoder of latent-space anchoring, as published, behind a domain of a hub with latents of its size."""
     case = load_case(name)
-    encoder, table = encoder_from_published(case.state), case.manifest["config"]
+    encoder, table = lay_out(encoder_from_published(case.state)), case.manifest["config"]
     side = case.inputs["x"].shape[-1]
     config = BigGANDeepConfig(
         side, latent_dim=table["dim_z"], classes=table["dim_label"], embedding_dim=4,

@@ -65,9 +65,9 @@ def test_a_call_adds_options(tmp_path: Path) -> None:
     [
         ("rgb", {"classes": 3}, UsageError, "are for label maps, not for modality 'rgb'"),
         ("landmarks", {"settings": ["point=3"]}, UsageError, "has no option 'point'. Did you mean 'points'"),
-        ("landmarks", {"settings": ["points"]}, UsageError, "write option=value"),
-        ("segmentation", {"classes": 3, "settings": ["classes=4"]}, UsageError, "gives 'classes' twice"),
-        ("landmarks", {"settings": ["points=3", "points=4"]}, UsageError, "gives 'points' twice"),
+        ("landmarks", {"settings": ["points"]}, UsageError, "write NAME=VALUE, e.g. --modality-set"),
+        ("segmentation", {"classes": 3, "settings": ["classes=4"]}, UsageError, "'classes' is given twice"),
+        ("landmarks", {"settings": ["points=3", "points=4"]}, UsageError, "'points' is given twice"),
         ("landmarks", {"settings": ["points=012"]}, ConfigError, "--modality-set points"),
         ("rbg", {"settings": ["fit=crop"]}, ModalityNotFoundError, "Did you mean 'rgb'"),
     ],
