@@ -23,7 +23,7 @@ from .tracing import SUPERSAMPLING, Hits, trace
 
 RENDERER_VERSION = 1  # rises whenever a picture changes
 LARGEST_SIZE = 1024  # larger than any hub's pictures; rays are held in memory, and there are 4 per pixel
-GROUP = 4  # samples traced together: larger groups fall out of the cache
+GROUP = 64  # samples of 64 pixels traced together: the more, the less waiting; they are held in memory
 
 # modality: (kind, picture)
 MODALITIES: dict[str, tuple[str, str]] = {
@@ -71,7 +71,7 @@ def render_factors(factors: Sequence[Factors], size: int, modalities: Sequence[s
             if not wanted:
                 continue
             parameters = [kind.parameters(f) for f in factors]
-            for group in _groups(parameters):
+            for group in _groups(kind, parameters, size):
                 own = [parameters[i] for i in group]
                 rendered = _render_group(kind, own, [factors[i] for i in group], size, set(wanted.values()))
                 for position, pictures in zip(group, rendered, strict=True):
@@ -94,14 +94,12 @@ def check_modalities(modalities: Sequence[str]) -> None:
             raise UsageError(f"there is no modality {name!r} to render.{did_you_mean(name, MODALITIES)}")
 
 
-def _groups(parameters: Sequence[Parameters]) -> Iterator[list[int]]:
-    """Positions in groups that share a hair style, at most ``GROUP`` each."""
-    by_style: dict[str, list[int]] = {}
-    for position, p in enumerate(parameters):
-        by_style.setdefault(p.hair_style, []).append(position)
-    for positions in by_style.values():
-        for first in range(0, len(positions), GROUP):
-            yield positions[first : first + GROUP]
+def _groups(kind: Kind, parameters: Sequence[Parameters], size: int) -> Iterator[list[int]]:
+    """Positions in groups to be traced together, ordered within as is best for the kind's scene."""
+    together = max(1, min(GROUP, GROUP * 64 * 64 // size**2))
+    for first in range(0, len(parameters), together):
+        positions = range(first, min(first + together, len(parameters)))
+        yield sorted(positions, key=lambda position: kind.order(parameters[position]))
 
 
 def _render_group(
@@ -115,8 +113,8 @@ def _render_group(
     if wanted == {"landmark"}:
         return results
     light = [kind.lights(p, f) for p, f in zip(samples, factors, strict=True)]
-    key = torch.tensor([each.key for each in light]).t().unsqueeze(-1).contiguous()
-    sharpness = torch.tensor([[each.sharpness] for each in light])
+    key = torch.tensor([each.key for each in light]).t().contiguous()
+    sharpness = torch.tensor([each.sharpness for each in light])
     for hits, p, f, own, result in zip(
         trace(scene, key, sharpness, size), samples, factors, light, results, strict=True
     ):
