@@ -93,7 +93,7 @@ def training_folder(
 
 
 def chunk_length(count: int, size: int, workers: int) -> int:
-    """Samples to render in one go: enough to fill groups of one hair style, soon over when interrupted."""
+    """Samples to render in one go: as many as are traced together, soon over when interrupted."""
     return max(4, min(64 * 64 * 64 // size**2, 64, -(-count // (4 * max(workers, 1)))))
 
 

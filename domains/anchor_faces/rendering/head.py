@@ -1,7 +1,8 @@
 """Distance functions of head, ears, neck and clothes, and the coordinates of eyes, mouth and brows that the
 distance functions, the colours and the labels share, so that they cannot drift apart.
 
-x, y, z are ``[samples, points]`` in the head frame, ``side_x`` is |x|; ``p`` holds parameters, stacked or floats.
+x, y, z are ``[samples, points]`` in the head frame, or stand for such while a scene records them; ``side_x`` is |x|;
+``p`` holds parameters, recorded or floats.
 """
 
 from __future__ import annotations

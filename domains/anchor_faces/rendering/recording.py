@@ -118,9 +118,10 @@ class _Book:
         self.values: dict[tuple[Any, ...], Value] = {}
 
     def make(self, op: str, *args: Any) -> Value:
-        operands = tuple(self._constant(arg) if isinstance(arg, (int, float)) and op != "clamp" else arg for arg in args)
+        """The value of an operation, or an equal one that takes fewer steps."""
         if op == "parameter" or op == "input":
             return self._value(op, args, ROW if op == "parameter" else FULL)
+        operands = args if op == "clamp" else tuple(arg if isinstance(arg, Value) else self._constant(arg) for arg in args)
         if op in ("add", "sub") and _is(operands[1], 0):
             return operands[0]
         if op == "add" and _is(operands[0], 0):
@@ -279,8 +280,8 @@ def record(function: Callable[..., Sequence[Any]], inputs: Sequence[str], fixed:
     """The program of ``function(p, *inputs)``, which returns the results.
 
     ``p`` has the parameters as attributes: those in ``fixed`` are the same in all samples. ``Program.run`` takes the
-    inputs ``[blocks, n]``, rows of :meth:`Program.prepare` ``[blocks, 1]`` each, tensors ``[blocks, n]`` for the results,
-    and at least ``registers`` ones to work in.
+    inputs ``[blocks, n]``, the rows of :meth:`Program.prepare` as ``[blocks, 1]`` each, tensors ``[blocks, n]`` for the
+    results, and ``registers`` more of these to work in.
     """
     book = _Book()
     results = function(_Names(book, fixed), *(book.make("input", name) for name in inputs))

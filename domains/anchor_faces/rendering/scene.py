@@ -1,7 +1,8 @@
 """A scene: the bodies of a number of samples as distance functions, evaluated together.
 
-Its points come as ``[blocks, LANES]``, every block of one sample; see :class:`Layout`. What a scene consists of is a list of
-:class:`Layer`: the first holds what every sample has, the others what only some have (a hair style, glasses).
+Points come as ``[blocks, LANES]``, every block of one sample; see :class:`Layout`. A scene consists of layers: the first
+holds what every sample has, the others what only some have (a hair style, glasses). Their functions are recorded once
+per process (``recording``) and run on some thousand points at a time, of as many samples as it takes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from .recording import Program, record
 from .shapes import smooth_intersection, smooth_union, sphere
 
 LANES = 32
-BLOCKS = 256  # evaluated in one go: more fall out of the cache, fewer wait for the calls
+BLOCKS = 512  # evaluated in one go: more fall out of the cache, fewer wait for the calls
 NOWHERE = 9.0  # distance to a body that a sample does not have
 
 Bodies = dict[str, Any]
@@ -54,11 +55,11 @@ class Layout:
 
 
 class Scene:
-    """Samples of one kind, as layers. ``parts`` names those of the first layer."""
+    """Samples of one kind, as layers."""
 
     bodies: tuple[str, ...] = ()  # all that there are, in order
-    parts: tuple[str, ...] = ()
-    shrink = 1.0  # distances are too long by this factor
+    parts: tuple[str, ...] = ()  # those of the first layer
+    shrink = 1.0  # factor of distances that would be too long
     fixed: tuple[tuple[str, float], ...] = ()  # parameters that all samples share
 
     def __init__(self, samples: Sequence[Parameters], layers: Sequence[Layer], face: Draw) -> None:
@@ -69,22 +70,22 @@ class Scene:
         self._buffers: dict[int, list[Tensor]] = {}
 
     def distance(self, at: Callable[[slice], Points], layout: Layout) -> Tensor:
-        """Distance ``[blocks, LANES]`` to the nearest body; ``at`` gives the points of a slice of the layout's blocks."""
+        """Distance ``[blocks, LANES]`` to the nearest body; ``at`` gives the points of a slice of the blocks."""
         result = torch.empty(layout.sample.numel(), LANES)
         kept = torch.empty(len(self.needed), BLOCKS, LANES)
         for part, steps in self._plan(layout, "distance"):
             x, y, z = at(part)
             near = result[part]
             parts = [buffer[: near.shape[0]] for buffer in kept]
-            for number, (program, where, rows) in enumerate(steps):
-                if number == 0:
+            for program, where, layer, rows in steps:
+                if layer is self.layers[0]:
                     self._run(program, (x, y, z), rows, (near, *parts))
                     continue
-                needs = [parts[self.needed.index(name)] for name in self.layers[where[1]].needs]
-                chosen = [_take(of, where[0]) for of in (x, y, z, near, *needs)]
+                needs = [parts[self.needed.index(name)] for name in layer.needs]
+                chosen = [_take(of, where) for of in (x, y, z, near, *needs)]
                 self._run(program, chosen, rows, (chosen[3],))
-                if isinstance(where[0], Tensor):
-                    near.index_copy_(0, where[0], chosen[3])
+                if isinstance(where, Tensor):
+                    near.index_copy_(0, where, chosen[3])
             if self.shrink != 1:
                 near.mul_(self.shrink)
         return result
@@ -96,30 +97,30 @@ class Scene:
         parts = torch.empty(len(self.parts), blocks, LANES)
         for part, steps in self._plan(layout, "everything"):
             x, y, z = at(part)
-            for number, (program, where, rows) in enumerate(steps):
-                layer = self.layers[where[1]]
-                names = _whole_program(layer.draw, layer.arguments, layer.needs, self.fixed, number == 0)[1]
+            for program, where, layer, rows in steps:
+                first = layer is self.layers[0]
+                names = _whole_program(layer.draw, layer.arguments, layer.needs, self.fixed, first)[1]
                 mine = [bodies[self.bodies.index(name), part] for name in names]
-                if number == 0:
+                if first:
                     self._run(program, (x, y, z), rows, (*mine, *parts[:, part]))
                     continue
                 needs = [parts[self.parts.index(name), part] for name in layer.needs]
-                out = [_take(of, where[0]) for of in mine]
-                self._run(program, [_take(of, where[0]) for of in (x, y, z, *needs)], rows, out)
-                if isinstance(where[0], Tensor):
+                out = [_take(of, where) for of in mine]
+                self._run(program, [_take(of, where) for of in (x, y, z, *needs)], rows, out)
+                if isinstance(where, Tensor):
                     for whole, some in zip(mine, out, strict=True):
-                        whole.index_copy_(0, where[0], some)
+                        whole.index_copy_(0, where, some)
         return bodies, dict(zip(self.parts, parts, strict=True))
 
     def face(self, at: Callable[[slice], Points], layout: Layout) -> Tensor:
         """Distance ``[blocks, LANES]`` to the bare face with its eyes, for finding landmarks."""
         result = torch.empty(layout.sample.numel(), LANES)
-        for part, ((program, _, rows),) in self._plan(layout, "face"):
+        for part, ((program, _, _, rows),) in self._plan(layout, "face"):
             self._run(program, at(part), rows, (result[part],))
         return result
 
     def _plan(self, layout: Layout, what: str) -> list[tuple[slice, list[Any]]]:
-        """(blocks, [(program, (which of them, number of its layer), its parameters)]) for all blocks."""
+        """(blocks, [(program, which of them, its layer, its parameters)]) for all blocks."""
         if what not in layout.plans:
             layout.plans[what] = [
                 (slice(first, first + BLOCKS), self._steps(layout.sample[first : first + BLOCKS], what))
@@ -130,7 +131,7 @@ class Scene:
     def _steps(self, sample: Tensor, what: str) -> list[Any]:
         if what == "face":
             program = _face_program(self._face, self.fixed)
-            return [(program, (slice(None), 0), self._rows(program, sample))]
+            return [(program, slice(None), self.layers[0], self._rows(program, sample))]
         steps: list[Any] = []
         runs = _runs(sample.tolist())
         for number, layer in enumerate(self.layers):
@@ -143,19 +144,21 @@ class Scene:
                 program = _first_program(layer.draw, layer.arguments, self.fixed, self.needed)
             else:
                 program = _nearer_program(layer.draw, layer.arguments, layer.needs, self.fixed)
-            steps.append((program, (where, number), self._rows(program, sample[where])))
+            steps.append((program, where, layer, self._rows(program, sample[where])))
         return steps
 
-    def _rows(self, program: Program, sample: Tensor) -> list[Tensor]:
+    def _rows(self, program: Program, sample: Tensor) -> Sequence[Tensor]:
         """The program's parameters, for blocks of the samples given."""
         if program not in self._prepared:
             self._prepared[program] = program.prepare(self.samples)
         values = self._prepared[program]
         if int(sample[0]) == int(sample[-1]):
-            return list(values[:, sample[:1], None])
-        return list(values.index_select(1, sample).unsqueeze(2))
+            return values[:, sample[:1], None].unbind(0)
+        return values.index_select(1, sample).unsqueeze(2).unbind(0)
 
-    def _run(self, program: Program, inputs: Sequence[Tensor], rows: list[Tensor], outputs: Sequence[Tensor]) -> None:
+    def _run(
+        self, program: Program, inputs: Sequence[Tensor], rows: Sequence[Tensor], outputs: Sequence[Tensor]
+    ) -> None:
         blocks = inputs[0].shape[0]
         while len(self._work) < program.registers:
             self._work.append(torch.empty(BLOCKS, LANES))
