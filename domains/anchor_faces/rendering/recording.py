@@ -121,7 +121,9 @@ class _Book:
         """The value of an operation, or an equal one that takes fewer steps."""
         if op == "parameter" or op == "input":
             return self._value(op, args, ROW if op == "parameter" else FULL)
-        operands = args if op == "clamp" else tuple(arg if isinstance(arg, Value) else self._constant(arg) for arg in args)
+        operands = args
+        if op != "clamp":  # whose limits stay numbers
+            operands = tuple(arg if isinstance(arg, Value) else self._constant(arg) for arg in args)
         if op in ("add", "sub") and _is(operands[1], 0):
             return operands[0]
         if op == "add" and _is(operands[0], 0):
@@ -202,7 +204,9 @@ class Program:
         for number, result in enumerate(results):
             if result.op != "input":
                 place[result] = f"o{number}"
-        pinned, free, lines = set(place), [], []
+        pinned = set(place)
+        free: list[str] = []
+        lines: list[str] = []
         for step, value in enumerate(order):
             names = [self._name(arg, place) for arg in value.args]
             if value.op == "where" and value.args[0].level == ROW:

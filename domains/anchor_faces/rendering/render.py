@@ -23,7 +23,7 @@ from .tracing import SUPERSAMPLING, Hits, trace
 
 RENDERER_VERSION = 1  # rises whenever a picture changes
 LARGEST_SIZE = 1024  # larger than any hub's pictures; rays are held in memory, and there are 4 per pixel
-GROUP = 64  # samples of 64 pixels traced together: the more, the less waiting; they are held in memory
+GROUP = 64  # samples of up to 64 pixels traced together: the more, the less waiting; they are held in memory
 
 # modality: (kind, picture)
 MODALITIES: dict[str, tuple[str, str]] = {
@@ -79,6 +79,11 @@ def render_factors(factors: Sequence[Factors], size: int, modalities: Sequence[s
     return results
 
 
+def group_length(size: int) -> int:
+    """How many samples of ``size`` pixels are traced together."""
+    return max(1, min(GROUP, GROUP * 64 * 64 // size**2))
+
+
 def check_size(size: int) -> None:
     """UsageError unless pictures of ``size`` pixels can be rendered."""
     if not 16 <= size <= LARGEST_SIZE or size % 16:
@@ -96,7 +101,7 @@ def check_modalities(modalities: Sequence[str]) -> None:
 
 def _groups(kind: Kind, parameters: Sequence[Parameters], size: int) -> Iterator[list[int]]:
     """Positions in groups to be traced together, ordered within as is best for the kind's scene."""
-    together = max(1, min(GROUP, GROUP * 64 * 64 // size**2))
+    together = group_length(size)
     for first in range(0, len(parameters), together):
         positions = range(first, min(first + together, len(parameters)))
         yield sorted(positions, key=lambda position: kind.order(parameters[position]))

@@ -1,8 +1,8 @@
 """A scene: the bodies of a number of samples as distance functions, evaluated together.
 
-Points come as ``[blocks, LANES]``, every block of one sample; see :class:`Layout`. A scene consists of layers: the first
-holds what every sample has, the others what only some have (a hair style, glasses). Their functions are recorded once
-per process (``recording``) and run on some thousand points at a time, of as many samples as it takes.
+Points come as ``[blocks, LANES]``, every block of one sample; see :class:`Layout`. A scene consists of layers: the
+first holds what every sample has, the others what only some have (a hair style, glasses). Their functions are recorded
+once per process (``recording``) and run on some thousand points at a time, of as many samples as it takes.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Scene:
     shrink = 1.0  # factor of distances that would be too long
     fixed: tuple[tuple[str, float], ...] = ()  # parameters that all samples share
 
-    def __init__(self, samples: Sequence[Parameters], layers: Sequence[Layer], face: Draw) -> None:
+    def __init__(self, samples: Sequence[Parameters], layers: Sequence[Layer], face: Callable[..., Any]) -> None:
         self.samples, self.layers, self._face = samples, [layer for layer in layers if any(layer.samples)], face
         self.needed = tuple(dict.fromkeys(name for layer in self.layers for name in layer.needs))
         self._prepared: dict[Program, Tensor] = {}
@@ -228,7 +228,7 @@ def _whole_program(
 
 
 @cache
-def _face_program(face: Draw, fixed: Fixed) -> Program:
+def _face_program(face: Callable[..., Any], fixed: Fixed) -> Program:
     return record(lambda *given: [face(*given)], ("x", "y", "z"), dict(fixed))
 
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from .camera import CAMERA_NAMES, DISTANCE, cast_rays
-from .lighting import dot
 from .marching import along, compact, gather, march
 from .parameters import Parameters, stack
 from .scene import LANES, Bodies, Layout, Points, Scene
@@ -63,17 +62,19 @@ def trace(scene: Scene, key_light: Tensor, sharpness: Tensor, size: int) -> list
     hits, first = [], 0
     for blocks in layout.sample.bincount(minlength=len(scene.samples)).tolist():
         part = slice(first, first := first + blocks)
-        own = [of[part].view(-1) for of in (x, y, z, *normal, *rays, depth, pixel, shadow, occlusion, body)]
+        flat = [of[part].view(-1) for of in (x, y, z, *normal, *rays, depth, pixel, shadow, occlusion, body)]
         hits.append(
             Hits(
-                *own[:3],
-                normal=(own[3], own[4], own[5]),
-                ray=(own[6], own[7], own[8]),
-                depth=own[9],
-                pixel=own[10],
-                shadow=own[11],
-                occlusion=own[12],
-                body=own[13],
+                x=flat[0],
+                y=flat[1],
+                z=flat[2],
+                normal=(flat[3], flat[4], flat[5]),
+                ray=(flat[6], flat[7], flat[8]),
+                depth=flat[9],
+                pixel=flat[10],
+                shadow=flat[11],
+                occlusion=flat[12],
+                body=flat[13],
                 bodies=scene.bodies,
                 parts={name: distance[part].view(-1) for name, distance in parts.items()},
             )
@@ -182,7 +183,8 @@ def _shadow(
     real: Tensor,
     layout: Layout,
 ) -> Tensor:
-    towards = dot(facing, [layout.spread(axis) for axis in light])
+    towards = facing[0] * layout.spread(light[0]) + facing[1] * layout.spread(light[1])
+    towards = towards + facing[2] * layout.spread(light[2])
     source, valid, near_layout = compact((towards > -0.15) & real, layout, len(scene.samples))
     near = [n.mul_(0.04).add_(a) for a, n in zip(gather(source, *at), gather(source, *facing), strict=True)]
     way = [near_layout.spread(axis) for axis in light]
