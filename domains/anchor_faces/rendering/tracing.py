@@ -14,7 +14,7 @@ from .parameters import Parameters, stack
 from .scene import LANES, Bodies, Layout, Points, Scene
 from .shapes import length
 
-SUPERSAMPLING = 2
+SUPERSAMPLING = 2  # render._majority counts on it
 COARSE = 4  # the first pass casts one ray per COARSE x COARSE rays of the second
 
 
@@ -54,11 +54,11 @@ def trace(scene: Scene, key_light: Tensor, sharpness: Tensor, size: int) -> list
     x, y, z = along([layout.spread(o) for o in p.origin], rays, depth)(slice(None))
     bodies, parts = scene.everything(lambda part: (x[part], y[part], z[part]), layout)
     offset = layout.spread(1.2 * p.half_field / rays_across)
-    normal = _normals(scene, (x, y, z), bodies.amin(0), offset, layout)
+    body, near = _nearest_body(bodies)
+    normal = _normals(scene, (x, y, z), near, offset, layout)
     shadow, occlusion = _shadow_and_occlusion(
         scene, (x, y, z), normal, key_light, sharpness, pixel, valid, layout, size
     )
-    body = bodies.argmin(0)
     hits, first = [], 0
     for blocks in layout.sample.bincount(minlength=len(scene.samples)).tolist():
         part = slice(first, first := first + blocks)
@@ -108,6 +108,15 @@ def _find_surface(
     source, valid, layout = compact(hit & valid, layout, samples)
     depth, x, y, z, pixel = gather(source, depth, *rays, pixel)
     return depth, [x, y, z], pixel % (across * across), valid, layout
+
+
+def _nearest_body(distances: Tensor) -> tuple[Tensor, Tensor]:
+    """(number of the nearest body, the first of equally near ones; its distance): much faster than ``min(0)``."""
+    body, near = torch.zeros_like(distances[0], dtype=torch.long), distances[0]
+    for number, distance in enumerate(distances[1:], 1):
+        body.masked_fill_(distance < near, number)
+        near = near.minimum(distance)
+    return body, near
 
 
 def _normals(
