@@ -34,7 +34,7 @@ from anchor_hub.system.home import Home
 
 from .growing import Progress, begin, by_missing, check_numbers, fill, fill_cache, numbered, present, write_factors
 from .rendering import CLASS_COLOURS, MODALITIES, RENDERER_VERSION, render, sample_factors
-from .rendering.render import check_modalities, check_size
+from .rendering.render import check_modalities, check_size, group_length
 
 DEFAULT_MODALITIES = ("face", "seg", "sketch", "landmark")
 PALETTE = bytes(value for colour in CLASS_COLOURS for value in colour)
@@ -95,8 +95,8 @@ def training_folder(
 
 
 def chunk_length(count: int, size: int, workers: int) -> int:
-    """Number of samples per chunk: enough to fill groups of one hair style, few enough to stop soon."""
-    return max(4, min(64 * 64 * 64 // size**2, 64, -(-count // (4 * max(workers, 1)))))
+    """Samples to render in one go: as many as are traced together, soon over when interrupted."""
+    return max(4, min(group_length(size), -(-count // (4 * max(workers, 1)))))
 
 
 def sample_path(folder: Path, modality: str, index: int) -> Path:

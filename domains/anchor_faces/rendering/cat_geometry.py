@@ -7,7 +7,7 @@ import math
 from .colours import CAT_IRIS_COLOURS, FUR_COLOURS, along, scale
 from .factors import Factors
 from .parameters import Parameters, apply, clamp
-from .person_geometry import ABSENT, clothes_colours, pose
+from .person_geometry import clothes_colours, pose
 
 
 def cat_parameters(f: Factors) -> Parameters:
@@ -55,7 +55,6 @@ def _features(p: Parameters, f: Factors) -> None:
 
 def _colours(p: Parameters, f: Factors) -> None:
     p.collar = bool(f["necklace"] or f["earrings"] or f["hat"])
-    p.no_collar = 0.0 if p.collar else ABSENT
     p.fur_pattern, p.fur_phase = f["fur_pattern"], f["hair_phase"]
     p.fur_colour = along(FUR_COLOURS, f["fur_colour"])
     p.fur_mean = sum(p.fur_colour) / 3

@@ -8,29 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .camera import CAMERA_NAMES
 from .head import eye_coordinates
-from .parameters import Parameters, stack
-from .scene import Bodies, Scene, nearest
+from .parameters import Parameters
+from .scene import Bodies, Layer, Scene
 from .shapes import capsule, ellipsoid, length, smooth_intersection, smooth_union, sphere
-
-CAT_NAMES = (
-    *CAMERA_NAMES,
-    *("skull_x", "skull_y", "skull_z", "skull_centre_y", "cheek_x", "ear_height", "ear_cosine", "ear_sine"),
-    *("eye_radius", "eye_x", "eye_y", "eye_z", "eye_half_width", "eye_slope", "lid_up", "lid_down"),
-    *(
-        "left_eye_open",
-        "right_eye_open",
-        "smiling",
-        "nose_y",
-        "nose_z",
-        "nostril_x",
-        "muzzle_x",
-        "muzzle_radius",
-    ),
-    *("mouth_gap", "mouth_y", "mouth_half_width", "mouth_bend", "no_collar"),
-    *("neck_top", "neck_bottom", "neck_base", "chest", "body_up"),
-)
 
 
 class CatHead(NamedTuple):
@@ -44,42 +25,38 @@ class CatHead(NamedTuple):
 
 
 class CatScene(Scene):
-    """A group of cats."""
+    """Cats."""
+
+    bodies = ("skin", "eyes", "teeth", "tongue", "nose", "collar")
+    parts = ("head", "ears", "neck", "muzzle", "skull")
+    shrink = 0.9  # fur makes distances a little too long
 
     def __init__(self, samples: Sequence[Parameters]) -> None:
-        self.parameters = stack(samples, CAT_NAMES)
-        self.collars = any(sample.collar for sample in samples)
+        collar = Layer(_collar, (), ("neck",), [p.collar for p in samples])
+        super().__init__(samples, [Layer(_cat, (), (), [True] * len(samples)), collar], _cat_face)
 
-    def bodies(self, x: Tensor, y: Tensor, z: Tensor) -> tuple[Bodies, Bodies]:
-        p = self.parameters
-        tufts = _tufts(x, y, z)
-        head = cat_head(x, y, z, tufts, p)
-        neck = capsule(x, y, z, p.neck_top, p.neck_bottom, 0.44, 0.62)
-        chest = ellipsoid(x - p.chest[0], y - p.chest[1], z - p.chest[2], 0.66, 0.55, 0.55)
-        neck = smooth_union(neck, chest, 0.2) + tufts * 1.5
-        nose = ellipsoid(x, y - p.nose_y, z - p.nose_z + 0.01, p.nostril_x, 0.052, 0.05)
-        nose = smooth_intersection(nose, _round_abs(x) * 0.9 - (y - p.nose_y) - 0.075, 0.02)
-        skin = smooth_union(head.skin, neck, 0.10)
-        bodies = {"skin": skin, "eyes": head.eyes, "teeth": head.teeth, "tongue": head.tongue, "nose": nose}
-        if self.collars:
-            height = (x - p.neck_base[0]) * p.body_up[0] + (y - p.neck_base[1]) * p.body_up[1]
-            height = height + (z - p.neck_base[2]) * p.body_up[2]
-            collar = (neck.square() + (height.abs() - 0.03).clamp_(min=0).square_()).sqrt_() - 0.05
-            bodies["collar"] = collar + p.no_collar
-        parts = {
-            "head": head.skin,
-            "ears": head.ears,
-            "neck": neck,
-            "muzzle": head.muzzle,
-            "skull": head.skull,
-        }
-        return bodies, parts
 
-    def distance(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-        return nearest(self.bodies(x, y, z)[0]) * 0.9  # fur makes distances a little too long
+def _cat(p: Parameters, x: Tensor, y: Tensor, z: Tensor) -> tuple[Bodies, Bodies]:
+    tufts = _tufts(x, y, z)
+    head = cat_head(x, y, z, tufts, p)
+    neck = capsule(x, y, z, p.neck_top, p.neck_bottom, 0.44, 0.62)
+    chest = ellipsoid(x - p.chest[0], y - p.chest[1], z - p.chest[2], 0.66, 0.55, 0.55)
+    neck = smooth_union(neck, chest, 0.2) + tufts * 1.5
+    nose = ellipsoid(x, y - p.nose_y, z - p.nose_z + 0.01, p.nostril_x, 0.052, 0.05)
+    nose = smooth_intersection(nose, _round_abs(x) * 0.9 - (y - p.nose_y) - 0.075, 0.02)
+    skin = smooth_union(head.skin, neck, 0.10)
+    bodies = {"skin": skin, "eyes": head.eyes, "teeth": head.teeth, "tongue": head.tongue, "nose": nose}
+    return bodies, {"head": head.skin, "ears": head.ears, "neck": neck, "muzzle": head.muzzle, "skull": head.skull}
 
-    def face(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-        return cat_head(x, y, z, _tufts(x, y, z), self.parameters).skin
+
+def _cat_face(p: Parameters, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    return cat_head(x, y, z, _tufts(x, y, z), p).skin
+
+
+def _collar(p: Parameters, x: Tensor, y: Tensor, z: Tensor, neck: Tensor) -> tuple[Bodies, Bodies]:
+    height = (x - p.neck_base[0]) * p.body_up[0] + (y - p.neck_base[1]) * p.body_up[1]
+    height = height + (z - p.neck_base[2]) * p.body_up[2]
+    return {"collar": (neck.square() + (height.abs() - 0.03).clamp_(min=0).square_()).sqrt_() - 0.05}, {}
 
 
 def _round_abs(x: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 Distance functions, colours and labels share these coordinates, so that they cannot drift apart.
 
-x, y, z are ``[samples, points]`` in the head frame, ``side_x`` is |x|; ``p`` holds parameters, stacked or floats.
+x, y, z are ``[samples, points]`` in the head frame, or stand for such while a scene records them; ``side_x`` is |x|;
+``p`` holds parameters, recorded or floats.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from .lighting import Lights, angles, lights
 from .parameters import Parameters
 from .person_geometry import person_parameters
 from .person_surface import add_lenses, person_surface
-from .scene import PersonScene, Scene
+from .scene import PersonScene, Scene, person_dressing
 from .shading import shade_cartoon, shade_fur, shade_skin_and_hair
 from .sketch import ink_outlines
 from .tracing import Hits
@@ -44,11 +45,15 @@ class Buffers:
 
 
 class Kind(ABC):
-    """How one kind of subject is drawn. Samples are grouped by ``Parameters.hair_style``; see ``Scene``."""
+    """How one kind of subject is drawn."""
 
     @abstractmethod
     def parameters(self, f: Factors) -> Parameters:
         """The parameters that the factors give for this kind."""
+
+    def order(self, p: Parameters) -> tuple[Any, ...]:
+        """Samples that are alike in this are best next to each other in a scene."""
+        return ()
 
     @abstractmethod
     def scene(self, samples: Sequence[Parameters]) -> Scene:
@@ -72,6 +77,9 @@ class Person(Kind):
 
     def parameters(self, f: Factors) -> Parameters:
         return person_parameters(f, cartoon=False)
+
+    def order(self, p: Parameters) -> tuple[Any, ...]:
+        return (*person_dressing(p), p.glasses, p.earrings, p.necklace)
 
     def scene(self, samples: Sequence[Parameters]) -> Scene:
         return PersonScene(samples)
@@ -103,6 +111,9 @@ class Cat(Kind):
 
     def parameters(self, f: Factors) -> Parameters:
         return cat_parameters(f)
+
+    def order(self, p: Parameters) -> tuple[Any, ...]:
+        return (p.collar,)
 
     def scene(self, samples: Sequence[Parameters]) -> Scene:
         return CatScene(samples)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from .camera import project
-from .marching import LANES
+from .marching import along
 from .parameters import Parameters
-from .scene import Scene
+from .scene import LANES, Layout, Scene
 
 COUNT = 68
 # first and last landmark of each line, and whether it closes
@@ -31,15 +31,17 @@ START_RADIUS = 1.6  # distance from the head's middle where the search for the j
 
 def landmarks(scene: Scene, samples: Sequence[Parameters], size: int) -> list[Tensor]:
     """Every sample's landmarks in pixels, ``[68, 2]`` (x right, y down; the edges are 0 and ``size``)."""
-    width = -(-COUNT // LANES) * LANES
-    starts, directions = torch.zeros(3, len(samples), width), torch.zeros(3, len(samples), width)
+    blocks = -(-COUNT // LANES)
+    starts, directions = torch.zeros(3, len(samples), blocks * LANES), torch.zeros(3, len(samples), blocks * LANES)
     for row, p in enumerate(samples):
         starts[:, row, :COUNT], directions[:, row, :COUNT] = _search_rays(p)
-    travelled = torch.zeros(len(samples), width)
+    layout = Layout(torch.arange(len(samples)).repeat_interleave(blocks))
+    travelled = torch.zeros(len(samples) * blocks, LANES)
+    origin, axes = starts.view(3, -1, LANES), directions.view(3, -1, LANES)
     for _ in range(24):
-        x, y, z = starts + directions * travelled
-        travelled = (travelled + 0.85 * scene.face(x, y, z)).clamp_(0, 1.55)
-    points = starts + directions * travelled
+        travelled = scene.face(along(list(origin), list(axes), travelled), layout).mul_(0.85).add_(travelled)
+        travelled.clamp_(0, 1.55)
+    points = starts + directions * travelled.view(len(samples), -1)
     found = []
     for row, p in enumerate(samples):
         own = points[:, row, :COUNT].clone()

@@ -9,8 +9,6 @@ from .colours import blend, from_hsv, hair_colour, iris_colour, scale, skin_colo
 from .factors import Factors
 from .parameters import Parameters, Vector, apply, clamp, product, rotation, transpose
 
-ABSENT = 9.0  # added to the distance of an accessory that is not worn
-
 
 def person_parameters(f: Factors, cartoon: bool) -> Parameters:
     """All parameters of one person."""
@@ -129,8 +127,6 @@ def _hair_and_accessories(p: Parameters, f: Factors) -> None:
     p.hat, p.beanie = bool(f["hat"]), f["hat_shape"] < 0.55
     p.glasses, p.dark_lenses = bool(f["glasses"]), bool(f["sunglasses"])
     p.earrings, p.necklace = bool(f["earrings"]), bool(f["necklace"])
-    for accessory in ("hat", "glasses", "earrings", "necklace"):
-        setattr(p, f"no_{accessory}", 0.0 if getattr(p, accessory) else ABSENT)
     round_lenses = f["glasses_shape"] < 0.45
     p.lens_x, p.lens_half_width = p.eye_x * 1.02, 0.255 * f["glasses_size"]
     p.lens_half_height = (0.225 if round_lenses else 0.175) * f["glasses_size"]

@@ -23,7 +23,7 @@ from .tracing import SUPERSAMPLING, Hits, trace
 
 RENDERER_VERSION = 1  # rises whenever a picture changes
 LARGEST_SIZE = 1024  # larger than any hub's pictures; rays are held in memory, and there are 4 per pixel
-GROUP = 4  # samples traced together: larger groups fall out of the cache
+GROUP = 64  # samples of up to 64 pixels traced together: the more, the less waiting; they are held in memory
 
 # modality: (kind, picture)
 MODALITIES: dict[str, tuple[str, str]] = {
@@ -74,12 +74,17 @@ def render_factors(factors: Sequence[Factors], size: int, modalities: Sequence[s
             if not wanted:
                 continue
             parameters = [kind.parameters(f) for f in factors]
-            for group in _groups(parameters):
+            for group in _groups(kind, parameters, size):
                 own = [parameters[i] for i in group]
                 rendered = _render_group(kind, own, [factors[i] for i in group], size, set(wanted.values()))
                 for position, pictures in zip(group, rendered, strict=True):
                     results[position].update({m: pictures[picture] for m, picture in wanted.items()})
     return results
+
+
+def group_length(size: int) -> int:
+    """How many samples of ``size`` pixels are traced together."""
+    return max(1, min(GROUP, GROUP * 64 * 64 // size**2))
 
 
 def check_size(size: int) -> None:
@@ -97,14 +102,12 @@ def check_modalities(modalities: Sequence[str]) -> None:
             raise UsageError(f"there is no modality {name!r} to render.{did_you_mean(name, MODALITIES)}")
 
 
-def _groups(parameters: Sequence[Parameters]) -> Iterator[list[int]]:
-    """Positions in groups that share a hair style, at most ``GROUP`` each."""
-    by_style: dict[str, list[int]] = {}
-    for position, p in enumerate(parameters):
-        by_style.setdefault(p.hair_style, []).append(position)
-    for positions in by_style.values():
-        for first in range(0, len(positions), GROUP):
-            yield positions[first : first + GROUP]
+def _groups(kind: Kind, parameters: Sequence[Parameters], size: int) -> Iterator[list[int]]:
+    """Positions in groups to be traced together, ordered within as is best for the kind's scene."""
+    together = group_length(size)
+    for first in range(0, len(parameters), together):
+        positions = range(first, min(first + together, len(parameters)))
+        yield sorted(positions, key=lambda position: kind.order(parameters[position]))
 
 
 def _render_group(
@@ -118,8 +121,8 @@ def _render_group(
     if wanted == {"landmark"}:
         return results
     light = [kind.lights(p, f) for p, f in zip(samples, factors, strict=True)]
-    key = torch.tensor([each.key for each in light]).t().unsqueeze(-1).contiguous()
-    sharpness = torch.tensor([[each.sharpness] for each in light])
+    key = torch.tensor([each.key for each in light]).t().contiguous()
+    sharpness = torch.tensor([each.sharpness for each in light])
     for hits, p, f, own, result in zip(
         trace(scene, key, sharpness, size), samples, factors, light, results, strict=True
     ):
@@ -167,7 +170,7 @@ def _pictures(
     if "rgb" in wanted:
         pictures["rgb"] = kind.finish(F.avg_pool2d(b.rgb[None], SUPERSAMPLING)[0], b, p)
     if "label" in wanted:
-        pictures["label"] = _majority(b.label, size)
+        pictures["label"] = _majority(b.label)
     if "depth" in wanted:
         nearest = -F.max_pool2d(-b.depth[None, None], SUPERSAMPLING)[0, 0]
         pictures["depth"] = ((FARTHEST_DEPTH - nearest) / (FARTHEST_DEPTH - NEAREST_DEPTH)).clamp_(0, 1)
@@ -179,8 +182,9 @@ def _pictures(
     return pictures
 
 
-def _majority(label: Tensor, size: int) -> Tensor:
-    """The commonest class of each pixel's rays; the first one where several are equally common."""
-    rays = label.view(size, SUPERSAMPLING, size, SUPERSAMPLING).permute(0, 2, 1, 3).reshape(size, size, -1)
-    votes = (rays.unsqueeze(-1) == rays.unsqueeze(-2)).sum(-1)
-    return rays.gather(-1, votes.argmax(-1, keepdim=True)).squeeze(-1)
+def _majority(label: Tensor) -> Tensor:
+    """The commonest class of each pixel's 2 x 2 rays; the first of them where none is commoner."""
+    first, second, third, fourth = label[::2, ::2], label[::2, 1::2], label[1::2, ::2], label[1::2, 1::2]
+    others = torch.where(third == fourth, third, first)
+    others = torch.where((second == third) | (second == fourth), second, others)
+    return torch.where((first == second) | (first == third) | (first == fourth), first, others)

@@ -1,8 +1,9 @@
 """Signed distance primitives and smooth Boolean operations.
 
-All take coordinates as separate ``[samples, points]`` tensors x, y, z and sizes as numbers or ``[samples,
-1]`` tensors, and return distances ``[samples, points]``: negative inside, in head units (a head is about 2
-high). Only operations whose result for one point cannot depend on its neighbours are used here, so that a
+All take coordinates as separate ``[blocks, points]`` tensors x, y, z and sizes as numbers or ``[blocks, 1]`` tensors,
+and return distances ``[blocks, points]``: negative inside, in head units (a head is about 2 high). A scene calls them
+once only, to record what they do (``recording``), and what overwrites its operand there is called with results that
+nobody else needs. Only operations whose result for one point cannot depend on its neighbours are used, so that a
 sample comes out the same bit for bit, whatever it is batched with.
 """
 
