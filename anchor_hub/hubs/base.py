@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from anchor_hub.bundles.base import Bundle, fingerprint, open_bundle, write_bundle
 from anchor_hub.bundles.tensorfile import halved
-from anchor_hub.errors import BundleError, HubMismatchError, MissingPartError, UsageError
+from anchor_hub.errors import BundleError, HubMismatchError, UsageError
 from anchor_hub.hubs.classes import classes_file, find_class, read_classes
+from anchor_hub.hubs.discriminators import load_discriminator
 from anchor_hub.hubs.families import family_of_bundle, family_of_generator
 from anchor_hub.hubs.statistics import STATISTICS_SAMPLES, covariance_roots
 from anchor_hub.networks.blank import lay_out
-from anchor_hub.networks.discriminators import build_discriminator, describe_discriminator
+from anchor_hub.networks.discriminators import describe_discriminator
 from anchor_hub.networks.stylegan2 import SynthesisOutput, expand_latents
 from anchor_hub.plugins.finding import bundle_folder
 from anchor_hub.plugins.usable import plugins_behind
@@ -430,15 +431,4 @@ class Hub(ABC):
 
         :raises MissingPartError: the hub was not loaded from a bundle, or its bundle keeps none.
         """
-        bundle = None if self.path is None else open_bundle(self.path, "hub")
-        table = None if bundle is None else bundle.manifest.architecture.get("discriminator")
-        if bundle is None or not isinstance(table, Mapping):
-            raise MissingPartError(
-                f"hub {self.name!r} was saved without its discriminator; train it again with --keep-discriminator"
-            )
-        try:
-            network = build_discriminator(table)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BundleError(f"{bundle.path}: bad discriminator architecture: {error}") from None
-        network.load_state_dict(bundle.tensors("discriminator", network.state_dict()))
-        return network.to(self.device)
+        return load_discriminator(self.name, self.path).to(self.device)
