@@ -89,7 +89,8 @@ def count_flops(call: Callable[[], Any]) -> float:
             counted = flop_registry.get(func.overloadpacket)
             if counted is None:
                 # Under inference mode, composite operations arrive whole.
-                result = func.decompose(*args, **kwargs)
+                with self:
+                    result = func.decompose(*args, **kwargs)
                 if result is not NotImplemented:
                     return result
             result = func(*args, **kwargs)
