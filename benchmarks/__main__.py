@@ -50,7 +50,7 @@ class Side:
         self.name = f"{row} ({side})"
         self.process = subprocess.Popen(
             [sys.executable, "-c", program, row, side, str(threads), str(cache)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=cache,
         )  # fmt: skip
         self.facts = self.answer()
 
@@ -175,6 +175,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
     if given.against is not None and not (given.against / "anchor_hub").is_dir():
         parser.error(f"--against {given.against}: no checkout of this repository")
+    if given.against is not None:
+        given.against = given.against.resolve()
     if given.list:
         print("\n".join(f"{row.name:16} {row.what}" for row in ROWS.values()))
         return
