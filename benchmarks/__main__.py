@@ -177,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="also measure the code of another checkout")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (default: 1, by processor time)")
     parser.add_argument("--pairs", type=int, default=9, help="pairs of runs of a row, at most (default: 9)")
-    parser.add_argument("--seconds", type=float, default=8, help="no new pair after so long, from 3 on (default: 8)")
+    parser.add_argument("--seconds", type=float, default=5, help="no new pair after so long, from 3 on (default: 5)")
     parser.add_argument("--list", action="store_true", help="only print the rows' names")
     given = parser.parse_args(arguments)
     if unknown := set(given.only or ()) - set(ROWS):
