@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks import plain
+from benchmarks import plain, plain_domains
 from benchmarks.measuring import Piece
 
 FACES = "faces-64"
@@ -160,10 +160,11 @@ class PlainDomain:
 
     def __init__(self, domain: Any, hub: Any) -> None:
         self.modality, self.hub, self.layers = domain.modality, hub, domain.structure_layers
-        self.encoder = plain.Encoder(domain.encoder).requires_grad_(False)
+        self.encoder = plain_domains.Encoder(domain.encoder).requires_grad_(False)
         self.corrections = domain.corrections
         own = not isinstance(domain.regressor, torch.nn.Module)
-        self.regressor = None if own else plain.MapReader(domain.regressor, hub.feature_channels).requires_grad_(False)
+        reader = None if own else plain_domains.MapReader(domain.regressor, hub.feature_channels)
+        self.regressor = None if reader is None else reader.requires_grad_(False)
 
     def codes(self, images: Tensor) -> Tensor:
         mean = self.hub.mean_latent.expand(len(images), self.hub.num_latents, -1)
@@ -214,7 +215,7 @@ def published_encoding(as_plain: bool = False) -> Callable[[Path], Piece]:
         network: Any = build_encoder("psp", in_channels=3, num_latents=14, latent_dim=512).eval().requires_grad_(False)
         images = torch.rand(1, 3, 256, 256) * 2 - 1
         if as_plain:
-            network = plain.PublishedEncoder(network)
+            network = plain_domains.PublishedEncoder(network)
 
         @torch.no_grad()
         def call() -> Tensor:
@@ -308,7 +309,8 @@ def adding(name: str, as_plain: bool = False) -> Callable[[Path], Piece]:
 
             old = recipe.domain
             hub = plain_hub(old.hub)
-            encoder, reader = plain.Encoder(old.encoder), plain.MapReader(old.regressor, hub.feature_channels)
+            encoder = plain_domains.Encoder(old.encoder)
+            reader = plain_domains.MapReader(old.regressor, hub.feature_channels)
             domain = AnchoredDomain(
                 name, old.modality, hub, encoder=encoder, regressor=reader, structure_layers=old.structure_layers
             )

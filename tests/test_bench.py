@@ -12,7 +12,7 @@ from anchor_hub.domains.loading import load_domain
 from anchor_hub.networks.encoders import build_encoder
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
-from benchmarks import machine, plain
+from benchmarks import machine, plain, plain_domains
 from benchmarks.__main__ import line, main
 from benchmarks.measuring import Piece, Worker, count_flops
 from benchmarks.rows import ROWS, add
@@ -69,10 +69,10 @@ def test_the_plain_networks_of_domains_are_theirs(name: str) -> None:
     domain = load_domain(name, device="cpu")
     images = torch.randn(2, domain.modality.input_channels, 64, 64)
     with torch.no_grad():
-        close(plain.Encoder(domain.encoder)(images), domain.encoder(images))
+        close(plain_domains.Encoder(domain.encoder)(images), domain.encoder(images))
         if isinstance(domain.regressor, nn.Module):
             features = domain.hub.features(domain.hub.sample(2, seed=0), domain.regressor.resolutions)
-            reader = plain.MapReader(domain.regressor, domain.hub.feature_channels)
+            reader = plain_domains.MapReader(domain.regressor, domain.hub.feature_channels)
             close(reader(features), domain.regressor(features))
 
 
@@ -80,7 +80,7 @@ def test_the_plain_published_encoder_is_the_encoder() -> None:
     torch.manual_seed(3)
     ours = shaken(build_encoder("psp", in_channels=3, num_latents=10, latent_dim=16, input_size=32)).eval()
     images = torch.randn(2, 3, 32, 32)
-    close(plain.PublishedEncoder(ours)(images), ours(images))
+    close(plain_domains.PublishedEncoder(ours)(images), ours(images))
 
 
 def test_the_plain_step_trains() -> None:
