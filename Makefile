@@ -29,7 +29,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 bench: $(STAMP)
-	@for script in benchmarks/startup.py benchmarks/stylegan2.py benchmarks/render.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(STAMP)
 	$(BIN)/python -m anchor_cli.reference docs/cli.md
