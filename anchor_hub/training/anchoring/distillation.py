@@ -8,6 +8,7 @@ encoder alone, so that translations need no corrections. Hub and regressor stay 
 from __future__ import annotations
 
 import copy
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -57,18 +58,20 @@ class Distillation:
         self.corrections = domain.corrections
         self.encoder = domain.encoder
         self.optimizer = torch.optim.Adam(self.encoder.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
+        self._known: dict[bytes, Tensor] = {}
         self._take(domain.encoder)
 
     def _take(self, encoder: nn.Module) -> None:
         """Make a copy of the encoder the teacher."""
         self.teacher = copy.copy(self.domain).corrected(self.corrections)
         self.teacher.encoder = copy.deepcopy(encoder).requires_grad_(False)
+        self._known.clear()
 
-    def step(self, inputs: Tensor, index: int) -> dict[str, Tensor]:
-        """One optimiser step on network input of the domain; the loss ``distill`` by name."""
+    def step(self, inputs: Tensor, samples: Tensor, index: int) -> dict[str, Tensor]:
+        """One optimiser step on network input of the domain, and the samples it was made of; the loss by name."""
         if index == self.first:
             self._take(self.encoder)
-        wanted = self._wanted(inputs)
+        wanted = torch.stack([self._wanted(*pair) for pair in zip(inputs.split(1), samples, strict=True)])
         with self.context.autocast():
             offsets = self.domain.offsets(inputs)
         driven = self.domain.structure_layers
@@ -87,11 +90,18 @@ class Distillation:
         return {"distill": loss.detach()}
 
     @torch.no_grad()
-    def _wanted(self, inputs: Tensor) -> Tensor:
-        """The teacher's corrected codes ``[B, L, D]``, float32."""
-        self.teacher.eval()  # its regressor is the domain's, which learns no more
-        with self.context.autocast():
-            return self.teacher.encode(inputs).float()
+    def _wanted(self, image: Tensor, sample: Tensor) -> Tensor:
+        """The teacher's corrected codes ``[L, D]`` of one image, float32, computed once for every sample.
+
+        Images are encoded one by one: the codes must not depend on the batch in which an image comes first, which is
+        another one in a resumed run.
+        """
+        key = hashlib.sha256(sample.cpu().numpy().tobytes()).digest()
+        if key not in self._known:
+            self.teacher.eval()  # its regressor is the domain's, which learns no more
+            with self.context.autocast():
+                self._known[key] = self.teacher.encode(self.context.place(image)).float()[0]
+        return self._known[key]
 
     def _count(self, steps: int) -> None:
         self.done = steps
@@ -108,5 +118,6 @@ class Distillation:
         """Take up a state that :meth:`state_dict` gave."""
         assert self.teacher.encoder is not None
         self.teacher.encoder.load_state_dict(state["teacher"])
+        self._known.clear()
         self.optimizer.load_state_dict(state["optimizer"])
         self._count(int(state["done"]))

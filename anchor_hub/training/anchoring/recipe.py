@@ -113,7 +113,7 @@ class AnchorRecipe(DomainRecipe):
         self.distillation: Distillation | None = None
         if self.options.distill:
             assert self.total_images is not None
-            first, end = (-(-images // context.batch) for images in (self._main_images or 0, self.total_images))
+            first, end = (self._main_images or 0) // context.batch, -(-self.total_images // context.batch)
             self.distillation = Distillation(self.domain, context, self.whitening, first, end)
 
     @property
@@ -130,7 +130,7 @@ class AnchorRecipe(DomainRecipe):
             return self.published.step(batch)
         inputs = self.context.place(self._reads.to_network(batch))
         if self.distillation is not None and index >= self.distillation.first:
-            return dict(self.distillation.step(inputs, index))
+            return dict(self.distillation.step(inputs, batch, index))
         self._set_learning_rate(index)
         terms = self._own_domain_terms(inputs) if self.regressor is None else self._terms(inputs, batch)
         fakes = terms.pop("fakes", None)
