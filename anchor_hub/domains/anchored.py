@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -176,6 +177,11 @@ class AnchoredDomain(Domain):
             for _ in range(self.corrections):
                 latents = latents + CORRECTION_STEP * (codes - self._read_back(latents))
         return latents
+
+    def corrected(self, corrections: int) -> AnchoredDomain:
+        other = copy.copy(self)
+        other.corrections = corrections
+        return other
 
     def _read_back(self, latents: Tensor) -> Tensor:
         """The codes of the domain's own image of latents, ``E(R(f(w)))``."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from anchor_hub.bundles.base import Bundle, open_bundle, write_bundle
 from anchor_hub.bundles.tensorfile import halved
-from anchor_hub.errors import BundleError, MissingPartError
+from anchor_hub.errors import BundleError, MissingPartError, UsageError
 from anchor_hub.plugins.usable import plugins_behind
 
 if TYPE_CHECKING:
@@ -103,6 +103,15 @@ class Domain(ABC):
 
         :raises MissingPartError: the domain has no encoder.
         """
+
+    def corrected(self, corrections: int) -> Domain:
+        """This domain, whose :meth:`encode` refines its codes in so many steps; it shares the networks.
+
+        :raises UsageError: the domain's architecture has no such steps (the default), and some are asked for.
+        """
+        if corrections:
+            raise UsageError(f"domain {self.name!r} does not correct its codes; leave the option corrections out")
+        return self
 
     @property
     def needs(self) -> Needs:

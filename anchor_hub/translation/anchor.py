@@ -44,6 +44,12 @@ class AnchorOptions(TranslatorOptions):
         description="Inverter that refines the latents, or a table of its name and options, e.g. "
         "'{name: w-plus, lr: 0.05}' [default: w-plus, where invert asks for one]",
     )
+    corrections: int | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="Steps in which the source refines its codes; 0 is fastest [default: what its bundle says]",
+    )
     merge_classes: str | None = Field(
         default=None, description="YAML file that merges the classes of label maps as they are read"
     )
@@ -71,10 +77,12 @@ class AnchorTranslator(Translator[Tensor]):
             raise source.no_encoder()
         if not target.can_decode:
             raise target.no_decoder()
+        self.options = options or AnchorOptions()
+        if self.options.corrections is not None:
+            source = source.corrected(self.options.corrections)
         #: The domains themselves; ``source`` and ``target`` are their names.
         self.source_domain, self.target_domain = source, target
         self.source, self.target = source.name, target.name
-        self.options = options or AnchorOptions()
         self.source_modality, self.target_modality = source.modality, target.modality
         if self.options.merge_classes is not None:
             self.source_modality = merged(source, Path(self.options.merge_classes))

@@ -68,6 +68,16 @@ def test_the_same_command_twice_writes_the_same_bytes(home, masks, tmp_path):
     assert files(tmp_path / "one") != files(tmp_path / "three")
 
 
+def test_corrections_are_an_option_of_the_anchor_backend(home, masks, tmp_path):
+    """In place of the bundle's, which are 0 here."""
+    for count in (0, 3):
+        translate(masks, "-o", f"out{count}", "--set", f"corrections={count}")
+    translate(masks, "-o", "plain")
+    assert files(tmp_path / "plain") == files(tmp_path / "out0") != files(tmp_path / "out3")
+    assert "corrections" in translate(masks, "-o", "bad", "--set", "corrections=-1", code=2)
+    assert "corrections" in anchor("backends", "anchor")
+
+
 def test_one_file_to_one_file_and_to_styles(home, masks, tmp_path):
     translate(masks / "0.png", "-o", "face.png")
     assert "3 files written to .\n" in translate(masks / "0.png", "-o", "face.png", "--styles", 3)

@@ -10,8 +10,9 @@ import torch
 import anchor_faces
 import anchor_hub as ah
 from anchor_hub.domains.anchored import STYLE_CORRECTIONS
+from anchor_hub.domains.base import Domain
 from anchor_hub.errors import BundleError, HubMismatchError, ImageError, MissingPartError, UsageError
-from anchor_hub.translation.anchor import AnchorTranslator, translator
+from anchor_hub.translation.anchor import AnchorOptions, AnchorTranslator, translator
 from anchor_hub.translation.request import Session, TranslationRequest
 from anchor_hub.translation.styles import parse_layers, random_styles
 from tests.hubs.test_base import counted_layers
@@ -84,6 +85,35 @@ def test_a_style_leaves_its_own_structure_as_it_is(pair):
     with torch.no_grad():
         read = pair.source_modality.as_input(pair.source_domain.decode(style))
     assert torch.allclose(pair.translate(read, style=style), pair.hub.image(style), atol=1e-4)
+
+
+@pytest.mark.parametrize("own", [0, 2])
+def test_corrections_override_the_sources_own(own):
+    hub = tiny_hub()
+    source, target = tiny_domain("seg", hub, corrections=own), tiny_domain("face", hub, corrections=1)
+    default = AnchorTranslator(source, target)
+    images = network_input(default)
+    assert torch.equal(default.encode(images), source.encode(images)) and "corrections" not in default.settings()
+    for count in (0, 1, 2):
+        between = AnchorTranslator(source, target, AnchorOptions(corrections=count))
+        expected = tiny_domain("seg", hub, corrections=count).encode(images)
+        assert torch.equal(between.encode(images), expected)
+        assert torch.equal(between.translate(images), target.decode(expected))
+        assert between.settings()["corrections"] == count
+        assert (source.corrections, target.corrections) == (own, 1), "whoever shares the domains keeps theirs"
+    for count in (-1, 101, 1.5, "many"):
+        with pytest.raises(ValueError, match="corrections"):
+            AnchorOptions(corrections=count)
+
+
+def test_corrections_of_a_domain_that_has_none(pair):
+    class Plain(type(pair.source_domain)):
+        corrected = Domain.corrected
+
+    pair.source_domain.__class__ = Plain
+    AnchorTranslator(pair.source_domain, pair.target_domain, AnchorOptions(corrections=0))
+    with pytest.raises(UsageError, match="'seg' does not correct its codes; leave the option corrections out"):
+        AnchorTranslator(pair.source_domain, pair.target_domain, AnchorOptions(corrections=1))
 
 
 def test_style_layers_choose_where_a_style_goes(pair):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 OBJECTIVES = ("aligned", "published")
 OPTIMIZERS = ("adam", "ranger")
-NUMBERS = ("structure_layers", "appearance", "codes", "learning_rate")
+NUMBERS = ("structure_layers", "appearance", "codes", "learning_rate", "distill")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class AnchorOptions(RecipeOptions):
     :param optimizer: optimiser of ``published``: "ranger" (the published commands, default) or "adam" (the article).
         ``aligned`` always takes Adam.
     :param learning_rate: default 1e-3 (``aligned``) or 1e-4 (``published``).
+    :param distill: the last so many images of the run teach the encoder the codes that its corrections would give, so
+        that the domain needs no corrections (``aligned`` on StyleGAN2 hubs). 0 (default): none.
     :param weights: weights of terms by name: those of :class:`AlignedWeights`, or of the published objective's table.
     """
 
@@ -74,6 +76,7 @@ class AnchorOptions(RecipeOptions):
     codes: int | None = None
     optimizer: str | None = None
     learning_rate: float | int | None = None
+    distill: int = 0
     weights: Mapping[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -103,8 +106,9 @@ class AnchorOptions(RecipeOptions):
         """A JSON-able copy, for the bundle's provenance and the run's options."""
         table = {name: copy.deepcopy(getattr(self, name)) for name in AnchorOptions.model_fields}
         table["resolutions"] = list(self.resolutions)
-        if self.optimizer is None:  # runs from before there was a choice go on
-            del table["optimizer"]
+        for name in ("optimizer", "distill"):  # runs from before there was a choice go on
+            if not table[name]:
+                del table[name]
         return table
 
 
@@ -142,6 +146,9 @@ def _check(chosen: Mapping[str, Any]) -> None:
         count = chosen[key]
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise UsageError(f"{key} must be a whole number of at least 1, not {count!r}")
+    images = chosen["distill"]
+    if isinstance(images, bool) or not isinstance(images, int) or images < 0:
+        raise UsageError(f"distill must be a whole number of images, 0 for none, not {images!r}")
     if optimizer is not None and optimizer not in OPTIMIZERS:
         raise UsageError(f"there is no optimizer {optimizer!r}.{did_you_mean(optimizer, OPTIMIZERS)}")
     if optimizer == "ranger" and objective != "published":

@@ -24,6 +24,7 @@ from anchor_hub.networks.anchor_discriminators import PatchDiscriminator
 from anchor_hub.networks.regressors import Regressor
 from anchor_hub.networks.stylegan2 import mix_styles
 from anchor_hub.training.anchoring.consensus import LinearConsensus
+from anchor_hub.training.anchoring.distillation import Distillation, check_distillation
 from anchor_hub.training.anchoring.domain_recipe import DomainRecipe
 from anchor_hub.training.anchoring.losses import latent_consistency, mahalanobis, soft_dice
 from anchor_hub.training.anchoring.options import AnchorOptions, aligned_weights, settings_row
@@ -72,6 +73,8 @@ class AnchorRecipe(DomainRecipe):
         self.weights = aligned_weights(self.row, options.weights if options.objective == "aligned" else {})
         if options.objective == "published":
             published_weights(self.row, options.weights)  # reports a wrong name before the data are read
+        if options.distill:
+            check_distillation(domain, options.distill, total_images)
 
     # ------------------------------------------------------------------ set-up
 
@@ -107,6 +110,16 @@ class AnchorRecipe(DomainRecipe):
         for module in self.networks.values():
             context.place(module)
         self.mean, self.whitening = self.hub.whitening(WHITENING_FLOOR)
+        self.distillation: Distillation | None = None
+        if self.options.distill:
+            assert self.total_images is not None
+            first, end = (self._main_images or 0) // context.batch, -(-self.total_images // context.batch)
+            self.distillation = Distillation(self.domain, context, self.whitening, first, end)
+
+    @property
+    def _main_images(self) -> int | None:
+        """Images of the phase before the distillation; None where the run's length is not known."""
+        return None if self.total_images is None else self.total_images - self.options.distill
 
     # ------------------------------------------------------------------ one step
 
@@ -115,8 +128,10 @@ class AnchorRecipe(DomainRecipe):
         batch = batches[OWN].images
         if self.published is not None:
             return self.published.step(batch)
-        self._set_learning_rate(index)
         inputs = self.context.place(self._reads.to_network(batch))
+        if self.distillation is not None and index >= self.distillation.first:
+            return dict(self.distillation.step(inputs, batch, index))
+        self._set_learning_rate(index)
         terms = self._own_domain_terms(inputs) if self.regressor is None else self._terms(inputs, batch)
         fakes = terms.pop("fakes", None)
         losses = {name: value for name, value in terms.items() if name in vars(self.weights)}
@@ -133,8 +148,8 @@ class AnchorRecipe(DomainRecipe):
     def _set_learning_rate(self, index: int) -> None:
         """A short warm-up (codes leave the mean latent slowly), and a linear end where the run's length is known."""
         factor = min(1.0, (index + 1) / WARM_UP_STEPS)
-        if self.total_images:
-            self._progress = index * self.context.batch / self.total_images
+        if self._main_images:
+            self._progress = index * self.context.batch / self._main_images
             factor *= min(1.0, max(0.02, (1 - self._progress) / (1 - DECAY_FROM)))
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
@@ -310,7 +325,9 @@ class AnchorRecipe(DomainRecipe):
 
     def state_dict(self) -> dict[str, Any]:
         """Networks and optimisers, without the hub, which never changes."""
+        own = {} if self.distillation is None else {"distillation": self.distillation.state_dict()}
         return {
+            **own,
             "networks": {name: module.state_dict() for name, module in self.networks.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
         }
@@ -320,6 +337,8 @@ class AnchorRecipe(DomainRecipe):
             module.load_state_dict(state["networks"][name])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+        if self.distillation is not None:
+            self.distillation.load_state_dict(state["distillation"])
 
 
 def pyramid_loss(output: Tensor, target: Tensor, levels: int = 4) -> Tensor:
