@@ -106,6 +106,13 @@ _TUPLES = {"targets", "recipes"}
 
 
 @dataclass(frozen=True)
+class TargetSpec(Spec):
+    """What has a target and nothing else; made a dataclass once, as every one made costs the command line's start."""
+
+    target: str = ""
+
+
+@dataclass(frozen=True)
 class HubSpec(Spec):
     """A hub. `bundle`: folder of its bundle (absolute path), or None where it still has to be trained."""
 
@@ -136,11 +143,8 @@ class DomainSpec(Spec):
         check_name(self.modality["name"], f"DomainSpec {self.name!r}: modality name")
 
 
-@dataclass(frozen=True)
-class ModalitySpec(Spec):
+class ModalitySpec(TargetSpec):
     """A modality; `target` is a class deriving from `anchor_hub.modality.Modality`."""
-
-    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -205,21 +209,15 @@ class ArchitectureSpec(Spec):
             )
 
 
-@dataclass(frozen=True)
-class CheckpointSpec(Spec):
+class CheckpointSpec(TargetSpec):
     """A reader of published checkpoints; `target` is an `anchor_hub.checkpoints.base.CheckpointReader`.
 
     The target names a module, `"package.module"`, or an object in a module, `"package.module:object"`.
     """
 
-    target: str = ""
 
-
-@dataclass(frozen=True)
-class InverterSpec(Spec):
+class InverterSpec(TargetSpec):
     """A way from pictures to latents; `target` is a class deriving from `anchor_hub.translation.inversion.Inverter`."""
-
-    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -255,19 +253,15 @@ class RecipeSpec(Spec):
             )
 
 
-@dataclass(frozen=True)
-class ExtractorSpec(Spec):
+class ExtractorSpec(TargetSpec):
     """Features of pictures for `anchor evaluate --extractor NAME`; `target(device)` returns a callable.
 
     The callable maps uint8 [B, 3, H, W] to float32 [B, D] on the CPU. It has the text attributes `name`, `sha256` (of
     its weights), `resize` and `preprocessing`, and optionally `short`, for the names of metrics (`fd_<short>`).
     """
 
-    target: str = ""
 
-
-@dataclass(frozen=True)
-class BenchmarkSpec(Spec):
+class BenchmarkSpec(TargetSpec):
     """A benchmark for `anchor evaluate --benchmark NAME`.
 
     `target(source, to, *, report, count, seed, batch, workers, device, resume, progress)` measures the translation
@@ -276,8 +270,6 @@ class BenchmarkSpec(Spec):
     `translator` and `options`, as `anchor_hub.translation.request.TranslationRequest` has them; they are passed where
     the user gives them.
     """
-
-    target: str = ""
 
 
 @dataclass(frozen=True)

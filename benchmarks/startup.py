@@ -27,6 +27,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from anchor_hub.bundles.base import open_bundle
+from anchor_hub.plugins.finding import bundle_folder
+
 #: Limit of the ratio of `anchor --help` to the bare import.
 LIMIT = 1.5
 PLUGINS = 20
@@ -68,6 +71,7 @@ def install_plugins(folder: Path, count: int) -> Path:
 
 def fill_home(folder: Path, count: int) -> Path:
     """`folder`, filled as a home with `count` domains: manifests and cards, since listing may read nothing else."""
+    fingerprint = open_bundle(bundle_folder("faces-64", "hub")).manifest.hub_fingerprint
     for index in range(count):
         bundle = folder / "domains" / f"extra-{index}"
         bundle.mkdir(parents=True)
@@ -75,7 +79,7 @@ def fill_home(folder: Path, count: int) -> Path:
         (bundle / "README.md").write_bytes(card)
         digest = hashlib.sha256(card).hexdigest()
         (bundle / "bundle.yaml").write_text(
-            MANIFEST.format(name=f"extra-{index}", fingerprint="ab" * 32, digest=digest)
+            MANIFEST.format(name=f"extra-{index}", fingerprint=fingerprint, digest=digest)
         )
     return folder
 

@@ -34,7 +34,7 @@ def spec_of(collection: str, name: str) -> str:
 
 def test_the_table_has_every_hook_every_spec_and_every_error() -> None:
     assert set(HOOKS) == {name for name in vars(hookspecs) if name.startswith("anchor_register_")}
-    assert {hook.spec for hook in HOOKS.values()} == derived(specs, Spec)
+    assert {hook.spec for hook in HOOKS.values()} == derived(specs, Spec) - {specs.TargetSpec}  # a base of others
     assert {hook.not_found for hook in HOOKS.values()} == derived(errors, errors.NotFoundError)
     assert all(name == f"anchor_register_{hook.collection}" for name, hook in HOOKS.items())
 
