@@ -6,22 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from anchor_hub.bundles.base import MANIFEST
-from anchor_hub.errors import (
-    DomainNotFoundError,
-    HubNotFoundError,
-    NotFoundError,
-    PriorNotFoundError,
-    TranslatorNotFoundError,
-)
+from anchor_hub.plugins.loading import HOOKS
 from anchor_hub.plugins.names import Names
 from anchor_hub.plugins.registry import registry
 
-_NOT_HERE: dict[str, tuple[type[NotFoundError], str]] = {
-    "hub": (HubNotFoundError, "hubs train"),
-    "domain": (DomainNotFoundError, "add-domain"),
-    "translator": (TranslatorNotFoundError, "translators train"),
-    "prior": (PriorNotFoundError, "priors train"),
-}
+#: The command that trains a bundle of each kind.
+_TRAIN = {"hub": "hubs train", "domain": "add-domain", "translator": "translators train", "prior": "priors train"}
 
 
 def registered(kind: str) -> Names[Any]:
@@ -32,7 +22,7 @@ def registered(kind: str) -> Names[Any]:
 
 def how_to_train(kind: str, name: str) -> str:
     """The command that trains a hub, domain, translator or prior of that name."""
-    return f"anchor {_NOT_HERE[kind][1]} {name}"
+    return f"anchor {_TRAIN[kind]} {name}"
 
 
 def bundle_folder(name_or_path: str | Path, kind: str) -> Path:
@@ -50,7 +40,7 @@ def bundle_folder(name_or_path: str | Path, kind: str) -> Path:
     if record.bundle is not None:
         folder: Path = record.bundle
         return folder
-    error, _ = _NOT_HERE[kind]
+    error = HOOKS[f"anchor_register_{kind}s"].not_found
     train = how_to_train(kind, text)
     if record.spec.bundle:
         raise error(

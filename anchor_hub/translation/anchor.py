@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -200,7 +201,7 @@ class AnchorTranslator(Translator[Tensor]):
             default_style_layers(self.source_domain)
         return random_styles(self.hub, n, seed=seed, start=start, truncation=truncation)
 
-    @property
+    @functools.cached_property
     def reference_domain(self) -> Domain:
         """The domain that encodes reference pictures, see :func:`~anchor_hub.translation.exemplars.exemplar_domain`."""
         return exemplar_domain(self.source_domain, self.target_domain, self.options.style_domain)

@@ -12,9 +12,9 @@ def translate(
         ..., help="Images of the source domain: files, folders or globs.", show_default=False
     ),
     source: str = typer.Option(
-        ..., "--from", help="Source domain: a name (anchor domains list) or a bundle's folder."
+        ..., "--from", help="Source: a domain (anchor domains list), a bundle's folder, or a name of the translator."
     ),
-    target: str = typer.Option(..., "--to", help="Target domain, given as the source is."),
+    target: str = typer.Option(..., "--to", help="Target, given as the source is."),
     output: str | None = typer.Option(
         None, "--output", "-o", help="Folder to write to, or file for one input. Outputs are named after inputs."
     ),
