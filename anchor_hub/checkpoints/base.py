@@ -137,7 +137,7 @@ class PartsReader(CheckpointReader, Protocol):
     def read(
         self, raw: RawCheckpoint, others: Sequence[RawCheckpoint], options: Mapping[str, Any]
     ) -> ImportedParts:
-        """Read the weights. ``others`` are further files (``--content``), ``options`` what ``--set`` says, as text.
+        """Read the weights. ``others`` are further files (``--content``), ``options`` what ``--set`` says: YAML values.
 
         :raises CheckpointError: entries missing, unknown or of wrong shapes, or a file too few or too many.
         :raises UsageError: an unknown option, or a value that does not fit.

@@ -29,13 +29,12 @@ def import_(
     from anchor_hub.checkpoints.importing_translators import import_parts
     from anchor_hub.system.settings import parse_settings
 
-    options = {key: str(value) for key, value in parse_settings(settings).items()}
     result = import_parts(
         "translator",
         file,
         name,
         others=content,
-        options=options,
+        options=parse_settings(settings),
         license=license if license is not None else ask_license(as_json),
         data_license=data_license,
         output=output,
