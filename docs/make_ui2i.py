@@ -2,8 +2,8 @@
 
     python docs/make_ui2i.py [--only swaps]
 
-Inputs are the sample files that `anchor_faces` ships, which no network was trained on. Sheets whose domains are not on this
-machine are left out, and said so.
+Inputs are the sample files that `anchor_faces` ships, which no network was trained on. Sheets whose domains are not
+on this machine are left out, and said so.
 """
 
 from __future__ import annotations
