@@ -68,7 +68,7 @@ def _plain(hub: Any, images: Tensor, vectors: Tensor) -> tuple[Callable[[], None
     def gradient() -> Tensor:
         state = fresh()
         move(state)
-        return torch.stack([v.grad for v, _ in state])
+        return torch.stack([v.grad for v, _ in state if v.grad is not None])
 
     kept = fresh()
     return lambda: move(kept), gradient
