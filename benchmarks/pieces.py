@@ -52,6 +52,7 @@ def hub_name(size: int, cache: Path) -> str | Path:
 
 def plain_hub(hub: Any) -> Any:
     """The hub with the plain generator, of the same weights."""
+    from anchor_hub.hubs.base import Hub
     from anchor_hub.hubs.stylegan2 import StyleGAN2Hub
 
     class PlainHub(StyleGAN2Hub):
@@ -60,6 +61,8 @@ def plain_hub(hub: Any) -> Any:
 
         def run(self, latents: Tensor, features: Any, image: bool, noise: Any) -> Any:
             return self.generator.synthesis(latents, noise=noise, features=features, image=image)
+
+        run_learning = Hub.run_learning  # computes every gradient
 
     generator = plain.Generator(hub.config)
     generator.load_state_dict(hub.generator.state_dict())
@@ -264,7 +267,7 @@ def translating(source: str, target: str, as_plain: bool = False, **options: Any
 
 def _context(cache: Path, batch: int, modality: Any, as_plain: bool) -> Any:
     from anchor_hub.training.base import TrainingContext
-    from anchor_hub.training.engine.precision import resolve_precision
+    from anchor_hub.system.precision import resolve_precision
 
     device = torch.device("cpu")
     precision = "fp32" if as_plain else resolve_precision("auto", device)

@@ -205,8 +205,10 @@ class ToRGB(nn.Module):
         The image is summed in the parameters' precision, also under autocast: bfloat16 has too few grey levels.
         """
         style = self.affine(latent) * self.weight_scale
-        # With three output channels, per-sample weights are cheaper than scaling the whole feature map.
-        y = torch.bmm((self.weight * style[:, None, :]).to(x.dtype), x.flatten(2)).unflatten(2, x.shape[2:])
+        # With three output channels, per-sample weights are cheaper than scaling the whole feature map. Of rows of
+        # pixels, the gradient comes channels-last as x is, and meets others of that layout.
+        weights = (self.weight * style[:, None, :]).to(x.dtype)
+        y = torch.bmm(x.flatten(2).mT, weights.mT).mT.contiguous().unflatten(2, x.shape[2:])
         with torch.autocast(x.device.type, enabled=False):
             y = y.to(self.bias.dtype) + self.bias[None, :, None, None]
             if self.clamp is not None:
@@ -266,10 +268,15 @@ class Synthesis(nn.Module):
         generator: torch.Generator | None = None,
         up_to: int | None = None,
         image: bool = True,
+        learned: int | None = None,
     ) -> SynthesisOutput:
         """See :meth:`Generator.synthesize`."""
         config = self.config
         latents = expand_latents(latents, config.num_latents)
+        codes = [
+            code if learned is None or layer < learned else code.detach()
+            for layer, code in enumerate(latents.unbind(1))
+        ]
         wanted = self._wanted_features(features)
         last = self._last_resolution(wanted, up_to, image)
         noises = self._noises(noise, latents, generator, last)
@@ -283,12 +290,12 @@ class Synthesis(nn.Module):
                 break
             block = self.block(resolution)
             for conv in block.styled_convs():
-                x = conv(x, latents[:, layer], noises[layer])
+                x = conv(x, codes[layer], noises[layer])
                 layer += 1
             if resolution in wanted:
                 kept[resolution] = x
             if image:
-                rgb = block.to_rgb(x, latents[:, layer], rgb)
+                rgb = block.to_rgb(x, codes[layer], rgb)
         return SynthesisOutput(rgb, kept)
 
     def _wanted_features(self, features: bool | Sequence[int]) -> set[int]:
@@ -392,6 +399,7 @@ class Generator(nn.Module):
         generator: torch.Generator | None = None,
         up_to: int | None = None,
         image: bool = True,
+        learned: int | None = None,
     ) -> SynthesisOutput:
         """Images and feature maps of latents; differentiable, twice.
 
@@ -403,12 +411,14 @@ class Generator(nn.Module):
             generator: source of the random noise.
             up_to: resolution after which to stop; the image is then the one so far, ``[B, C, up_to, up_to]``.
             image: whether to compute the image; without the image, only the layers that the features need run.
+            learned: only the codes of so many leading layers get gradients, which spares the backward pass products
+                of the largest maps; None for all.
 
         Raises:
             ValueError: latents, noise, features or up_to do not fit the architecture.
         """
         output: SynthesisOutput = self.synthesis(
-            latents, noise=noise, features=features, generator=generator, up_to=up_to, image=image
+            latents, noise=noise, features=features, generator=generator, up_to=up_to, image=image, learned=learned
         )
         return output
 

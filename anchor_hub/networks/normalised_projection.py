@@ -1,0 +1,64 @@
+"""Instance norm and the 1x1 convolution behind it in one, as matrix products over rows of pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+EPSILON = 1e-5
+
+
+def normalised_projection(maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    r"""``conv(instance_norm(maps))`` with a 1x1 convolution, differentiable once.
+
+    :math:`y = W \, (f - \mu) / \sqrt{\sigma^2 + \epsilon} + b` with mean and variance of every channel over the pixels
+    of its image.
+
+    :param maps: ``[B, C, H, W]``; channels-last ones are not copied. :param weight: ``[K, C, 1, 1]``.
+    :param bias: ``[K]``.
+    :returns: ``[B, K, H, W]``, channels-last, of the maps' type.
+
+    No normalised map is ever written: the deviation goes into a weight of every image's own, the mean into its bias.
+    """
+    rows = maps.permute(0, 2, 3, 1).flatten(1, 2)
+    projected: Tensor = _Projection.apply(rows, weight.flatten(1), bias)
+    return projected.unflatten(1, maps.shape[2:]).permute(0, 3, 1, 2)
+
+
+class _Projection(torch.autograd.Function):
+    """Rows of pixels ``[B, N, C]``, weight ``[K, C]`` and bias ``[K]`` to rows ``[B, N, K]``.
+
+    The weight's gradient and the part of the rows' gradient that goes through mean and deviation need the same
+    product, that of rows and gradients; torch would go over the whole maps for each of them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        with torch.autocast(rows.device.type, enabled=False):
+            values = rows.float()
+            mean = values.mean(1, keepdim=True)
+            variance = (values - mean).square_().mean(1, keepdim=True)  # torch.var_mean takes ten times as long
+            scale = (variance + EPSILON).rsqrt()
+            own = (scale.mT * weight.T).to(rows.dtype)  # [B, C, K]
+            shift = bias - mean @ own.float()  # of the rounded weights: what rounding adds to the mean cancels out
+            ctx.save_for_backward(rows, weight, mean, scale, own)
+            return torch.baddbmm(shift.to(rows.dtype), rows, own)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:  # type: ignore[override]
+        rows, weight, mean, scale, own = ctx.saved_tensors
+        total = gradient.sum(1, keepdim=True, dtype=torch.float32)  # [B, 1, K]
+        product = torch.bmm(rows.mT, gradient).float()
+        product = (product - mean.mT * total) * scale.mT  # of normalised rows and gradients, [B, C, K]
+        of_rows: Tensor | None = None
+        if ctx.needs_input_grad[0]:
+            count = rows.shape[1]
+            slope = scale.square() * (product * weight.T).sum(2)[:, None] / -count
+            constant = scale * (total @ weight) / -count - slope * mean
+            through_statistics = torch.addcmul(constant.to(rows.dtype), rows, slope.to(rows.dtype))
+            of_rows = torch.baddbmm(through_statistics, gradient, own.mT)
+        return of_rows, product.sum(0).T, total.sum((0, 1))
