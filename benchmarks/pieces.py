@@ -267,7 +267,7 @@ def translating(source: str, target: str, as_plain: bool = False, **options: Any
 
 def _context(cache: Path, batch: int, modality: Any, as_plain: bool) -> Any:
     from anchor_hub.training.base import TrainingContext
-    from anchor_hub.system.precision import resolve_precision
+    from anchor_hub.training.engine.precision import resolve_precision
 
     device = torch.device("cpu")
     precision = "fp32" if as_plain else resolve_precision("auto", device)

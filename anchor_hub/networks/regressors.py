@@ -212,9 +212,9 @@ class CompactLevel(nn.Module):
             x = self.project(feature)
         if self.carry is not None and coarse is not None:
             x = x + resize(self.carry(coarse), (x.shape[-2], x.shape[-1]))
-        x = F.leaky_relu(self.norm(x), 0.2)
+        x = F.leaky_relu(self.norm(x), 0.2, inplace=True)
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = F.leaky_relu(norm(conv(x)), 0.2) + x
+            x = F.leaky_relu(norm(conv(x)), 0.2, inplace=True) + x
         return x
 
 

@@ -157,6 +157,7 @@ class StyledConv(nn.Module):
         self.register_buffer("noise", torch.randn(1, 1, resolution, resolution))
         self.weight_scale = 1.0 / math.sqrt(in_channels * 9)
         self.resample = Resample(gain=4.0) if up else None
+        self._kept: tuple[object, Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor, latent: Tensor, noise: Tensor | None) -> Tensor:
         """``x [B or 1, in, H, W]``, ``latent [B, D]``, ``noise [B or 1, 1, R, R]`` to ``[B, out, R, R]``."""
@@ -175,14 +176,33 @@ class StyledConv(nn.Module):
         """Style ``[B, in]``, the weight scale folded in, and demodulation coefficients ``[B, out]``."""
         style = self.affine(latent) * self.weight_scale
         with torch.autocast(latent.device.type, enabled=False):
-            energy = F.linear(style.square(), self.weight.square().sum(dim=(2, 3)))
+            energy = F.linear(style.square(), self._prepared()[1])
             return style, torch.rsqrt(energy + DEMODULATION_EPSILON)
 
     def _conv(self, x: Tensor, style: Tensor) -> Tensor:
         x = x * style[:, :, None, None].to(x.dtype)
+        weight = self._prepared(x.dtype)[0]
         if self.resample is None:
-            return F.conv2d(x, self.weight, padding=1)
-        return self.resample.blur(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), padding=1)
+            return F.conv2d(x, weight, padding=1)
+        return self.resample.blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), padding=1)
+
+    def _prepared(self, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
+        """The weight, in ``dtype`` where it is frozen, and its energy ``sum_kl w_oikl^2``, ``[out, in]``.
+
+        A frozen weight is converted and summed once for as long as it stays the same. Autocast would convert it anew
+        in every pass, as it keeps only what it converts of weights that learn.
+        """
+        weight = self.weight
+        if weight.requires_grad or weight.is_inference():
+            return weight, weight.square().sum(dim=(2, 3))
+        state, kept = (id(weight), weight.data_ptr(), weight._version), self._kept
+        with torch.inference_mode(False):  # trainings compute gradients through what a translation kept
+            if kept is None or kept[0] != state:
+                kept = state, weight, weight.square().sum(dim=(2, 3))
+            if dtype is not None and kept[1].dtype != dtype:
+                kept = state, weight.to(dtype), kept[2]
+        self._kept = kept
+        return kept[1:]
 
 
 class ToRGB(nn.Module):
