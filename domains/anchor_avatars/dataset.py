@@ -56,8 +56,8 @@ def draw_dataset(
     :param home: whose cache holds the generator's packages; default: the one in force.
     :param progress: called with (avatars done, avatars to draw) after every avatar.
     :raises UsageError: an argument is out of range, or no style has that name.
-    :raises DataError: the generator is missing; the folder holds other files, or a data set of another style, seed, size
-        or version.
+    :raises DataError: the generator is missing or fails; the folder holds other files, or a data set of another style,
+        seed, size or version.
     """
     folder = Path(folder)
     chosen = find_style(style)

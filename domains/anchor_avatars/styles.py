@@ -40,7 +40,7 @@ STYLES = {
         Style(
             "lorelei",
             artist="Lisa Wischofsky",
-            source="dicebear.com",
+            source="figma.com/community/file/1198749693280469639",
             frame=(87, 60, 790),
             options={"beardProbability": 10, "glassesProbability": 20},
         ),
