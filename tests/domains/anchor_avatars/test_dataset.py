@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -31,11 +32,11 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def test_pictures_are_averaged_down_and_their_parts_are_a_table(tmp_path: Path, drawn: list[list[int]]) -> None:
     folder = draw_dataset(tmp_path / "set", "lorelei", count=3, size=17, seed=9, start=4)
     assert sorted(contents(folder)) == ["000004.png", "000005.png", "000006.png", "dataset.yaml", "manifest.csv"]
-    picture = Image.open(folder / "000005.png")
-    assert (picture.mode, picture.size) == ("RGB", (17, 17))
+    picture = np.asarray(Image.open(folder / "000005.png"))
+    assert picture.shape == (17, 17, 3)
     # The edge between the halves lies in the middle of a row of pixels.
-    assert picture.getpixel((3, 7)) == (0, 0, 0) and picture.getpixel((3, 9)) == (5, 9, 200)
-    assert 90 <= picture.getpixel((3, 8))[2] <= 110
+    assert picture[7, 3].tolist() == [0, 0, 0] and picture[9, 3].tolist() == [5, 9, 200]
+    assert 90 <= picture[8, 3, 2] <= 110
     assert [(row["name"], row["mood"], row["mouth"], row["glasses"]) for row in rows(folder)] == [
         ("000004.png", "sad", "sad02", "variant01"),
         ("000005.png", "happy", "happy13", ""),
