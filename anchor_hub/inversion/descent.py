@@ -106,7 +106,9 @@ class Descent:
 
     def evaluate(self, number: int) -> Tensor:
         """Set :attr:`errors`; returns the latents of which they are."""
-        latents = self.hub.expand(self.latents_of(self.codes))
+        # Autocast keeps its first bfloat16 copy of a leaf: codes cast by it would never be seen to move.
+        with torch.autocast(self.codes.device.type, enabled=False):
+            latents = self.hub.expand(self.latents_of(self.codes))
         disturbance = self.disturb(number)
         if disturbance is not None:
             latents = latents + disturbance

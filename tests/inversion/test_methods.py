@@ -98,6 +98,16 @@ def test_nan_names_the_picture(name: str, hub: Hub, images: Tensor) -> None:
         opened(name, hub, steps=3).run(spoilt, start=start, names=["a.png", "b.png", "c.png"])
 
 
+@pytest.mark.parametrize("name", DESCENTS)
+def test_it_moves_in_bfloat16_too(name: str, hub: Hub, images: Tensor) -> None:
+    start = hub.expand(hub.mean_latent.expand(3, -1))
+    extra = {"noise": "const"}
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        latents = opened(name, hub, steps=30, **extra)(images, start=start)
+    assert latents.dtype == torch.float32
+    assert (error(hub, latents, images) < 0.8 * error(hub, start, images)).all()
+
+
 def test_w_methods_give_one_code(hub: Hub, images: Tensor) -> None:
     for name in ("projection", "factor"):
         latents = opened(name, hub, steps=5)(images)
