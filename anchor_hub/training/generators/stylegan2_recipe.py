@@ -132,8 +132,12 @@ class HubRecipe(GANRecipe):
         self._follow(index)
         return losses
 
+    def critic_learns(self, learns: bool) -> None:
+        """Whether the discriminator's weights get gradients; recipes that freeze a part of it say so here."""
+        self.discriminator.requires_grad_(learns)
+
     def _discriminator_step(self, real: Tensor) -> dict[str, float | Tensor]:
-        self.discriminator.requires_grad_(True)
+        self.critic_learns(True)
         with self.context.autocast():
             with torch.no_grad():
                 fake = self._image(self._latents(len(real)))
@@ -163,7 +167,7 @@ class HubRecipe(GANRecipe):
         return penalty.detach()
 
     def _generator_step(self, count: int) -> Tensor:
-        self.discriminator.requires_grad_(False)
+        self.critic_learns(False)
         with self.context.autocast():
             logits = self.fast_discriminator(self._seen(self._image(self._latents(count)))).float()
         loss = g_nonsaturating(logits)
