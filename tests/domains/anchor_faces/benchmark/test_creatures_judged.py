@@ -217,22 +217,23 @@ def test_outputs_of_untrained_domains_are_scored(home: Path, creatures: Samples,
 def test_a_domain_of_any_name_is_judged_by_the_data_it_shows(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`toon-ft` is registered with the data set `rendered-faces:toon`; a random encoder scores by chance into it."""
+    """A domain is registered with the data set `rendered-faces:toon`; a random encoder scores by chance into it."""
     target = load_domain("face", device="cpu")
     good = load_domain("seg", target.hub, "cpu")
-    drawn = AnchoredDomain.build("toon-ft", target.modality, target.hub, regressor="hub").eval()
-    folder = drawn.save(tmp_path / "toon-ft")
+    drawn = AnchoredDomain.build("drawings", target.modality, target.hub, regressor="hub").eval()
+    folder = drawn.save(tmp_path / "drawings")
     mine = drawn.save(home / "domains" / "my-cats", provenance={
         "data": "cat", "data_set": {"renderer": "anchor_faces", "seed": 0},
     })  # fmt: skip
     spec = (
-        "DomainSpec('toon-ft', hub='faces-64', modality={'name': 'rgb'}, dataset='rendered-faces:toon', "
+        "DomainSpec('drawings', hub='faces-64', modality={'name': 'rgb'}, dataset='rendered-faces:toon', "
         f"bundle={str(folder)!r})"
     )
     monkeypatch.syspath_prepend(str(install_plugin(tmp_path / "site", hooks(domains=spec))))
     registry.cache_clear()
     try:
-        assert render_modality("toon-ft") == "toon" and render_modality("my-cats") == "cat"
+        assert render_modality("drawings") == "toon" and render_modality("my-cats") == "cat"
+        assert [render_modality(name) for name in ("toon-ft", "cat-ft")] == ["toon", "cat"]
         torch.manual_seed(0)
         bad = AnchoredDomain.build(
             "seg", good.modality, target.hub, encoder=dict(good._architecture)["encoder"],
@@ -240,7 +241,7 @@ def test_a_domain_of_any_name_is_judged_by_the_data_it_shows(
         ).eval()  # fmt: skip
         with torch.no_grad():
             bad.encoder.weight.mul_(20)  # type: ignore[union-attr]
-        bench = Benchmark.open(["seg", "toon-ft"], count=FEW)
+        bench = Benchmark.open(["seg", "drawings"], count=FEW)
         noise = bench.pair(AnchorTranslator(bad, drawn))
         for name in ("landmark_error_px", "parser_miou"):
             found = noise.metric(name)
@@ -248,11 +249,11 @@ def test_a_domain_of_any_name_is_judged_by_the_data_it_shows(
         agreement, styles = noise.metric("factor_agreement"), noise.metric("diversity_creatures")
         assert agreement is not None and abs(agreement.value) < 0.15
         assert styles is not None and styles.value > 0
-        done = anchor("evaluate", "--from", "seg", "--to", "toon-ft", "--benchmark", "rendered-faces", "--count", "4",
+        done = anchor("evaluate", "--from", "seg", "--to", "drawings", "--benchmark", "rendered-faces", "--count", "4",
                       "--report", str(tmp_path / "report"), "--device", "cpu")  # fmt: skip
         assert done.exit_code == 0, done.output
         (pair,) = read_run(tmp_path / "report").pairs
-        assert pair.target == "toon-ft" and pair.metric("fd_creatures") is not None
+        assert pair.target == "drawings" and pair.metric("fd_creatures") is not None
     finally:
         shutil.rmtree(mine)
 
