@@ -209,7 +209,7 @@ def test_outputs_of_untrained_domains_are_scored(home: Path, creatures: Samples,
     assert "### Into toons" in text and "### Into cats" in text and "### Into faces" not in text
     # Without --only-also the domains themselves are measured, too, so they must be trained.
     done = anchor(*call, "--also", f"truth={tmp_path / 'true'}")
-    assert done.exit_code == 1 and "anchor add-domain toon" in done.output
+    assert done.exit_code == 2 and "anchor add-domain toon" in done.output
     done = anchor(*call, "--only-also")
     assert done.exit_code == 2 and "give --also" in done.output
 
