@@ -66,6 +66,17 @@ def busy(found: dict[str, Any], loops: list[float]) -> list[str]:
     return reasons
 
 
+def native_precision() -> str:
+    """The precision that ``--precision auto`` chooses on this machine, "fp32" or "bf16"."""
+    from benchmarks.measuring import device
+
+    try:
+        from anchor_hub.system.precision import resolve_precision
+    except ImportError:  # a checkout of before it lay there, given with --against
+        from anchor_hub.training.engine.precision import resolve_precision
+    return resolve_precision("auto", device())
+
+
 class Convolutions:
     """The convolution rate of this machine: the best layout and shape of each precision, forward and in training."""
 
@@ -75,10 +86,7 @@ class Convolutions:
 
     def find(self) -> dict[str, Any]:
         """GFLOP/s of every case (the best of three), and the case that is fastest by precision and direction."""
-        from anchor_hub.training.engine.precision import resolve_precision
-        from benchmarks.measuring import device
-
-        native = ["fp32", *(["bf16"] if resolve_precision("auto", device()) == "bf16" else [])]
+        native = ["fp32", *(["bf16"] if native_precision() == "bf16" else [])]
         for training in (False, True):
             for precision in native:
                 for layout in ("contiguous", "channels-last"):

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import plain, plain_domains
+from benchmarks.machine import native_precision
 from benchmarks.measuring import Piece
 
 FACES = "faces-64"
@@ -264,10 +265,9 @@ def translating(source: str, target: str, as_plain: bool = False, **options: Any
 
 def _context(cache: Path, batch: int, modality: Any, as_plain: bool) -> Any:
     from anchor_hub.training.base import TrainingContext
-    from anchor_hub.training.engine.precision import resolve_precision
 
     device = torch.device("cpu")
-    precision = "fp32" if as_plain else resolve_precision("auto", device)
+    precision = "fp32" if as_plain else native_precision()
     return TrainingContext(device, precision, 0, batch, cache, modality, not as_plain)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -143,3 +146,14 @@ def test_rows_have_names_of_their_own(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         main(["--only", "seg-faces"])
     assert "no such row: seg-faces" in capsys.readouterr().err
+
+
+def test_what_the_benchmarks_import_is_there() -> None:
+    """They import inside functions, which no other test runs."""
+    for path in sorted((Path(machine.__file__).parent).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            older = isinstance(node, ast.ImportFrom) and node.module == "anchor_hub.training.engine.precision"
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("anchor_") and not older:
+                module = importlib.import_module(str(node.module))
+                for alias in node.names:
+                    assert hasattr(module, alias.name) or importlib.util.find_spec(f"{module.__name__}.{alias.name}")

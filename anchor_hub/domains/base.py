@@ -97,6 +97,14 @@ class Domain(ABC):
         """Whether this domain's images are the hub's own."""
         return False
 
+    @property
+    def image_hub(self) -> Hub | None:
+        """The hub, or a view of it with another generator, whose own pictures are this domain's images.
+
+        Inverters search in it. None where a network of the domain makes the images of feature maps (the default).
+        """
+        return self.hub if self.decodes_to_hub_image else None
+
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
         """W+ latents ``[B, L, D]`` of network input ``[B, C, H, W]`` (``modality.to_network``, at hub size).

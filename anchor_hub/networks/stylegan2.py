@@ -266,8 +266,13 @@ class Synthesis(nn.Module):
         generator: torch.Generator | None = None,
         up_to: int | None = None,
         image: bool = True,
+        replaced: dict[int, Tensor] | None = None,
     ) -> SynthesisOutput:
-        """See :meth:`Generator.synthesize`."""
+        """See :meth:`Generator.synthesize`.
+
+        ``replaced``: resolution to a map ``[B, channels, R, R]`` that takes the place of this network's own right
+        before ToRGB, and goes on from there; the coarser layers still make their part of the image.
+        """
         config = self.config
         latents = expand_latents(latents, config.num_latents)
         wanted = self._wanted_features(features)
@@ -285,6 +290,8 @@ class Synthesis(nn.Module):
             for conv in block.styled_convs():
                 x = conv(x, latents[:, layer], noises[layer])
                 layer += 1
+            if replaced is not None and resolution in replaced:
+                x = replaced[resolution]
             if resolution in wanted:
                 kept[resolution] = x
             if image:
