@@ -1,6 +1,6 @@
 """What a training step of a StyleGAN2 hub costs with each critic and augmentation, as a ratio to the plain one.
 
-    python benchmarks/critics.py [--size 64] [--batch 16] [--steps 8] [--precision fp32]
+    python benchmarks/critics.py [--size 64] [--batch 16] [--steps 8] [--precision fp32] [--only NAME ...]
 
 Processor time of one thread (of a GPU: seconds), the least of the steps; every sixteenth step's penalty counts a sixteenth.
 The projected critic needs the extra [perceptual].
@@ -73,11 +73,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", nargs="*", choices=list(CASES), default=list(CASES), metavar="NAME")
     given = parser.parse_args()
     torch.set_num_threads(1)
     first = 0.0
-    for name, choices in CASES.items():
-        found = cost(choices, given)
+    for name in given.only:
+        found = cost(CASES[name], given)
         first = first or found
         print(f"{name:40}  {found:7.3f} s  {found / first:5.2f} x", flush=True)
 

@@ -17,6 +17,9 @@ from anchor_hub.networks.biggan_layers import SPECTRAL_EPSILON, SpectralConv2d, 
 LEAKY_SLOPE = 0.2
 #: Most channels of a discriminator.
 WIDEST = 256
+#: Power iterations of a pass in training. With one, as is usual, estimates lag behind the weights: in the first steps
+#: logits of 50 came through.
+ITERATIONS = 5
 
 
 class RandomMixing(nn.Module):
@@ -25,14 +28,16 @@ class RandomMixing(nn.Module):
     P are 1x1, M 3x3 convolutions, drawn from torch's global random state with the variance that keeps a map's scale. They
     are buffers: state dicts hold them, no optimiser sees them. No projection has fewer channels than its map.
 
-    :param channels: of the maps, finest first, each of half the side of the one before.
+    :param channels: of the maps, finest first, each of half the side of the one before. :param scales: their standard
+        deviations, by which the projections divide; default: 1.
     """
 
-    def __init__(self, channels: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], scales: Sequence[float] | None = None) -> None:
         super().__init__()
         self.widths = tuple(-(-count // 32) * 32 for count in channels)
         for number, (inside, outside) in enumerate(zip(channels, self.widths, strict=True)):
-            self.register_buffer(f"project{number}", _drawn(outside, inside, 1))
+            weight = _drawn(outside, inside, 1)
+            self.register_buffer(f"project{number}", weight if scales is None else weight / scales[number])
         for number, (outside, inside) in enumerate(zip(self.widths, self.widths[1:], strict=False)):
             self.register_buffer(f"mix{number}", _drawn(outside, inside, 3))
 
@@ -88,13 +93,12 @@ class MapDiscriminator(nn.Module):
 class ProjectedDiscriminator(nn.Module):
     """Feature maps of several scales to logits; all scales end in maps of the coarsest map's side.
 
-    :param channels: of the maps, finest first, each of half the side of the one before. Weights are drawn from torch's
-        global random state.
+    :param channels, scales: of the maps, see :class:`RandomMixing`. Weights are drawn from torch's global random state.
     """
 
-    def __init__(self, channels: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], scales: Sequence[float] | None = None) -> None:
         super().__init__()
-        self.mixing = RandomMixing(channels)
+        self.mixing = RandomMixing(channels, scales)
         last = len(channels) - 1
         self.discriminators = nn.ModuleList(
             MapDiscriminator(width, last - number) for number, width in enumerate(self.mixing.widths)
@@ -103,5 +107,11 @@ class ProjectedDiscriminator(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """``[B, channels[k], R / 2^k, R / 2^k]`` to logits ``[B, scales, r, r]``; positive means real."""
         mixed = self.mixing(maps)
+        if self.training:
+            with torch.no_grad():
+                for module in self.modules():
+                    if isinstance(module, SpectralWeight):
+                        for _ in range(ITERATIONS - 1):  # the pass itself adds one
+                            module.sigma()
         judged = [discriminator(found) for discriminator, found in zip(self.discriminators, mixed, strict=True)]
         return torch.cat(judged, dim=1)

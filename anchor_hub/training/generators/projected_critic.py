@@ -13,6 +13,10 @@ from anchor_hub.training.generators.critics import Critic, CriticSetting, Seen, 
 from anchor_hub.training.generators.frozen_features import FrozenFeatures, side_for
 from anchor_hub.training.generators.gan_losses import d_hinge, g_hinge
 
+#: Standard deviations of EfficientNet-Lite0's four maps over pictures. Divided by them, a discriminator of Lipschitz
+#: constant 1 has logits about as large as the hinge's margin.
+SCALES = (8.7, 8.3, 7.7, 3.1)
+
 
 class ProjectedCritic(Critic):
     """Four small discriminators, one per scale of EfficientNet-Lite0, behind random projections: hinge loss, no penalty.
@@ -26,7 +30,7 @@ class ProjectedCritic(Critic):
     def __init__(self, setting: CriticSetting, context: TrainingContext, seen: Seen) -> None:
         super().__init__(setting, context, seen)
         self.features = FrozenFeatures(_side(setting), context.device)
-        self.network = context.place(ProjectedDiscriminator(self.features.channels))
+        self.network = context.place(ProjectedDiscriminator(self.features.channels, SCALES))
         self.optimizer = adam(self.network, setting.options.learning_rate, None)
 
     @classmethod

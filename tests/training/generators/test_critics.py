@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,10 +62,12 @@ def test_every_scale_has_a_logit_at_each_place_of_the_coarsest_map() -> None:
     logits = network(maps(3))
     assert logits.shape == (3, 3, 4, 4)
     logits[:, 0].sum().backward()
-    reached = [any(p.grad is not None for p in part.parameters()) for part in network.discriminators]
+    reached = [any(bool((p.grad != 0).any()) for p in part.parameters()) for part in network.discriminators]
     assert reached == [True, False, False]
     torch.manual_seed(0)
-    assert same(dict(ProjectedDiscriminator(CHANNELS).state_dict()).keys(), network.state_dict().keys())
+    fresh = ProjectedDiscriminator(CHANNELS).state_dict()
+    drawn = [name for name in fresh if not name.endswith(".u")]  # u moves with every pass
+    assert all(torch.equal(fresh[name], network.state_dict()[name]) for name in drawn)
 
 
 # -- the critic in a recipe
@@ -72,19 +75,19 @@ def test_every_scale_has_a_logit_at_each_place_of_the_coarsest_map() -> None:
 
 @pytest.mark.usefixtures("frozen")
 def test_it_learns_to_tell_two_sets_apart_and_gives_gradients_to_images() -> None:
-    recipe = ready(learning_rate=0.005)
+    recipe = ready(learning_rate=0.0005)
     draws = torch.Generator().manual_seed(0)
     reals = torch.rand(40, 3, 16, 16, generator=draws) * 2 - 1
     fakes = torch.rand(40, 3, 16, 16, generator=draws).sort(dim=-1).values * 2 - 1  # the same colours, other textures
     first = last = 0.0
-    for step in range(10):
+    for step in range(12):
         places = slice(8 * (step % 4), 8 * (step % 4) + 8)
-        last = float(recipe.critic.learn(reals[places], fakes[places])[0])
+        last = float(recipe.critic.learn(reals[places], fakes[places])[0].detach())
         first = first or last
     assert last < 0.5 * first
     with torch.no_grad():
         real, fake = recipe.critic.judged(reals[32:], fakes[32:])  # never seen
-    assert real.shape == (8, 4, 2, 2) and float(real.mean()) > float(fake.mean()) + 1
+    assert real.shape == (8, 4, 2, 2) and float(real.mean()) > float(fake.mean()) + 0.5
     assert float(recipe.critic.loss(real, fake)) == pytest.approx(
         float(sum(d_hinge(real[:, scale], fake[:, scale]) for scale in range(4))), rel=1e-5
     )
@@ -102,7 +105,7 @@ def test_a_step_has_no_penalty_and_a_restored_recipe_goes_on_alike() -> None:
         assert set(losses) == {"discriminator", "real_logit", "fake_logit", "augment_probability", "generator"}
     state = first.state_dict()
     assert not any("stem" in name for name in state["discriminator"]), "the classifier's weights are not saved"
-    second.load_state_dict(state)
+    second.load_state_dict(copy.deepcopy(state))
     for recipe in (first, second):
         torch.manual_seed(1)
         recipe.step(own(pictures(8)), 2)
