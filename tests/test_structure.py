@@ -38,7 +38,7 @@ FLOORS = (
     ("anchor_hub.inventory",),
     ("anchor_hub.doctor",),
     ("anchor_hub.testing",),
-    ("anchor_faces.rendering", "anchor_hands"),
+    ("anchor_faces.rendering", "anchor_hands", "anchor_finetune"),
     ("anchor_faces",),
     ("anchor_faces.benchmark",),
     ("anchor_faces.commands",),
