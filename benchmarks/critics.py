@@ -2,8 +2,8 @@
 
     python benchmarks/critics.py [--size 64] [--batch 16] [--steps 8] [--precision fp32] [--only NAME ...]
 
-Processor time of one thread (of a GPU: seconds), the least of the steps; every sixteenth step's penalty counts a sixteenth.
-The projected critic needs the extra [perceptual].
+Processor time of one thread (of a GPU: seconds), the least of the steps; the penalty of every sixteenth step counts a
+sixteenth. The projected critic needs the extra [perceptual].
 """
 
 from __future__ import annotations

@@ -78,8 +78,8 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
 def frechet_of(first: Tensor, second: Tensor) -> float:
     """The same distance of features ``[N, D]`` and ``[M, D]``, in less time where N or M is far below D.
 
-    With centred features X and Y the trace of the root is the nuclear norm of ``X Y^T``, over the root of the product of
-    both sides' degrees of freedom.
+    With centred features X and Y the trace of the root is the nuclear norm of ``X Y^T``, over the root of the product
+    of both sides' degrees of freedom.
 
     :raises DataError: fewer than two features on a side, or the dimensions differ.
     """

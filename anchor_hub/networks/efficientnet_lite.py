@@ -119,7 +119,7 @@ class EfficientNetLite0(nn.Module):
 def _published(network: EfficientNetLite0) -> list[tuple[SameConv, tuple[str, str]]]:
     """Each convolution with the published names of its own and of its batch normalisation."""
     found = [(network.stem, ("_conv_stem", "_bn0"))]
-    blocks = [block for stage in network.stages for block in stage]  # type: ignore[union-attr]
+    blocks = [block for stage in network.stages for block in stage.children()]
     for number, block in enumerate(blocks):
         # A published block without expansion has no bn0, and the numbers of the others stay.
         for part, norm in (("expand", "_bn0"), ("depthwise", "_bn1"), ("project", "_bn2")):

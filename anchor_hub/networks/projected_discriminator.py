@@ -25,8 +25,8 @@ ITERATIONS = 5
 class RandomMixing(nn.Module):
     """Fixed random projections of maps: ``p_k = P_k f_k``, ``m_K = p_K``, ``m_k = p_k + up(M_k m_{k+1})``.
 
-    P are 1x1, M 3x3 convolutions, drawn from torch's global random state with the variance that keeps a map's scale. They
-    are buffers: state dicts hold them, no optimiser sees them. No projection has fewer channels than its map.
+    P are 1x1, M 3x3 convolutions, drawn from torch's global random state with the variance that keeps a map's scale.
+    They are buffers: state dicts hold them, no optimiser sees them. No projection has fewer channels than its map.
 
     :param channels: of the maps, finest first, each of half the side of the one before. :param scales: their standard
         deviations, by which the projections divide; default: 1.

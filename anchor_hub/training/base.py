@@ -343,7 +343,7 @@ class Recipe(ABC):
         return self
 
     def trained_on(self, data: Mapping[str, Samples]) -> Mapping[str, Samples]:
-        """The samples to train on, asked after :meth:`fitted`; default: all. A recipe may keep some to measure itself."""
+        """The samples to train on, asked after :meth:`fitted`; default: all. Others may measure what was learned."""
         return data
 
     def finished(self, step: int) -> str | None:

@@ -37,7 +37,8 @@ GO_ON, BUDGET_SPENT, ENOUGH, NOT_FINITE = 0, 1, 2, 1000
 class RunEnd:
     """How a run ended.
 
-    `reason`: "images" or "minutes" (its budget), "enough" (the recipe's), "interrupted" (Ctrl-C), "terminated" (SIGTERM).
+    `reason`: "images" or "minutes" (its budget), "enough" (the recipe's word), "interrupted" (Ctrl-C), "terminated"
+    (SIGTERM).
     """
 
     steps: int

@@ -1,9 +1,8 @@
 """Adaptive discriminator augmentation (Karras et al. 2020, arXiv:2006.06676): as much augmentation as a critic needs.
 
-A critic that learns its few real images by heart is sure of them. The share of real images that it is sure of,
-``r_t = E[sign(D(real))]``, steers the probability p of every transformation: up where r_t exceeds its target, else down.
-The critic sees augmented images alone, real and generated; while p stays below about 0.8 the transformations do not
-leak into what the generator makes.
+A critic that learns its few real images by heart is sure of them. How sure it is, ``r_t = E[sign(D(real))]``, steers
+the probability p of every transformation: above a target p rises, below it p falls. The critic sees augmented images
+alone, real and generated; while p stays below about 0.8 the transformations do not leak into what the generator makes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where the pixels of an image come from: random flips, turns, shifts, scales and rotations as one affine resampling.
 
-The geometry of adaptive augmentation (Karras et al. 2020, arXiv:2006.06676, appendix B), with bilinear interpolation and
-reflection at the borders. Every transformation of every image is decided by a coin of its own.
+The geometry of adaptive augmentation (Karras et al. 2020, arXiv:2006.06676, appendix B), with bilinear interpolation
+and reflection at the borders. Every transformation of every image is decided by a coin of its own.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def coins(count: int, probability: float) -> Tensor:
 def placements(count: int, side: int, probability: float, kinds: Collection[str]) -> Tensor | None:
     """Matrices ``[count, 3, 3]``, float64, from an output's pixel positions to the input's; ``None``: nothing moves.
 
-    Positions are ``(x, y, 1)`` in pixels from the image's centre. The transformations are drawn as their inverses, whose
-    distributions are the same, in the paper's order.
+    Positions are ``(x, y, 1)`` in pixels from the image's centre. The transformations are drawn as their inverses,
+    whose distributions are the same, in the paper's order.
 
     :param side: of the images, which are square.
     :param kinds: of "flip" (left to right), "turn" (by quarters, and rotations by any angle), "shift" (by whole pixels)

@@ -85,7 +85,7 @@ class CriticChoices(AugmentChoices):
         """
         if self.critic_side is not None and self.critic != "projected":
             raise UsageError("critic_side is an option of the projected critic: add --critic projected")
-        given = {
+        given: dict[str, Any] = {
             "every": self.stop_every, "latents": self.stop_latents, "held_out": self.held_out,
             "extractor": self.stop_extractor,
         }  # fmt: skip

@@ -60,7 +60,7 @@ class Critic(ABC):
         self.options, self.context, self.seen = setting.options, context, seen
         self._frozen: list[nn.Module] = []
 
-    @classmethod
+    @classmethod  # noqa: B027  (nothing stands in the way of most)
     def check(cls, setting: CriticSetting) -> None:
         """Raise what stands in the way of building one, before images are read."""
 
@@ -134,10 +134,10 @@ class StyleGAN2Critic(Critic):
         self.fast = torch.compile(self.network) if setting.compile else self.network
 
     def judged(self, real: Tensor, fake: Tensor) -> list[Tensor]:
-        """The logits ``[B, 1]`` of real and generated images, from one pass where the batch allows it, which costs less.
+        """The logits ``[B, 1]`` of real and generated images, from one pass where the batch allows it.
 
-        One pass does the work per weight only once. The samples are interleaved so that each group of the minibatch
-        standard deviation holds one kind.
+        That costs less: one pass does the work per weight only once. The samples are interleaved so that each group of
+        the minibatch standard deviation holds one kind.
         """
         kinds = [self.seen(real), self.seen(fake)]
         group = self.network.config.stddev_group

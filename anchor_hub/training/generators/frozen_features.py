@@ -23,7 +23,7 @@ class FrozenFeatures:
 
     No module, so that no checkpoint holds its weights.
 
-    :param side: in pixels, a multiple of 32, that images are resized to (bilinear; with antialiasing where they shrink).
+    :param side: in pixels, a multiple of 32, that images are resized to (bilinear, antialiased where they shrink).
     :raises DataError: the network's weights are not on this machine.
     """
 
@@ -45,8 +45,8 @@ class FrozenFeatures:
 def unit_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
     """Distance of images by their feature maps, ``[B]``, as LPIPS without trained weights.
 
-    Features of unit length at every place; squared differences are summed over channels, averaged over places and summed
-    over maps.
+    Features of unit length at every place; squared differences are summed over channels, averaged over places and
+    summed over maps.
     """
     total = torch.zeros(len(first[0]), device=first[0].device)
     for one, other in zip(first, second, strict=True):

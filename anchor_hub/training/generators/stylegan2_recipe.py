@@ -20,7 +20,7 @@ from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, mix_styles
 from anchor_hub.training.base import OWN, Batch, RecipeOptions, Samples, TrainingContext, TrainingPlan
 from anchor_hub.training.engine.average import WeightAverage
 from anchor_hub.training.generators.choices import StyleGAN2Choices
-from anchor_hub.training.generators.critics import CriticSetting, adam, critic_class
+from anchor_hub.training.generators.critics import Critic, CriticSetting, adam, critic_class
 from anchor_hub.training.generators.gan_losses import path_length_penalty, path_lengths
 from anchor_hub.training.generators.gan_recipe import GANRecipe, discriminator_losses
 from anchor_hub.training.generators.start import HubStart
@@ -41,6 +41,9 @@ class HubRecipe(GANRecipe):
 
     name = "stylegan2"
     Options: ClassVar[type[RecipeOptions]] = StyleGAN2Choices
+    critic: Critic
+    #: What ends the training early, where the options ask for it.
+    stop: EarlyStop | None = None
 
     def __init__(
         self,

@@ -43,16 +43,19 @@ def test_splits_are_spread_and_complete() -> None:
 
 @pytest.mark.usefixtures("frozen")
 def test_the_model_distance_is_zero_for_the_start_itself_and_grows() -> None:
-    watched = stop(StopOptions(distance=0.5, latents=8), base=generator())
-    assert watched.look(generator(), 100) == {"model_distance": 0.0} and watched.reason is None
+    free = stop(StopOptions(distance=100.0, latents=8), base=generator())
+    assert free.look(generator(), 100) == {"model_distance": 0.0} and free.reason is None
     near, far = generator(), generator()
     for copy, step in ((near, 0.1), (far, 3.0)):
         torch.manual_seed(1)
         for parameter in copy.parameters():
             parameter.data += step * torch.randn_like(parameter)
-    small, large = (watched.look(copy, 200)["model_distance"] for copy in (near, far))
-    assert 0 < small < 0.5 < large
-    assert watched.reason is not None and "200 images, beyond 0.5" in watched.reason
+    small, large = (free.look(copy, 200)["model_distance"] for copy in (near, far))
+    assert 0 < small < large and free.exported is None, "a run that goes on exports what it has"
+    watched = stop(StopOptions(distance=(small + large) / 2, latents=8), base=generator())
+    for copy in (near, far):
+        watched.look(copy, 200)
+    assert watched.reason is not None and "200 images, beyond" in watched.reason
     assert watched.exported is not None and same(watched.exported, dict(near.state_dict())), "the last within the limit"
 
 
