@@ -161,7 +161,12 @@ class Domain(ABC):
         return self.hub.merge(styled, style, range(self.structure_layers, self.hub.num_latents))
 
     def no_encoder(self) -> MissingPartError:
-        """The error for asking this domain to encode."""
+        """The error for asking this domain to encode; a domain that can be inverted says how."""
+        if self.image_hub is not None and self.modality.traits.picture:
+            return MissingPartError(
+                f"domain {self.name!r} has no encoder: as a source (--from) it needs inversion, --invert 200 or "
+                "--set inverter=factor"
+            )
         return MissingPartError(
             f"domain {self.name!r} has no encoder: it can be a target (--to), not a source (--from)"
         )

@@ -15,10 +15,10 @@ from anchor_hub.bundles.base import Bundle, open_bundle
 from anchor_hub.domains.decoding import hub_mismatch, mismatch_of
 from anchor_hub.domains.loading import domain_bundle, load_domain
 from anchor_hub.errors import UsageError
+from anchor_hub.inversion.base import Inverter, open_inverter
 from anchor_hub.system.files import file_sha256
 from anchor_hub.translation.base import OWN, RANDOM, REFERENCE, Identity, Translator, TranslatorOptions, memory_errors
 from anchor_hub.translation.exemplars import check_exemplar_layers, exemplar_domain
-from anchor_hub.translation.inversion import Inverter, open_inverter
 from anchor_hub.translation.merging import merged
 from anchor_hub.translation.styles import default_style_layers, parse_layers, random_styles
 
@@ -39,10 +39,10 @@ class AnchorOptions(TranslatorOptions):
         default=None,
         description="Domain that encodes reference pictures [default: the first colour domain of target, source, hub]",
     )
-    invert: int = Field(default=0, ge=0, description="Optimisation steps that refine the latents of colour pictures")
+    invert: int = Field(default=0, ge=0, description="Optimisation steps that refine or find colour pictures' latents")
     inverter: str | dict[str, Any] | None = Field(
         default=None,
-        description="Inverter that refines the latents, or a table of its name and options, e.g. "
+        description="Inverter that refines or finds the latents, or a table of its name and options, e.g. "
         "'{name: w-plus, lr: 0.05}' [default: w-plus, where invert asks for one]",
     )
     corrections: int | None = Field(
@@ -74,11 +74,11 @@ class AnchorTranslator(Translator[Tensor]):
     def __init__(self, source: Domain, target: Domain, options: AnchorOptions | None = None) -> None:
         if source.hub_fingerprint != target.hub_fingerprint:
             raise hub_mismatch(source, target)
-        if not source.can_encode:
+        self.options = options or AnchorOptions()
+        if not source.can_encode and not (self._inverts and source.image_hub is not None):
             raise source.no_encoder()
         if not target.can_decode:
             raise target.no_decoder()
-        self.options = options or AnchorOptions()
         if self.options.corrections is not None:
             source = source.corrected(self.options.corrections)
         #: The domains themselves; ``source`` and ``target`` are their names.
@@ -91,21 +91,31 @@ class AnchorTranslator(Translator[Tensor]):
         self._layers: tuple[int, ...] | None = None
         if self.options.style_layers is not None:
             self._layers = parse_layers(self.options.style_layers, self.hub.num_latents)
-        self._inverter = self._open_inverter()
+        self._inverter = self._open_inverter(self.source_domain) if self._inverts else None
 
-    def _open_inverter(self) -> Inverter | None:
-        """The inverter that refines latents, where the options ask for one."""
-        asked = self.options.inverter
-        if not self.options.invert and asked is None:
-            return None
-        modality = self.source_domain.modality
+    @property
+    def _inverts(self) -> bool:
+        """Whether the options ask for an inverter."""
+        return bool(self.options.invert) or self.options.inverter is not None
+
+    def _open_inverter(self, domain: Domain) -> Inverter:
+        """The inverter of the options for pictures of a domain, in the generator that makes them.
+
+        A domain whose pictures a regressor makes is compared with the hub's own pictures.
+        """
+        asked, modality = self.options.inverter, domain.modality
         if not modality.traits.picture:
             raise UsageError(
                 "--invert compares the source with the hub's own pictures, so the source must be rgb; "
-                f"{self.source!r} is {modality.name}"
+                f"{domain.name!r} is {modality.name}"
             )
         table = {"name": asked} if isinstance(asked, str) else dict(asked or {})
-        return open_inverter(str(table.pop("name", "w-plus")), self.source_domain.hub, table, self.options.invert)
+        found = open_inverter(
+            str(table.pop("name", "w-plus")), domain.image_hub or domain.hub, table, self.options.invert
+        )
+        if found.needs_start and not domain.can_encode:
+            raise UsageError(f"this inverter begins from an encoder, and domain {domain.name!r} has none: take w-plus")
+        return found
 
     @classmethod
     def open(
@@ -165,10 +175,17 @@ class AnchorTranslator(Translator[Tensor]):
         if self._inverter is None:
             with torch.no_grad(), memory_errors():
                 return self.source_domain.encode(images.to(self.device))
+        return self._inverted(self._inverter, self.source_domain, images)
+
+    def _inverted(self, inverter: Inverter, domain: Domain, images: Tensor) -> Tensor:
+        """W+ latents ``[B, L, D]`` of a domain's pictures, searched from its encoder's codes where it has an encoder.
+        """
         with torch.inference_mode(False), memory_errors():  # it searches along gradients
-            with torch.no_grad():
-                latents = self.source_domain.encode(images.to(self.device))
-            return self._inverter(images, start=latents)
+            start = None
+            if domain.can_encode:
+                with torch.no_grad():
+                    start = domain.encode(images.to(self.device))
+            return inverter(images, start=start)
 
     def decode(
         self, content: Tensor, style: Tensor | None = None, *, style_layers: Sequence[int] | None = None
@@ -204,7 +221,9 @@ class AnchorTranslator(Translator[Tensor]):
     @functools.cached_property
     def reference_domain(self) -> Domain:
         """The domain that encodes reference pictures, see :func:`~anchor_hub.translation.exemplars.exemplar_domain`."""
-        return exemplar_domain(self.source_domain, self.target_domain, self.options.style_domain)
+        return exemplar_domain(
+            self.source_domain, self.target_domain, self.options.style_domain, inverts=self._inverts
+        )
 
     @property
     def reference_modality(self) -> Modality:
@@ -214,9 +233,15 @@ class AnchorTranslator(Translator[Tensor]):
         return domain.modality
 
     def reference_styles(self, images: Tensor) -> Tensor:
-        """The pictures' W+ codes ``[n, L, D]``."""
+        """The pictures' W+ codes ``[n, L, D]``: the encoder's; inverted where their domain has none.
+
+        The latter is equation 10's ``w_a = Inv(D_r, G_t)`` of UI2I.
+        """
+        domain = self.reference_domain
+        if not domain.can_encode:
+            return self._inverted(self._open_inverter(domain), domain, images)
         with torch.no_grad(), memory_errors():
-            return self.reference_domain.encode(images.to(self.device))
+            return domain.encode(images.to(self.device))
 
     def translate(
         self,

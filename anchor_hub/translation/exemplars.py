@@ -16,24 +16,27 @@ if TYPE_CHECKING:
     from anchor_hub.domains.base import Domain
 
 
-def exemplar_domain(source: Domain, target: Domain, name: str | Path | None = None) -> Domain:
+def exemplar_domain(
+    source: Domain, target: Domain, name: str | Path | None = None, *, inverts: bool = False
+) -> Domain:
     """The domain that encodes reference pictures.
 
     That is the domain called ``name``; else the target, else the source, if its images are colour pictures and it has
     an encoder; else the first such domain of this hub whose images are the hub's own.
 
+    :param inverts: an inverter was asked for: a domain whose pictures a generator makes needs no encoder then.
     :raises DomainNotFoundError: there is none of these; name one with ``--style-domain``.
     """
     hub = target.hub
     if name is not None:
         domain = load_domain(name, hub)
-        if not domain.can_encode:
+        if not domain.can_encode and not (inverts and domain.image_hub is not None):
             raise UsageError(
                 f"--style-domain {name}: this domain has no encoder, so it cannot read an exemplar"
             )
         return domain
     for own in (target, source):
-        if own.modality.traits.picture and own.can_encode:
+        if own.modality.traits.picture and (own.can_encode or (inverts and own.image_hub is not None)):
             return own
     domains = registry().domains
     for candidate in domains:

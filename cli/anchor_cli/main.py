@@ -17,6 +17,7 @@ from anchor_cli.lazy import LazyGroup, load_entry
 
 COMMANDS: dict[str, Entry] = {
     "translate": Entry("anchor_cli.translate:translate", "Translate images of one domain into another."),
+    "invert": Entry("anchor_cli.invert:invert", "Find latents of a hub whose pictures come near yours."),
     "synthesize": Entry(
         "anchor_cli.synthesize:synthesize", "Make aligned images of several domains from random latents."
     ),
