@@ -43,15 +43,14 @@ class FrozenFeatures:
 
 
 def unit_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
-    """Distance of images by their feature maps, ``[B]``, as LPIPS without trained weights.
+    """Distance of images by their feature maps, ``[B]``: 1 minus the cosine of features, averaged over places and maps.
 
-    Features of unit length at every place; squared differences are summed over channels, averaged over places and
-    summed over maps.
+    0 for the same maps, 1 for features that have nothing in common; the measure that inversion has, too.
     """
     total = torch.zeros(len(first[0]), device=first[0].device)
     for one, other in zip(first, second, strict=True):
         difference = F.normalize(one.float(), dim=1, eps=1e-10) - F.normalize(other.float(), dim=1, eps=1e-10)
-        total = total + difference.square().sum(1).mean((1, 2))
+        total = total + difference.square().sum(1).mean((1, 2)) / (2 * len(first))
     return total
 
 
