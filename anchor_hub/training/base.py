@@ -342,6 +342,18 @@ class Recipe(ABC):
         """The recipe that fits what the files turned out to hold; default: this one."""
         return self
 
+    def trained_on(self, data: Mapping[str, Samples]) -> Mapping[str, Samples]:
+        """The samples to train on, asked after :meth:`fitted`; default: all. Others may measure what was learned."""
+        return data
+
+    def finished(self, step: int) -> str | None:
+        """After ``step`` steps, a sentence that says why the run has trained enough; default ``None``: go on.
+
+        Every process asks before each step (each tenth on a GPU) and must find the same. What decides it belongs into
+        :meth:`state_dict`, so that a resumed run ends where an uninterrupted one does.
+        """
+        return None
+
     def describe(self) -> dict[str, Any] | None:
         """What a resumed run must share, as plain JSON values; default ``None``: all of the plan that decides."""
         return None

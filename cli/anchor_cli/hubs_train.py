@@ -59,7 +59,12 @@ def train(
         None, help="Adam's learning rate [default: small 0.003, published 0.002; biggan 0.0004, 0.0001]."
     ),
     augment: str | None = typer.Option(
-        None, help="Differentiable augmentations: all, or some of colour,translation,cutout [default: none]."
+        None, help="Differentiable augmentations: all, or some of colour,translation,cutout; or ada (adaptive, for few "
+        "images), also ada:KINDS [default: none]."
+    ),
+    critic: str | None = typer.Option(
+        None, help="stylegan2: what judges the images: stylegan2 (its discriminator) or projected (on features of a "
+        "frozen classifier; extra [perceptual]) [default: stylegan2]."
     ),
     keep_discriminator: bool = typer.Option(
         False, "--keep-discriminator", help="Keep the discriminator in the bundle, so that trainings can start from it."
@@ -129,7 +134,8 @@ def train(
         images=images, max_minutes=max_minutes, batch=batch, seed=seed, precision=precision, device=device,
         mirror=mirror, resume=resume, overwrite=overwrite, new_data=new_data, license=license,
         data_license=data_license, learning_rate=learning_rate, r1_gamma=r1, path_length=path_length,
-        style_mixing=style_mixing, noise=noise, augment=augment, keep_discriminator=keep_discriminator, half=half,
+        style_mixing=style_mixing, noise=noise, augment=augment, critic=critic,
+        keep_discriminator=keep_discriminator, half=half,
         start_from=start_from, discriminator_from=discriminator_from, discriminator_warmup=discriminator_warmup,
         class_column=class_column, discriminator_learning_rate=discriminator_learning_rate,
         discriminator_steps=discriminator_steps, diversity=diversity, mismatch=mismatch,

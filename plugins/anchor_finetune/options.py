@@ -7,8 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from anchor_hub.errors import UsageError, did_you_mean
-from anchor_hub.training.base import RecipeOptions
-from anchor_hub.training.generators.augment import parse_augment
+from anchor_hub.training.generators.choices import CriticChoices
 from anchor_hub.training.generators.start import WARMUP_IMAGES
 from anchor_hub.training.generators.stylegan2_options import HubOptions
 
@@ -20,25 +19,26 @@ PRESETS: dict[str, dict[str, Any]] = {
     # For hubs of few channels and 64 px: the constants that such hubs are trained with.
     "small": {
         "learning_rate": 0.002, "r1_gamma": 2.0, "path_length_weight": 0.0, "noise": False, "style_mixing": 0.9,
-        "average_half_life": 5_000.0, "batch": 16,
+        "average_half_life": 5_000.0, "batch": 16, "augment_images": 20_000,
     },
     # As the paper and its code have it: StyleGAN2's own losses and schedule.
     "published": {
         "learning_rate": 0.002, "r1_gamma": 10.0, "path_length_weight": 2.0, "noise": True, "style_mixing": 0.9,
-        "average_half_life": 10_000.0, "batch": 16,
+        "average_half_life": 10_000.0, "batch": 16, "augment_images": 500_000,
     },
 }  # fmt: skip
 
 
-class FineTuneOptions(RecipeOptions):
-    """Options of the recipe `finetune`. An option that is None takes the preset's value.
+class FineTuneOptions(CriticChoices):
+    """Options of the recipe `finetune`: its own, and those of augmentation, critic and early stop.
+
+    An option that is None takes the preset's value.
 
     :param preset: "small" (hubs of 64 px on a CPU) or "published".
     :param freeze: what stays as the hub has it: "mapping" (FC-FT, the paper's), "none" (FT), "lower-generator"
         (FreezeG: the mapping, and the synthesis layers up to ``frozen_resolution``), "lower-discriminator" (FreezeD:
         the mapping, and the discriminator's blocks from the image down to ``frozen_resolution``).
     :param frozen_resolution: side in pixels; default: a quarter of the hub's size.
-    :param augment: differentiable augmentations ("colour,translation,cutout" or "all").
     :param discriminator_warmup: images for which a discriminator that does not come with the hub is trained alone.
     :param half: store the weights in half precision.
     """
@@ -51,7 +51,6 @@ class FineTuneOptions(RecipeOptions):
     path_length: bool | None = None
     style_mixing: float | None = Field(default=None, ge=0, le=1)
     noise: bool | None = None
-    augment: str | None = None
     discriminator_warmup: int | None = Field(default=None, ge=0)
     half: bool = False
 
@@ -69,16 +68,19 @@ class FineTuneOptions(RecipeOptions):
         """
         if self.freeze not in FREEZES:
             raise UsageError(f"freeze: there is no {self.freeze!r}.{did_you_mean(self.freeze, FREEZES)}")
+        if self.freeze == "lower-discriminator" and self.critic != "stylegan2":
+            raise UsageError(f"freeze=lower-discriminator is for the critic stylegan2, not {self.critic}")
         table = {key: value for key, value in self.preset_table().items() if key != "batch"}
         for key in ("learning_rate", "r1_gamma", "style_mixing", "noise"):
             if getattr(self, key) is not None:
                 table[key] = getattr(self, key)
         if self.path_length is not None:
             table["path_length_weight"] = 2.0 * self.path_length
-        warmup = 0 if has_discriminator else WARMUP_IMAGES
+        warmup = 0 if has_discriminator and self.critic == "stylegan2" else WARMUP_IMAGES
+        judging = self.judging(table.pop("augment_images"))
         return HubOptions(
             **table,
-            augment=parse_augment(self.augment or "none"),
+            **judging,
             # The hub's weights are good, so the average keeps them from the first step on.
             average_rampup=None,
             discriminator_warmup=warmup if self.discriminator_warmup is None else self.discriminator_warmup,

@@ -64,7 +64,9 @@ class FineTuneRecipe(HubRecipe):
 
     @classmethod
     def build(cls, plan: TrainingPlan, options: Any, required: Mapping[str, Any]) -> FineTuneRecipe:
-        return cls(plan.name, required["hub"], plan.modality(OWN), options)
+        recipe = cls(plan.name, required["hub"], plan.modality(OWN), options)
+        recipe.check()
+        return recipe
 
     def modality(self, data: str = OWN) -> Modality:
         return self._modality
@@ -92,6 +94,7 @@ class FineTuneRecipe(HubRecipe):
         super().setup(context)
         for part in self._frozen_generator():
             part.requires_grad_(False)
+        self.critic.freeze(self._frozen_discriminator())
         torch.manual_seed(context.seed)
         self.shown = self.hub.sample_z(SHOWN, seed=context.seed).cpu()
 
@@ -106,13 +109,12 @@ class FineTuneRecipe(HubRecipe):
             frozen += [synthesis.block(side) for side in self.config.resolutions if side <= self.frozen]
         return frozen
 
-    def critic_learns(self, learns: bool) -> None:
-        super().critic_learns(learns)
-        if self.choices.freeze == "lower-discriminator":
-            self.discriminator.from_rgb.requires_grad_(False)
-            for side, block in self.discriminator.blocks.items():
-                if int(side) >= self.frozen:
-                    block.requires_grad_(False)
+    def _frozen_discriminator(self) -> list[nn.Module]:
+        """The parts of the discriminator that stay as they are."""
+        if self.choices.freeze != "lower-discriminator":
+            return []
+        blocks = self.discriminator.blocks.items()
+        return [self.discriminator.from_rgb, *(block for side, block in blocks if int(side) >= self.frozen)]
 
     # -- what the trainer asks for -------------------------------------------------------------------------------------
 
@@ -145,7 +147,7 @@ class FineTuneRecipe(HubRecipe):
             "data samples images_seen steps minutes seed precision device processes batch mirror count where data_set"
         )
         own = {"method": self.name, "options": self.choices.to_dict() | self.options.to_dict()}
-        return self.chosen(facts, names, **own)
+        return self.chosen(facts, names, **own, **self.stop_record())
 
     def introduction(self) -> str:
         return (

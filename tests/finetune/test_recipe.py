@@ -186,3 +186,14 @@ def test_a_bundle_in_half_precision_is_half_as_large(toons: Path, tmp_path: Path
     hub = load_domain("face").hub
     loaded = FineTunedDomain.load(tmp_path / "half", hub)
     assert loaded.decode(hub.sample(1, seed=0)).isfinite().all()
+
+
+def test_it_takes_the_options_for_few_images() -> None:
+    chosen = FineTuneOptions(augment="ada", stop_patience=2, stop_every=100).constants(has_discriminator=True)
+    assert chosen.augment == ("ada", "geometry", "colour") and chosen.augment_images == 20_000
+    assert chosen.stop is not None and (chosen.stop.patience, chosen.stop.every) == (2, 100)
+    assert FineTuneOptions(critic="projected").constants(has_discriminator=True).discriminator_warmup == WARMUP_IMAGES
+    with pytest.raises(UsageError, match="lower-discriminator"):
+        FineTuneOptions(freeze="lower-discriminator", critic="projected").constants(True)
+    with pytest.raises(UsageError, match="say when to stop"):
+        FineTuneOptions(stop_every=5).constants(True)

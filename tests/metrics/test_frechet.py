@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anchor_hub.errors import DataError
-from anchor_hub.metrics.frechet import FeatureStatistics, frechet_distance
+from anchor_hub.metrics.frechet import FeatureStatistics, frechet_distance, frechet_of
 
 
 def statistics(features: torch.Tensor, batch: int = 10_000) -> FeatureStatistics:
@@ -111,3 +111,18 @@ def test_it_is_the_libraries_number() -> None:
     tables = [{"mu": rows.mean(0).numpy(), "sigma": torch.cov(rows.T).numpy()} for rows in (first, second)]
     wanted = fidelity.fid_statistics_to_metric(*tables, verbose=False)["frechet_inception_distance"]
     assert found == pytest.approx(float(wanted), rel=1e-6)
+
+
+def test_few_features_of_many_dimensions_have_the_same_distance_in_less_time() -> None:
+    draws = torch.Generator().manual_seed(0)
+    for first, second, dimensions in ((5, 9, 20), (40, 30, 6), (2, 2, 3)):
+        sets = [torch.randn(count, dimensions, generator=draws) + count / 10 for count in (first, second)]
+        statistics = [FeatureStatistics(), FeatureStatistics()]
+        for held, features in zip(statistics, sets, strict=True):
+            held.update(features)
+        assert frechet_of(*sets) == pytest.approx(frechet_distance(*statistics), rel=1e-5)
+    assert frechet_of(sets[0], sets[0]) == pytest.approx(0, abs=1e-9)
+    with pytest.raises(DataError, match="cannot be compared"):
+        frechet_of(torch.zeros(3, 2), torch.zeros(3, 4))
+    with pytest.raises(DataError, match="at least two"):
+        frechet_of(torch.zeros(1, 2), torch.zeros(3, 2))

@@ -115,7 +115,10 @@ def train(
     recipe.shares(batch)  # whether it can be shared is told before anything is read
     read = read_all(recipe, plan, run, given, progress or (lambda name: nullcontext(lambda done, total: None)))
     recipe = recipe.fitted(read.samples)
-    samples = {name: replace(held, modality=_reading(recipe, name)) for name, held in read.samples.items()}
+    samples = {
+        name: replace(held, modality=_reading(recipe, name))
+        for name, held in recipe.trained_on(read.samples).items()
+    }
     described = recipe.describe()
     trainer = Trainer(
         recipe, samples, run_dir,

@@ -30,12 +30,16 @@ from anchor_hub.training.engine.stats import LossMeter, StatsLog, peak_memory_mi
 
 SHOWN = 8  # samples of the data set that a recipe may show in its pictures
 # What the processes of a run tell each other between steps; the largest number wins.
-GO_ON, BUDGET_SPENT, NOT_FINITE = 0, 1, 1000
+GO_ON, BUDGET_SPENT, ENOUGH, NOT_FINITE = 0, 1, 2, 1000
 
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How a run ended. `reason`: "images" or "minutes" (its budget), "interrupted" (Ctrl-C), "terminated" (SIGTERM)."""
+    """How a run ended.
+
+    `reason`: "images" or "minutes" (its budget), "enough" (the recipe's word), "interrupted" (Ctrl-C), "terminated"
+    (SIGTERM).
+    """
 
     steps: int
     images: int
@@ -183,10 +187,12 @@ class Trainer:
 
         while True:
             if step % check_every == 0:
+                enough = self.recipe.finished(step)
                 code = (
                     NOT_FINITE
                     if meter.not_finite()
-                    else stop.exit_code or bool(budget.spent(step * self.batch))
+                    else stop.exit_code
+                    or (ENOUGH if enough else BUDGET_SPENT if budget.spent(step * self.batch) else GO_ON)
                 )
                 code = group.agree(int(code), self.device)
                 if code == NOT_FINITE:
@@ -218,16 +224,19 @@ class Trainer:
         seconds = seconds_before + budget.elapsed()
         if group.is_first:
             path = self._save_checkpoint(step, seconds)
-            if code == BUDGET_SPENT:
+            if code in (BUDGET_SPENT, ENOUGH):
                 self._save_samples(step)
+            if code == ENOUGH:
+                progress.say(str(enough))
             progress.say(f"{step * self.batch:,} images; saved {path}")
         group.wait_for_all()
         reason = {
             BUDGET_SPENT: budget.spent(step * self.batch) or "minutes",
+            ENOUGH: "enough",
             130: "interrupted",
             143: "terminated",
         }[code]
-        return RunEnd(step, step * self.batch, seconds / 60, reason, code if code != BUDGET_SPENT else 0)
+        return RunEnd(step, step * self.batch, seconds / 60, reason, code if code in (130, 143) else 0)
 
     # -- beginning and resuming ------------------------------------------------------------------------------------
 

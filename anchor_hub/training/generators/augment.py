@@ -42,15 +42,20 @@ def translation(images: Tensor) -> Tensor:
         image[:, top : top + height, left : left + width]
         for image, top, left in zip(padded, tops, lefts, strict=True)
     ]
-    return torch.stack(moved).contiguous(memory_format=_layout(images))
+    return torch.stack(moved).contiguous(memory_format=layout_of(images))
 
 
 def cutout(images: Tensor) -> Tensor:
     """Images with zeros in a square of half the side, whose centre lies anywhere in the image."""
     count, _, height, width = images.shape
+    return images * hole(count, height, width).to(images)
+
+
+def hole(count: int, height: int, width: int) -> Tensor:
+    """Masks ``[count, 1, height, width]``: 0 in a square of half the side around a random centre, 1 elsewhere."""
     rows = _outside(count, height)[:, :, None]
     columns = _outside(count, width)[:, None, :]
-    return images * torch.maximum(rows, columns)[:, None].to(images)
+    return torch.maximum(rows, columns)[:, None]
 
 
 def _outside(count: int, side: int) -> Tensor:
@@ -61,7 +66,8 @@ def _outside(count: int, side: int) -> Tensor:
     return ((place < centre - half) | (place >= centre + half)).float()
 
 
-def _layout(images: Tensor) -> torch.memory_format:
+def layout_of(images: Tensor) -> torch.memory_format:
+    """Channels-last where the images are in that layout, else contiguous."""
     packed = images.is_contiguous(memory_format=torch.channels_last) and images.shape[1] > 1
     return torch.channels_last if packed else torch.contiguous_format
 
@@ -85,7 +91,7 @@ def parse_augment(text: str) -> tuple[str, ...]:
         return tuple(AUGMENTATIONS)
     for name in names:
         if name not in AUGMENTATIONS:
-            near = did_you_mean(name, [*AUGMENTATIONS, "all", "none"])
+            near = did_you_mean(name, [*AUGMENTATIONS, "all", "none", "ada"])
             raise UsageError(f"--augment: there is no augmentation {name!r}.{near}")
     return tuple(name for name in AUGMENTATIONS if name in names)
 

@@ -16,6 +16,8 @@ class BigGANOptions:
         share_fakes: whether the generator's step takes the images of the last discriminator step instead of fresh ones,
             which saves a forward pass (a fifth of the time).
         augment: names of the differentiable augmentations that real and generated images pass before the discriminator.
+        augment_target, augment_images: of adaptive augmentation (``augment`` begins with "ada"), see
+            :mod:`anchor_hub.training.generators.adaptive`.
         class_deviation: standard deviation of the class embedding's first values; None: orthogonal, as published. Long
             vectors let the class count as much as the latent from the first step, which short trainings need.
         diversity: weight of :func:`~anchor_hub.training.generators.gan_losses.mode_seeking`, against a generator that
@@ -36,7 +38,12 @@ class BigGANOptions:
     mismatch: float = 0.0
     average_half_life: float = 10_000.0
     average_rampup: float | None = 0.05
+    augment_target: float = 0.6
+    augment_images: int = 500_000
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain JSON values, without those that are left out."""
-        return {name: value for name, value in asdict(self).items() if name != "mismatch" or value}
+        left_out = set() if self.mismatch else {"mismatch"}
+        if self.augment[:1] != ("ada",):
+            left_out |= {"augment_target", "augment_images"}
+        return {name: value for name, value in asdict(self).items() if name not in left_out}

@@ -23,7 +23,6 @@ from anchor_hub.networks.biggan_layers import standing_statistics
 from anchor_hub.training.base import OWN, Batch, RecipeOptions, TrainingContext, TrainingPlan
 from anchor_hub.training.engine.average import WeightAverage
 from anchor_hub.training.engine.randomness import mix_seed
-from anchor_hub.training.generators.augment import augment
 from anchor_hub.training.generators.biggan_options import BigGANOptions as BigGANOptions
 from anchor_hub.training.generators.biggan_training import BIGGAN_PRESETS, classes_of, configs, constants
 from anchor_hub.training.generators.choices import BigGANChoices
@@ -106,7 +105,7 @@ class BigGANRecipe(GANRecipe):
         }
 
     def setup(self, context: TrainingContext) -> None:
-        self.context = context
+        self.context, self.adaptive = context, self.adaptive_augment(context)
         options = self.options
         self.generator = context.place(BigGAN(self.config)).train()
         if options.class_deviation is not None:
@@ -140,7 +139,7 @@ class BigGANRecipe(GANRecipe):
     def _discriminator_step(self, real: Tensor, labels: Tensor, fakes: Fakes) -> dict[str, float | Tensor]:
         fake = fakes.images.detach()
         self.discriminator.requires_grad_(True)
-        changed = [augment(images.float(), self.options.augment) for images in (fake, real)]
+        changed = [self.seen(images.float()) for images in (fake, real)]
         classes = [fakes.labels, labels]
         if self.options.mismatch:  # half of the images are enough
             others = torch.randint(1, self.config.classes, (-(-len(real) // 2),)).to(labels)
@@ -153,11 +152,11 @@ class BigGANRecipe(GANRecipe):
         if wrong:
             total = loss + self.options.mismatch * F.relu(1 + wrong[0]).mean()
         self.context.descend(self.discriminator, self.discriminator_optimizer, total)
-        return discriminator_losses(loss, real_logits, fake_logits)
+        return {**discriminator_losses(loss, real_logits, fake_logits), **self.watched(real_logits)}
 
     def _generator_step(self, fakes: Fakes, real: Tensor, labels: Tensor) -> dict[str, float | Tensor]:
         self.discriminator.requires_grad_(False)
-        images = self.context.place(augment(fakes.images.float(), self.options.augment))
+        images = self.context.place(self.seen(fakes.images.float()))
         with self.context.autocast():
             logits = self.discriminator(images, fakes.labels).float()
         losses = {"generator": g_hinge(logits)}

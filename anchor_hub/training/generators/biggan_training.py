@@ -11,7 +11,6 @@ from torch import Tensor
 from anchor_hub.errors import ConfigError, DataError, UsageError
 from anchor_hub.networks.biggan import BigGANConfig
 from anchor_hub.networks.biggan_discriminators import BigGANDiscriminatorConfig
-from anchor_hub.training.generators.augment import parse_augment
 from anchor_hub.training.generators.biggan_options import BigGANOptions
 from anchor_hub.training.generators.choices import BigGANChoices
 
@@ -33,6 +32,7 @@ BIGGAN_PRESETS: dict[str, dict[str, Any]] = {
         "share_fakes": True,
         "class_deviation": 1.0,
         "average_half_life": 5_000.0,
+        "augment_images": 20_000,
     },
     # The paper's 128 px network of "ch" 96, for GPUs; batch and learning rates as in the authors' code.
     "published": {
@@ -47,6 +47,7 @@ BIGGAN_PRESETS: dict[str, dict[str, Any]] = {
         "share_fakes": False,
         "class_deviation": None,
         "average_half_life": 1_774_000.0,  # 0.9999 per step of 256
+        "augment_images": 500_000,
     },
 }
 
@@ -98,7 +99,7 @@ def constants(choices: BigGANChoices) -> BigGANOptions:
         class_deviation=table["class_deviation"],
         diversity=choices.diversity or 0.0,
         mismatch=choices.mismatch or 0.0,
-        augment=parse_augment(choices.augment or "none"),
+        **choices.augmentation(table["augment_images"]),
         average_half_life=table["average_half_life"],
     )
 

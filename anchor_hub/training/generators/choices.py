@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from anchor_hub.errors import UsageError, did_you_mean
 from anchor_hub.training.base import RecipeOptions
+from anchor_hub.training.generators.adaptive import ADAPTIVE, parse_augmentation
+from anchor_hub.training.generators.stopping import StopOptions
 
 #: Option -> its spelling on the command line, where that is not the name with dashes.
 FLAGS = {"r1_gamma": "--r1"}
@@ -24,13 +26,84 @@ def flag(option: str) -> str:
     return FLAGS.get(option, "--" + option.replace("_", "-"))
 
 
-class GeneratorChoices(RecipeOptions):
+class AugmentChoices(RecipeOptions):
+    """How a discriminator's images are augmented.
+
+    :param augment: differentiable augmentations: "colour,translation,cutout", "all", or "ada" (adaptive), whose kinds
+        may follow: "ada:geometry,colour,cutout".
+    :param augment_target: adaptive: the share of real images that the discriminator may be sure of, -1 to 1 (0.6).
+    :param augment_images: adaptive: images over which the probability can rise from 0 to 1.
+    """
+
+    augment: str | None = None
+    augment_target: float | int | None = Field(default=None, gt=-1, lt=1)
+    augment_images: int | None = Field(default=None, ge=1)
+
+    def augmentation(self, images: int = 500_000) -> dict[str, Any]:
+        """The constants that these options give.
+
+        :param images: the preset's ``augment_images``.
+        :raises UsageError: an unknown augmentation, or adaptive ones' options without them.
+        """
+        names = parse_augmentation(self.augment or "none")
+        given = {"augment_target": self.augment_target, "augment_images": self.augment_images}
+        given = {option: value for option, value in given.items() if value is not None}
+        if names[:1] != (ADAPTIVE,):
+            if given:
+                raise UsageError(f"{next(iter(given))} is an option of adaptive augmentation: add --augment ada")
+            return {"augment": names}
+        return {"augment": names, "augment_images": images, **given}
+
+
+class CriticChoices(AugmentChoices):
+    """What judges a StyleGAN2 generator, and when it has learned enough.
+
+    :param critic: "stylegan2", or "projected": on features of a frozen classifier (extra ``[perceptual]``).
+    :param critic_side: projected: side in pixels that the classifier sees images at; default: 128, or the images' size
+        up to 256.
+    :param stop_distance: stop when the model distance from the start exceeds this.
+    :param stop_patience: hold out a part of the images, and stop when the distance to it has not fallen for so many
+        evaluations.
+    :param stop_every: images between evaluations. :param stop_latents: latents of an evaluation.
+    :param held_out: part of the images to hold out. :param stop_extractor: features of the held-out distance, as
+        ``anchor evaluate --extractor`` takes them; default: EfficientNet-Lite0's.
+    """
+
+    critic: str = "stylegan2"
+    critic_side: int | None = None
+    stop_distance: float | int | None = Field(default=None, gt=0)
+    stop_patience: int | None = Field(default=None, ge=1)
+    stop_every: int | None = None
+    stop_latents: int | None = None
+    held_out: float | None = None
+    stop_extractor: str | None = None
+
+    def judging(self, images: int = 500_000) -> dict[str, Any]:
+        """The constants that these options give; see :meth:`augmentation`.
+
+        :raises UsageError: options that do not fit each other.
+        """
+        if self.critic_side is not None and self.critic != "projected":
+            raise UsageError("critic_side is an option of the projected critic: add --critic projected")
+        given: dict[str, Any] = {
+            "every": self.stop_every, "latents": self.stop_latents, "held_out": self.held_out,
+            "extractor": self.stop_extractor,
+        }  # fmt: skip
+        given = {name: value for name, value in given.items() if value is not None}
+        stop = None
+        if self.stop_distance is not None or self.stop_patience is not None:
+            stop = StopOptions(self.stop_distance, self.stop_patience, **given)
+        elif given:
+            raise UsageError(f"stop_{next(iter(given))}: say when to stop, stop_distance=X or stop_patience=N")
+        return {**self.augmentation(images), "critic": self.critic, "critic_side": self.critic_side, "stop": stop}
+
+
+class GeneratorChoices(AugmentChoices):
     """The options that trainings of every generator family have.
 
     :param preset: "small" (two CPU cores) or "published" (GPUs).
     :param size: height and width in pixels.
     :param channels: channels by resolution.
-    :param augment: differentiable augmentations ("colour,translation,cutout" or "all").
     :param keep_discriminator: put the discriminator into the bundle.
     :param half: store weights in half precision.
     """
@@ -40,7 +113,6 @@ class GeneratorChoices(RecipeOptions):
     channels: Mapping[int, int] | None = None
     latent_dim: int | None = None
     learning_rate: float | int | None = None
-    augment: str | None = None
     keep_discriminator: bool = False
     half: bool = False
 
@@ -56,7 +128,7 @@ class GeneratorChoices(RecipeOptions):
         return presets[self.preset]
 
 
-class StyleGAN2Choices(GeneratorChoices):
+class StyleGAN2Choices(GeneratorChoices, CriticChoices):
     """Options of the recipe `stylegan2`.
 
     :param start_from: a StyleGAN2 hub (a registered name, or a bundle's folder) to go on from.

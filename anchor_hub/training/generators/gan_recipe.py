@@ -16,6 +16,8 @@ from anchor_hub.modality import Modality, build_modality
 from anchor_hub.networks.discriminators import describe_discriminator
 from anchor_hub.training.base import BATCH, OWN, Batch, Contents, Recipe, TrainingContext
 from anchor_hub.training.engine.average import WeightAverage, average_decay
+from anchor_hub.training.generators.adaptive import ADAPTIVE, AdaptiveAugment
+from anchor_hub.training.generators.augment import augment
 
 
 class GANRecipe(Recipe):
@@ -43,6 +45,8 @@ class GANRecipe(Recipe):
     average: WeightAverage[Any]
     generator_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
+    #: What augments the discriminator's images, where that is adaptive.
+    adaptive: AdaptiveAugment | None = None
 
     def modality(self, data: str = OWN) -> Modality:
         """RGB, the modality that hubs generate."""
@@ -56,6 +60,29 @@ class GANRecipe(Recipe):
         """The samples of the only data set."""
         return batches[OWN].images
 
+    # -- what the discriminator sees -----------------------------------------------------------------------------------
+
+    def adaptive_augment(self, context: TrainingContext) -> AdaptiveAugment | None:
+        """Adaptive augmentation, where the options ask for it: for ``setup``."""
+        options = self.options
+        if options.augment[:1] != (ADAPTIVE,):
+            return None
+        return AdaptiveAugment(
+            options.augment[1:], target=options.augment_target, images=options.augment_images, group=context.group
+        )
+
+    def seen(self, images: Tensor) -> Tensor:
+        """Images as the discriminator sees them."""
+        return augment(images, self.options.augment) if self.adaptive is None else self.adaptive(images)
+
+    def watched(self, real_logits: Tensor) -> dict[str, float]:
+        """Let adaptive augmentation follow a step's logits of real images; the probability it had, for the log."""
+        if self.adaptive is None:
+            return {}
+        probability = self.adaptive.probability
+        self.adaptive.watch(real_logits)
+        return {"augment_probability": probability}
+
     def _follow(self, index: int) -> None:
         """Update the moving average with the generator of step `index`."""
         images = (index + 1) * self.context.batch
@@ -63,12 +90,14 @@ class GANRecipe(Recipe):
         self.average.update(self.generator, average_decay(self.context.batch, images, half_life, rampup))
 
     def state_dict(self) -> dict[str, Any]:
+        adaptive = {} if self.adaptive is None else {"adaptive": self.adaptive.state_dict()}
         return {
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "average": self.average.module.state_dict(),
             "generator_optimizer": self.generator_optimizer.state_dict(),
             "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
+            **adaptive,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -77,6 +106,8 @@ class GANRecipe(Recipe):
         self.average.module.load_state_dict(state["average"])
         self.generator_optimizer.load_state_dict(state["generator_optimizer"])
         self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+        if self.adaptive is not None:
+            self.adaptive.load_state_dict(state["adaptive"])
 
     def contents(self) -> Contents:
         """The averaged generator as a hub."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from anchor_hub.training.generators.stopping import StopOptions
+
 
 @dataclass(frozen=True)
 class HubOptions:
@@ -24,6 +26,11 @@ class HubOptions:
         average_rampup: early in a run, the half-life is at most this part of the images seen; None: always as given.
         augment: differentiable augmentations that real and generated images pass before the discriminator, by name.
         discriminator_warmup: images for which the discriminator learns alone (a fresh one beside a trained generator).
+        augment_target, augment_images: of adaptive augmentation (``augment`` begins with "ada"), see
+            :mod:`anchor_hub.training.generators.adaptive`.
+        critic: "stylegan2" or "projected", see :mod:`anchor_hub.training.generators.critics`.
+        critic_side: side in pixels that the projected critic's classifier sees images at; None: by the images' size.
+        stop: when the training has enough before its budget is spent; None: never.
     """
 
     learning_rate: float = 0.002
@@ -38,8 +45,19 @@ class HubOptions:
     average_rampup: float | None = 0.05
     augment: tuple[str, ...] = ()
     discriminator_warmup: int = 0
+    augment_target: float = 0.6
+    augment_images: int = 500_000
+    critic: str = "stylegan2"
+    critic_side: int | None = None
+    stop: StopOptions | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain JSON values, without those that are left out."""
-        left_out = {name for name in ("augment", "discriminator_warmup") if not getattr(self, name)}
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
+        optional = ("augment", "discriminator_warmup", "critic_side", "stop")
+        left_out = {name for name in optional if not getattr(self, name)}
+        if self.augment[:1] != ("ada",):
+            left_out |= {"augment_target", "augment_images"}
+        if self.critic == "stylegan2":
+            left_out |= {"critic"}
+        values = {name: value for name, value in asdict(self).items() if name not in left_out}
+        return values if self.stop is None else {**values, "stop": self.stop.to_dict()}

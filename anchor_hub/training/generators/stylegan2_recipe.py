@@ -1,9 +1,9 @@
 """Training a hub: StyleGAN2 as published, with every constant an option.
 
-Karras et al. (2020, arXiv:1912.04958). One step: discriminator on the logistic loss; every 16th step R1 on
-the same real images; generator on the non-saturating loss; every 4th step, where asked for, path-length
-regularisation; the moving average of the generator. Each part has its own fresh latents, backward pass and
-optimiser step.
+Karras et al. (2020, arXiv:1912.04958). One step: the critic on real and generated images (the published one is a
+discriminator on the logistic loss), and on its penalty where one is due (every 16th step R1 on the same real images);
+the generator on the critic's loss; every 4th step, where asked for, path-length regularisation; the moving average of
+the generator. Each part has its own fresh latents, backward pass and optimiser step.
 """
 
 from __future__ import annotations
@@ -12,35 +12,27 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from anchor_hub.errors import UsageError
 from anchor_hub.modality.pictures import from_unit
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config, mix_styles
-from anchor_hub.networks.stylegan2_discriminator import Discriminator
-from anchor_hub.training.base import Batch, RecipeOptions, TrainingContext, TrainingPlan
+from anchor_hub.training.base import OWN, Batch, RecipeOptions, Samples, TrainingContext, TrainingPlan
 from anchor_hub.training.engine.average import WeightAverage
-from anchor_hub.training.generators.augment import augment
 from anchor_hub.training.generators.choices import StyleGAN2Choices
-from anchor_hub.training.generators.gan_losses import (
-    d_logistic,
-    g_nonsaturating,
-    lazy_adam_settings,
-    path_length_penalty,
-    path_lengths,
-    r1_penalty,
-)
+from anchor_hub.training.generators.critics import Critic, CriticSetting, adam, critic_class
+from anchor_hub.training.generators.gan_losses import path_length_penalty, path_lengths
 from anchor_hub.training.generators.gan_recipe import GANRecipe, discriminator_losses
-from anchor_hub.training.generators.start import HubStart, discriminator_config
+from anchor_hub.training.generators.start import HubStart
+from anchor_hub.training.generators.stopping import EarlyStop, split
 from anchor_hub.training.generators.stylegan2_options import HubOptions as HubOptions
 from anchor_hub.training.generators.stylegan2_training import PRESETS, config, constants, start_of
 
-BETAS = (0.0, 0.99)
 SHOWN_SAMPLES = 64
 
 
 class HubRecipe(GANRecipe):
-    """Trains a StyleGAN2 generator against a residual discriminator of the same channels.
+    """Trains a StyleGAN2 generator against a critic: by default a residual discriminator of the same channels.
 
     `hub_name` names the hub that `export` writes, `keep_discriminator` puts the critic into it, `half` stores its
     weights in half precision. With `start` (of the same configuration) the networks begin as that hub's. Samples are
@@ -49,6 +41,9 @@ class HubRecipe(GANRecipe):
 
     name = "stylegan2"
     Options: ClassVar[type[RecipeOptions]] = StyleGAN2Choices
+    critic: Critic
+    #: What ends the training early, where the options ask for it.
+    stop: EarlyStop | None = None
 
     def __init__(
         self,
@@ -64,6 +59,7 @@ class HubRecipe(GANRecipe):
         self.config, self.options, self.hub_name = config, options or HubOptions(), hub_name
         self.compile, self.keep_discriminator, self.half, self.start = compile, keep_discriminator, half, start
         self.size = config.size
+        self.held: Samples | None = None
 
     @classmethod
     def build(cls, plan: TrainingPlan, options: StyleGAN2Choices, required: Mapping[str, Any]) -> HubRecipe:
@@ -73,7 +69,25 @@ class HubRecipe(GANRecipe):
             keep_discriminator=options.keep_discriminator, half=options.half, start=start,
         )  # fmt: skip
         recipe.batch = int(options.of_preset(PRESETS)["batch"])
+        recipe.check()
         return recipe
+
+    @property
+    def critic_setting(self) -> CriticSetting:
+        """What the critic is built for."""
+        return CriticSetting(self.config, self.options, self.start, self.compile)
+
+    def check(self) -> None:
+        """Raise what stands in the way of the critic and of early stop, before images are read: for ``build``.
+
+        :raises UsageError: options that do not fit each other. :raises DataError: weights that are not on this machine.
+        """
+        critic = critic_class(self.options.critic)
+        critic.check(self.critic_setting)
+        if self.keep_discriminator and not critic.keepable:
+            raise UsageError(f"--keep-discriminator: bundles keep no {self.options.critic} critic; leave it out")
+        if self.options.stop is not None:
+            self.options.stop.check(self.options.critic, self.start is not None)
 
     def describe(self) -> dict[str, Any]:
         """The settings that a resumed run must share, as plain JSON values."""
@@ -81,96 +95,54 @@ class HubRecipe(GANRecipe):
         return {"generator": self.config.to_dict(), **self.options.to_dict(), **start}
 
     def setup(self, context: TrainingContext) -> None:
-        self.context = context
-        share = context.batch // context.group.world
-        group = discriminator_config(self.config).stddev_group
-        if share % min(share, group):
-            raise UsageError(
-                f"the discriminator compares images in groups of {group}: --batch (per process) must be a "
-                f"multiple of {group}, not {share}"
-            )
+        self.context, self.adaptive = context, self.adaptive_augment(context)
+        options = self.options
         self.generator = context.place(Generator(self.config))
-        self.discriminator = context.place(Discriminator(discriminator_config(self.config)))
         if self.start is not None:
             self.generator.load_state_dict(self.start.generator.state_dict())
-            if self.start.discriminator is not None:
-                self.discriminator.load_state_dict(self.start.discriminator.state_dict())
+        self.critic = critic_class(options.critic)(self.critic_setting, context, self.seen)
+        self.discriminator, self.discriminator_optimizer = self.critic.network, self.critic.optimizer
         self.average = WeightAverage(self.generator)
-        options = self.options
-        self.generator_optimizer = _adam(
+        self.generator_optimizer = adam(
             self.generator,
             options.learning_rate,
             options.path_length_every if options.path_length_weight else None,
         )
-        self.discriminator_optimizer = _adam(
-            self.discriminator, options.learning_rate, options.r1_every if options.r1_gamma else None
-        )
         self.noise = "random" if options.noise else "none"
         self.mean_path_length = torch.zeros((), device=context.device)
         self.shown = torch.randn(SHOWN_SAMPLES, self.config.code_dim)
-        # R1 and path lengths differentiate twice, which compiled networks cannot do, so they use the plain modules.
-        # They run in float32: torch's second derivative of a bfloat16 convolution on CPUs (oneDNN) is wrong. For the
-        # first convolutions of the discriminator's blocks, a third of R1's gradient was left, in another direction.
+        # Path lengths differentiate twice, which compiled networks cannot do, so they use the plain module, in float32.
         self.fast_synthesis = (
             torch.compile(self.generator.synthesis) if self.compile else self.generator.synthesis
         )
-        self.fast_discriminator = torch.compile(self.discriminator) if self.compile else self.discriminator
+        self.stop = self._early_stop()
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
     def step(self, batches: Mapping[str, Batch], index: int) -> Mapping[str, float | Tensor]:
         options = self.options
         real = self.context.place(self.context.modality.to_network(self.images(batches)))
-        losses = self._discriminator_step(real)
-        if options.r1_gamma and index % options.r1_every == 0:
-            losses["r1"] = self._r1_step(real)
+        losses = {**self._discriminator_step(real), **self.critic.penalty(real, index)}
         if index * self.context.batch < options.discriminator_warmup:
             return losses
         losses["generator"] = self._generator_step(len(real))
         if options.path_length_weight and index % options.path_length_every == 0:
             losses["path_length"] = self._path_length_step(max(1, len(real) // options.path_batch_shrink))
         self._follow(index)
+        if self.stop is not None and self.stop.due(index):
+            losses.update(self.stop.look(self.average.module, (index + 1) * self.context.batch))
         return losses
 
-    def critic_learns(self, learns: bool) -> None:
-        """Whether the discriminator's weights get gradients; recipes that freeze a part of it say so here."""
-        self.discriminator.requires_grad_(learns)
-
     def _discriminator_step(self, real: Tensor) -> dict[str, float | Tensor]:
-        self.critic_learns(True)
         with self.context.autocast():
             with torch.no_grad():
                 fake = self._image(self._latents(len(real)))
-            real_logits, fake_logits = self._judged(self._seen(real), self._seen(fake))
-        loss = d_logistic(real_logits, fake_logits)
-        self.context.descend(self.discriminator, self.discriminator_optimizer, loss)
-        return discriminator_losses(loss, real_logits, fake_logits)
-
-    def _judged(self, real: Tensor, fake: Tensor) -> list[Tensor]:
-        """The logits of real and generated images, from one pass where the batch allows it, which costs less.
-
-        One pass does the work per weight only once. The samples are interleaved so that each group of the minibatch
-        standard deviation holds one kind.
-        """
-        group = self.discriminator.config.stddev_group
-        if len(real) % group:
-            return [self.fast_discriminator(images).float() for images in (real, fake)]
-        both = torch.cat([images.unflatten(0, (group, -1)) for images in (real, fake)], dim=1)
-        logits = self.fast_discriminator(both.flatten(0, 1)).float().unflatten(0, (group, -1))
-        return [part.flatten(0, 1) for part in logits.chunk(2, dim=1)]
-
-    def _r1_step(self, real: Tensor) -> Tensor:
-        real = real.detach().requires_grad_(True)
-        penalty = r1_penalty(self.discriminator(self._seen(real)), real)
-        weight = self.options.r1_gamma / 2 * self.options.r1_every
-        self.context.descend(self.discriminator, self.discriminator_optimizer, weight * penalty)
-        return penalty.detach()
+        loss, real_logits, fake_logits = self.critic.learn(real, fake)
+        return {**discriminator_losses(loss, real_logits, fake_logits), **self.watched(real_logits)}
 
     def _generator_step(self, count: int) -> Tensor:
-        self.critic_learns(False)
         with self.context.autocast():
-            logits = self.fast_discriminator(self._seen(self._image(self._latents(count)))).float()
-        loss = g_nonsaturating(logits)
+            loss = self.critic.generator_loss(self._image(self._latents(count)))
         self.context.descend(self.generator, self.generator_optimizer, loss)
         return loss.detach()
 
@@ -199,10 +171,6 @@ class HubRecipe(GANRecipe):
         assert image is not None
         return image
 
-    def _seen(self, images: Tensor) -> Tensor:
-        """Images as the discriminator sees them."""
-        return augment(images, self.options.augment)
-
     # -- what the trainer asks for -------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -217,26 +185,56 @@ class HubRecipe(GANRecipe):
         images = torch.cat([row for row in rows if row is not None])
         return {"hub": from_unit(images).cpu()}
 
+    def trained_on(self, data: Mapping[str, Samples]) -> Mapping[str, Samples]:
+        """All samples but those that early stop holds out."""
+        stop = self.options.stop
+        if stop is None or stop.patience is None:
+            return data
+        trained, self.held = split(data[OWN], stop.held_out)
+        return {OWN: trained}
+
+    def _early_stop(self) -> EarlyStop | None:
+        stop, base, held = self.options.stop, None, None
+        if stop is None:
+            return None
+        if stop.distance is not None and self.start is not None:
+            base = self.context.place(self.start.generator).eval().requires_grad_(False)
+        if self.held is not None:
+            images = self.context.modality.to_network(self.held.batch(len(self.held)).images)
+            held = from_unit(images.to(self.context.device))
+        return EarlyStop(
+            stop, self.context, size=self.config.size, code_dim=self.config.code_dim, base=base, held=held
+        )
+
+    def finished(self, step: int) -> str | None:
+        return None if self.stop is None else self.stop.reason
+
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "mean_path_length": self.mean_path_length}
+        stop = {} if self.stop is None else {"early_stop": self.stop.state_dict()}
+        return {**super().state_dict(), "mean_path_length": self.mean_path_length, **stop}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
         self.mean_path_length = state["mean_path_length"].to(self.context.device)
+        if self.stop is not None:
+            self.stop.load_state_dict(state["early_stop"])
 
     def averaged_generator(self) -> Generator:
+        """The averaged generator; where the training stops early, in its best state."""
+        best = None if self.stop is None else self.stop.exported
         generator = Generator(self.config)
-        generator.load_state_dict(self.average.module.state_dict())
+        generator.load_state_dict(self.average.module.state_dict() if best is None else best)
         return generator
+
+    def record(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**super().record(facts), **self.stop_record()}
+
+    def stop_record(self) -> dict[str, Any]:
+        """What the bundle's provenance says of early stop."""
+        return {} if self.stop is None else {"early_stop": self.stop.record()}
 
     def introduction(self) -> str:
         return (
             f"A StyleGAN2 generator of {self.config.size} px (latents of {self.config.latent_dim}), trained by "
             "`anchor hubs train`: the hub that domains are anchored to."
         )
-
-
-def _adam(module: nn.Module, learning_rate: float, interval: int | None) -> torch.optim.Adam:
-    learning_rate, betas = lazy_adam_settings(learning_rate, BETAS, interval)
-    # One fused kernel instead of a dozen passes over the weights.
-    return torch.optim.Adam(module.parameters(), lr=learning_rate, betas=betas, eps=1e-8, fused=True)

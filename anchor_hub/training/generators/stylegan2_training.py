@@ -6,9 +6,8 @@ from typing import Any
 
 from anchor_hub.errors import ConfigError, UsageError
 from anchor_hub.networks.stylegan2 import StyleGAN2Config
-from anchor_hub.training.generators.augment import parse_augment
 from anchor_hub.training.generators.choices import StyleGAN2Choices, flag
-from anchor_hub.training.generators.start import HubStart, load_start
+from anchor_hub.training.generators.start import WARMUP_IMAGES, HubStart, load_start
 from anchor_hub.training.generators.stylegan2_options import HubOptions
 
 # What a preset decides unless an option says otherwise.
@@ -22,6 +21,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.003,
         "batch": 16,
         "path_length_weight": 0.0,
+        "augment_images": 20_000,
     },
     # Config F of the paper, for a GPU.
     "published": {
@@ -32,6 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.002,
         "batch": 32,
         "path_length_weight": 2.0,
+        "augment_images": 500_000,
     },
 }
 
@@ -80,7 +81,7 @@ def constants(choices: StyleGAN2Choices, start: HubStart | None) -> HubOptions:
         path_length_weight=weight,
         style_mixing=mixing,
         noise=preset["noise"] if choices.noise is None else choices.noise,
-        augment=parse_augment(choices.augment or "none"),
+        **choices.judging(preset["augment_images"]),
         discriminator_warmup=_warmup(choices, start),
         # The start's weights are good, so the average keeps them from the first step on.
         average_rampup=HubOptions.average_rampup if start is None else None,
@@ -91,7 +92,14 @@ def _warmup(choices: StyleGAN2Choices, start: HubStart | None) -> int:
     for option in ("discriminator_warmup", "discriminator_from"):
         if getattr(choices, option) is not None and start is None:
             raise UsageError(f"{flag(option)} is for trainings that --start-from a hub: leave it out")
-    default = 0 if start is None else start.warmup
+    if start is None:
+        default = 0
+    elif choices.critic == "stylegan2":
+        default = start.warmup
+    elif choices.discriminator_from is None:
+        default = WARMUP_IMAGES  # no hub keeps another critic
+    else:
+        raise UsageError(f"--discriminator-from gives a StyleGAN2 discriminator, --critic is {choices.critic}")
     return default if choices.discriminator_warmup is None else choices.discriminator_warmup
 
 

@@ -54,7 +54,7 @@ def test_each_network_learns_from_its_own_loss_only() -> None:
     recipe = ready(HubOptions(path_length_weight=0))
     before = {name: value.clone() for name, value in recipe.generator.state_dict().items()}
     recipe._discriminator_step(pictures(8).float() / 127.5 - 1)
-    recipe._r1_step(pictures(8).float() / 127.5 - 1)
+    recipe.critic.penalty(pictures(8).float() / 127.5 - 1, 0)
     assert same(before, dict(recipe.generator.state_dict()))
     critic = {name: value.clone() for name, value in recipe.discriminator.state_dict().items()}
     recipe._generator_step(8)
@@ -68,7 +68,7 @@ def test_one_pass_over_real_and_generated_pictures_judges_each_kind_by_itself(co
     recipe.discriminator.double()
     kinds = [torch.randn(count, 3, CONFIG.size, CONFIG.size, dtype=torch.float64) * scale for scale in (0.1, 1.0)]
     with recipe.context.autocast():
-        judged = recipe._judged(*kinds)
+        judged = recipe.critic.judged(*kinds)
         for images, logits in zip(kinds, judged, strict=True):
             torch.testing.assert_close(logits.double(), recipe.discriminator(images), rtol=1e-5, atol=1e-6)
 
@@ -213,14 +213,14 @@ def test_augmentation_is_seen_by_the_discriminator_only_and_leaves_old_runs_resu
     losses = changed.step(own(pictures(8)), 0)
     assert {"r1", "discriminator", "generator"} <= set(losses)
     images = torch.ones(4, 3, 16, 16)
-    assert plain._seen(images) is images and bool((changed._seen(images) == 0).any())
+    assert plain.seen(images) is images and bool((changed.seen(images) == 0).any())
 
 
 def test_second_derivatives_are_float32s_whatever_the_precision() -> None:
     gradients = {}
     for precision in ("fp32", "bf16"):
         recipe = ready(HubOptions(r1_gamma=0.1), precision)
-        recipe._r1_step(recipe.context.place(pictures(8).float() / 127.5 - 1))
+        recipe.critic.penalty(recipe.context.place(pictures(8).float() / 127.5 - 1), 0)
         recipe._path_length_step(4)
         both = (recipe.discriminator, recipe.generator)
         gradients[precision] = [p.grad for network in both for p in network.parameters() if p.grad is not None]
