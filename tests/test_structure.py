@@ -38,10 +38,10 @@ FLOORS = (
     ("anchor_hub.inventory",),
     ("anchor_hub.doctor",),
     ("anchor_hub.testing",),
-    ("anchor_faces.rendering", "anchor_hands"),
+    ("anchor_faces.rendering", "anchor_hands", "anchor_finetune"),
     ("anchor_faces",),
     ("anchor_faces.benchmark",),
-    ("anchor_faces.commands",),
+    ("anchor_faces.commands", "anchor_finetune.commands"),
     ("anchor_cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -53,7 +53,11 @@ LIGHT = (
     "plugins/names plugins/registry system/config system/files system/home system/outputs system/terminal "
     "bundles/archive bundles/base bundles/tensorfile"
 ).split()
-COMMANDS = sorted((ROOT / "cli").rglob("*.py")) + sorted(ROOT.glob("domains/*/commands/*.py"))
+COMMANDS = [
+    *sorted((ROOT / "cli").rglob("*.py")),
+    *sorted(ROOT.glob("domains/*/commands/*.py")),
+    *sorted(ROOT.glob("plugins/*/commands/*.py")),
+]
 
 
 def sources(root: Path) -> dict[str, Path]:

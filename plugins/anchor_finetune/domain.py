@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from anchor_finetune.swap import LayerSwap
 from anchor_hub.bundles.base import Bundle
-from anchor_hub.domains.base import Domain, HubOutput, Needs, open_domain
+from anchor_hub.domains.base import Domain, HubOutput, Needs, hub_pass, open_domain
 from anchor_hub.errors import BundleError, UsageError
 from anchor_hub.hubs.base import Hub
 from anchor_hub.modality import Modality, build_modality
@@ -85,9 +85,27 @@ class FineTunedDomain(Domain):
         assert image is not None
         return image
 
+    def decode_styled(
+        self, structure: Tensor, styled: Tensor, *, noise: str | Sequence[Tensor] = "const"
+    ) -> Tensor:
+        """The swapped features are those of ``structure``, all else is made from ``styled``."""
+        return self.picture(self.hub.expand(styled), hub_pass(self.hub, structure, self.needs, noise=noise))
+
+    @property
+    def separates_structure(self) -> bool:
+        return self._takes_features
+
+    def unswapped(self) -> Generator:
+        """The fine-tuned generator without a layer swap: this domain's own object where none of its weights changed."""
+        if not self._replaced:
+            return self.generator
+        generator = copy.deepcopy(self.generator)
+        generator.load_state_dict({**generator.state_dict(), **self._replaced})
+        return generator
+
     def __repr__(self) -> str:
         swapped = f", layer swap {self.swap.layers}" if self.swap.layers else ""
-        return f"FineTunedDomain({self.name!r}, hub {self.hub.name!r}{swapped})"
+        return f"{type(self).__name__}({self.name!r}, hub {self.hub.name!r}{swapped})"
 
     # -- on disk -------------------------------------------------------------------------------------
 
