@@ -98,7 +98,8 @@ class Transformed:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
         notes = [lack.message for lack in self.lacks]
-        return {"name": self.name, "path": str(self.folder), "of": self.of, "swap": self.swap.to_table(), "notes": notes}
+        table = {"name": self.name, "path": str(self.folder), "of": self.of}
+        return {**table, "swap": self.swap.to_table(), "notes": notes}
 
 
 def transform(
