@@ -22,7 +22,8 @@ _EXPORTS = {
     "Domain": "anchor_hub.domains.base",
     "hookimpl": "anchor_hub.hookspecs",
     "Hub": "anchor_hub.hubs.base",
-    "invert": "anchor_hub.translation.inversion",
+    "invert": "anchor_hub.inversion",
+    "invert_files": "anchor_hub.inversion",
     "load_domain": "anchor_hub.domains.loading",
     "load_hub": "anchor_hub.hubs.loading",
     "Modality": "anchor_hub.modality",
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from anchor_hub.hookspecs import hookimpl as hookimpl
     from anchor_hub.hubs.base import Hub as Hub
     from anchor_hub.hubs.loading import load_hub as load_hub
+    from anchor_hub.inversion import invert as invert
+    from anchor_hub.inversion import invert_files as invert_files
     from anchor_hub.modality import Modality as Modality
     from anchor_hub.modality import build_modality as build_modality
     from anchor_hub.modality.traits import Traits as Traits
@@ -65,5 +68,4 @@ if TYPE_CHECKING:
     from anchor_hub.translation import random_styles as random_styles
     from anchor_hub.translation import translate as translate
     from anchor_hub.translation import translator as translator
-    from anchor_hub.translation.inversion import invert as invert
     from anchor_hub.translation.synthesis import synthesize_set as synthesize_set

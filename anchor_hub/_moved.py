@@ -20,7 +20,6 @@ MOVED = {
     "home": "system.home",
     "hub": "hubs.base",
     "inference": "translation.running",
-    "inversion": "translation.inversion",
     "registry": "plugins.registry",
     "synthesis": "translation.synthesis",
     "training.add_domain": "training.anchoring.add_domain",
@@ -28,6 +27,7 @@ MOVED = {
     "training.hub_recipe": "training.generators.stylegan2_recipe",
     "training.recipe": "training.base",
     "training.trainer": "training.engine.trainer",
+    "translation.inversion": "inversion",
 }
 
 

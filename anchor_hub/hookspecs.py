@@ -89,7 +89,7 @@ def anchor_register_checkpoints(register: Callable[[CheckpointSpec], None]) -> N
 
 @hookspec
 def anchor_register_inverters(register: Callable[[InverterSpec], None]) -> None:
-    """Register inverters: ways from pictures to latents (`anchor_hub.translation.inversion.Inverter`)."""
+    """Register inverters: ways from pictures to latents (`anchor_hub.inversion.Inverter`)."""
 
 
 @hookspec

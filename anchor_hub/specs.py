@@ -217,7 +217,7 @@ class CheckpointSpec(TargetSpec):
 
 
 class InverterSpec(TargetSpec):
-    """A way from pictures to latents; `target` is a class deriving from `anchor_hub.translation.inversion.Inverter`."""
+    """A way from pictures to latents; `target` is a class deriving from `anchor_hub.inversion.Inverter`."""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,11 @@ def contact_sheet(
     return sheet
 
 
+def sheet_scale(size: int) -> int:
+    """The factor by which a contact sheet enlarges pictures of that size: to about 256 px, at least 4 up to 128 px."""
+    return max(256 // size, 4 if size <= 128 else 1)
+
+
 def _rows(
     tiles: Sequence[Tensor] | Sequence[Sequence[Tensor]] | Tensor, columns: int | None
 ) -> list[list[Tensor]]:

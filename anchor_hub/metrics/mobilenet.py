@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anchor_hub.networks.layers import SameConv
+
 # (expansion, output channels, repetitions, stride of the first), Sandler et al. 2018, table 2.
 _BLOCKS = (
     (1, 16, 1, 1),
@@ -16,16 +18,6 @@ _BLOCKS = (
     (6, 320, 1, 1),
 )
 _STEM, _HEAD, _CLASSES = 32, 1280, 1001
-
-
-class SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow's SAME: at stride 2, even sides are padded below and right."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        (kernel, _), (stride, _) = self.kernel_size, self.stride
-        height, width = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in input.shape[-2:])
-        padded = F.pad(input, (width // 2, width - width // 2, height // 2, height - height // 2))
-        return F.conv2d(padded, self.weight, self.bias, stride, 0, 1, self.groups)
 
 
 class MobileNetV2(nn.Module):

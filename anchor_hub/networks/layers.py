@@ -141,6 +141,20 @@ class Resample(nn.Module):
         return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
 
 
+class SameConv(nn.Conv2d):
+    """A convolution padded as TensorFlow's SAME: at stride 2, even sides are padded below and right."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``[B, in, H, W]`` to ``[B, out, H / stride, W / stride]``, rounded up."""
+        (kernel, _), (stride, _) = self.kernel_size, self.stride
+        height, width = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in input.shape[-2:])
+        padding = height // 2, width // 2
+        if height % 2 or width % 2:
+            input = F.pad(input, (padding[1], width - padding[1], padding[0], height - padding[0]))
+            padding = 0, 0
+        return F.conv2d(input, self.weight, self.bias, stride, padding, 1, self.groups)
+
+
 class EqualConv2d(nn.Module):
     """Convolution with equalised learning rate, optional FIR downsampling, bias and leaky ReLU times sqrt(2).
 

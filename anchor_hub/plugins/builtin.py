@@ -92,10 +92,15 @@ def anchor_register_backends(register: Callable[[BackendSpec], None]) -> None:
 @hookimpl
 def anchor_register_inverters(register: Callable[[InverterSpec], None]) -> None:
     for name, kind, summary in (
-        ("w-plus", "WPlusSearch", "optimise a code for each layer"),
-        ("w", "WSearch", "optimise one code for all layers"),
+        ("w-plus", "search:WPlusSearch", "optimise a code for each layer"),
+        ("w", "search:WSearch", "optimise one code for all layers"),
+        ("projection", "projection:Projection", "StyleGAN2's projection: one code, perceptual term, noise maps"),
+        ("projection-plus", "projection:ProjectionPlus", "StyleGAN2's projection with a code for each layer"),
+        ("factor", "factor:FactorSearch", "optimise one code in the space of the factorised generator"),
+        ("encoder", "encoder:EncoderCodes", "the codes of the domain's encoder as they are"),
+        ("encoder-w-plus", "encoder:EncoderWPlus", "the encoder's codes, then a code for each layer"),
     ):
-        register(InverterSpec(name, target=f"anchor_hub.translation.inversion:{kind}", summary=summary))
+        register(InverterSpec(name, target=f"anchor_hub.inversion.{kind}", summary=summary))
 
 
 @hookimpl

@@ -10,8 +10,8 @@ _EXPORTS = {
     "AnchorTranslator": "anchor_hub.translation.anchor",
     "bundle_digest": "anchor_hub.translation.base",
     "Identity": "anchor_hub.translation.base",
-    "Inverter": "anchor_hub.translation.inversion",
-    "InverterOptions": "anchor_hub.translation.inversion",
+    "Inverter": "anchor_hub.inversion",
+    "InverterOptions": "anchor_hub.inversion",
     "random_styles": "anchor_hub.translation.styles",
     "Session": "anchor_hub.translation.request",
     "style_generator": "anchor_hub.translation.base",
@@ -27,6 +27,8 @@ __all__ = list(_EXPORTS)
 __getattr__ = lazy_names(__name__, _EXPORTS)
 
 if TYPE_CHECKING:
+    from anchor_hub.inversion import Inverter as Inverter
+    from anchor_hub.inversion import InverterOptions as InverterOptions
     from anchor_hub.translation.anchor import AnchorTranslator as AnchorTranslator
     from anchor_hub.translation.anchor import translator as translator
     from anchor_hub.translation.api import translate as translate
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from anchor_hub.translation.base import TranslatorOptions as TranslatorOptions
     from anchor_hub.translation.base import bundle_digest as bundle_digest
     from anchor_hub.translation.base import style_generator as style_generator
-    from anchor_hub.translation.inversion import Inverter as Inverter
-    from anchor_hub.translation.inversion import InverterOptions as InverterOptions
     from anchor_hub.translation.request import Session as Session
     from anchor_hub.translation.request import TranslationRequest as TranslationRequest
     from anchor_hub.translation.styles import random_styles as random_styles

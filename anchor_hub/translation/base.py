@@ -16,9 +16,10 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from anchor_hub.bundles.base import MANIFEST
-from anchor_hub.errors import BundleError, ConfigError, DeviceError, UsageError, did_you_mean
+from anchor_hub.errors import BundleError, ConfigError, UsageError, did_you_mean
 from anchor_hub.system.config import validate
 from anchor_hub.system.files import file_sha256
+from anchor_hub.system.memory import memory_errors as memory_errors
 from anchor_hub.system.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -174,15 +175,3 @@ def bundle_digest(bundle: Bundle) -> str:
 def style_generator(seed: int, number: int) -> torch.Generator:
     """A generator on the CPU for random style ``number`` of ``seed``; it draws the same in any batch and process."""
     return torch.Generator().manual_seed(derive_seed(derive_seed(seed, "style"), number))
-
-
-class memory_errors:
-    """Turns running out of memory into a DeviceError that names the options to change."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        allocator = isinstance(error, RuntimeError) and "allocate memory" in str(error)
-        if allocator or isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
-            raise DeviceError("out of memory: take a smaller --batch, or --device cpu") from error

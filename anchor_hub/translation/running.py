@@ -184,7 +184,7 @@ def translate_files(
 
 def _write_grid(rows: list[list[Tensor]], session: Session, path: Path) -> None:
     """Input previews beside outputs; with one output per input, several pairs in a row; exemplars on top."""
-    from anchor_hub.images.grid import contact_sheet, save_png
+    from anchor_hub.images.grid import contact_sheet, save_png, sheet_scale
 
     names = session.translator.source, session.translator.target
     size, outputs = session.size, session.outputs
@@ -199,8 +199,3 @@ def _write_grid(rows: list[list[Tensor]], session: Session, path: Path) -> None:
     if session.pictures:
         tiles = [[torch.full((3, size, size), 255, dtype=torch.uint8), *session.pictures], *tiles]
     save_png(contact_sheet(tiles, scale=sheet_scale(size), labels=labels), path)
-
-
-def sheet_scale(size: int) -> int:
-    """The factor by which a contact sheet enlarges pictures of that size: to about 256 px, at least 4 up to 128 px."""
-    return max(256 // size, 4 if size <= 128 else 1)

@@ -93,8 +93,7 @@ def synthesize_set(
     except OSError as error:
         raise DataError(f"{shown(folder)}: cannot be written ({error.strerror or error})") from error
     if grid is not None:
-        from anchor_hub.images.grid import contact_sheet, save_png
-        from anchor_hub.translation.running import sheet_scale
+        from anchor_hub.images.grid import contact_sheet, save_png, sheet_scale
 
         names = [domain.name for domain in loaded]
         Path(grid).parent.mkdir(parents=True, exist_ok=True)

@@ -2,82 +2,52 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from anchor_hub.errors import ConfigError, UsageError
+from anchor_hub.errors import UsageError
 from anchor_hub.hubs.base import Hub
-from anchor_hub.plugins.registry import registry
-from anchor_hub.system.config import validate
-
-
-class InverterOptions(BaseModel):
-    """The options of one inverter; a subclass names them, with defaults and ranges."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Inverter(ABC):
-    """Finds latents of a hub for pictures. Plugins register subclasses (``anchor_register_inverters``)."""
-
-    Options: ClassVar[type[InverterOptions]] = InverterOptions
-
-    def __init__(self, hub: Hub, options: InverterOptions) -> None:
-        self.hub, self.options = hub, options
-
-    @abstractmethod
-    def __call__(self, images: Tensor, *, start: Tensor | None = None) -> Tensor:
-        """W+ latents ``[B, L, D]`` of ``[B, 3, H, W]`` in [-1, 1] at the hub's size.
-
-        :param start: latents to begin from, e.g. an encoder's.
-        """
+from anchor_hub.inversion.base import Inversion, Inverter, InverterOptions, Progress, check_finite, check_images
 
 
 class SearchOptions(InverterOptions):
     """See :func:`invert`."""
 
-    steps: int = Field(default=200, ge=0)
-    lr: float = Field(default=0.1, gt=0)
-    regulariser: float = Field(default=0.02, ge=0)
+    steps: int = Field(default=200, ge=0, description="Steps of Adam; 0 returns the start")
+    lr: float = Field(default=0.1, gt=0, description="First step size, in deviations of the latent")
+    regulariser: float = Field(default=0.02, ge=0, description="Pull towards the hub's own samples")
+    patience: int = Field(default=0, ge=0, description="End a picture after so many steps without gain; 0: never")
 
 
 class WPlusSearch(Inverter):
     """:func:`invert` with a code for each layer."""
 
     Options = SearchOptions
+    options: SearchOptions
     space: ClassVar[str] = "w+"
 
     def __call__(self, images: Tensor, *, start: Tensor | None = None) -> Tensor:
-        return invert(self.hub, images, start=start, space=self.space, **self.options.model_dump())
+        return self.run(images, start=start).latents
+
+    def run(
+        self, images: Tensor, *, start: Tensor | None = None, names: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> Inversion:  # fmt: skip
+        return search(
+            self.hub, images, start=start, space=self.space, names=names, progress=progress,
+            **self.options.model_dump(),
+        )  # fmt: skip
 
 
 class WSearch(WPlusSearch):
     """:func:`invert` with one code for all layers."""
 
     space = "w"
-
-
-def open_inverter(name: str, hub: Hub, options: Mapping[str, Any], steps: int = 0) -> Inverter:
-    """The registered inverter of that name for a hub.
-
-    :param steps: what ``--invert`` says: the option of that name, where the inverter has it and ``options`` do not.
-    :raises InverterNotFoundError: nobody registered it. :raises UsageError: an option that it does not take.
-    """
-    record = registry().inverters[name]
-    kind = registry().load(record.spec.target, f"inverter {name!r}")
-    if steps and "steps" in kind.Options.model_fields:
-        options = {"steps": steps, **options}
-    try:
-        found: Inverter = kind(hub, validate(dict(options), kind.Options, f"options of the inverter {name!r}"))
-    except ConfigError as error:
-        raise UsageError(str(error)) from None
-    return found
 
 
 def invert(
@@ -102,14 +72,23 @@ def invert(
     :param space: ``"w+"`` optimises a code per layer, ``"w"`` one for all of them.
     :returns: for each image the latents of the lowest error met, the start included.
     :raises UsageError: an unknown space, images of another size, fewer than 0 steps.
+    :raises ImageError: the search of an image met NaN or infinity.
+    """
+    return search(hub, images, steps=steps, lr=lr, regulariser=regulariser, start=start, space=space).latents
+
+
+def search(
+    hub: Hub, images: Tensor, *, steps: int, lr: float, regulariser: float, start: Tensor | None = None,
+    space: str = "w+", patience: int = 0, names: Sequence[str] = (), progress: Progress | None = None,
+) -> Inversion:  # fmt: skip
+    """What :func:`invert` does, with errors and steps.
+
+    :param patience: ends an image after so many steps without a lower error; 0: never.
+    :param names: what messages call the images. :param progress: called with the steps done and their number.
     """
     if space not in ("w", "w+"):
         raise UsageError(f"unknown latent space {space!r}: use 'w' or 'w+'")
-    if images.ndim != 4 or tuple(images.shape[1:]) != (hub.config.image_channels, hub.size, hub.size):
-        raise UsageError(
-            f"inversion needs images [B, {hub.config.image_channels}, {hub.size}, {hub.size}], "
-            f"got {list(images.shape)}"
-        )
+    check_images(hub, images)
     if steps < 0:
         raise UsageError(f"inversion steps must be 0 or more, got {steps}")
     target = images.to(hub.mean_latent)
@@ -123,7 +102,11 @@ def invert(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
 
     best, lowest = begin.clone(), torch.full((len(images),), torch.inf, device=target.device)
+    improved = torch.zeros(len(images), dtype=torch.long, device=target.device)
+    ended, spoilt = torch.full_like(improved, steps), torch.full_like(improved, -1)
     for step in range(steps + 1):
+        if progress is not None:
+            progress(step, steps)
         with torch.enable_grad():
             latents = begin if step == 0 and space == "w+" else hub.expand(mean + codes @ colouring)
             if step == 0 and space == "w+":
@@ -131,16 +114,26 @@ def invert(
                 latents = latents + (codes - codes.detach()) @ colouring
             error = pyramid_error(hub.image(latents), target)
             loss = error + regulariser * codes.square().mean(dim=(1, 2))
-        better = loss.detach() < lowest
+        running = step <= ended
+        better = (loss.detach() < lowest) & running
         lowest = torch.where(better, loss.detach(), lowest)
         best = torch.where(better[:, None, None], latents.detach(), best)
+        spoilt = torch.where(~torch.isfinite(loss.detach()) & (spoilt < 0) & running, step, spoilt)
+        if patience:
+            improved = torch.where(better, step, improved)
+            ended = torch.where(running & (step - improved >= patience), ended.clamp(max=step), ended)
+            if bool((ended <= step).all()):
+                break
         if step < steps:
             optimiser.zero_grad(set_to_none=True)
             # A sum keeps the images independent of one another: Adam works on each coordinate alone.
             loss.sum().backward()
             optimiser.step()
             schedule.step()
-    return best
+    check_finite(torch.where(spoilt < 0, 0.0, torch.nan), names, spoilt)
+    if progress is not None:
+        progress(steps, steps)
+    return Inversion(best, lowest, None, ended, {"perceptual": "none"})
 
 
 def pyramid_error(images: Tensor, target: Tensor) -> Tensor:

@@ -1,0 +1,153 @@
+"""Perceptual networks: what compares pictures by features instead of pixels. Nothing is ever downloaded.
+
+In the order of :func:`perceptual_network` ``("auto")``: LPIPS where torchvision's trunk is in torch's hub folder; else
+EfficientNet-Lite0 (extra ``[perceptual]``); else the hub's own discriminator; else none, so that pixels alone count.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from anchor_hub.errors import AnchorError, DataError, MissingPartError, UsageError, did_you_mean
+from anchor_hub.hubs.base import Hub
+from anchor_hub.metrics import efficientnet, perceptual
+
+#: Larger pictures are averaged down to this side first, as the published projections do.
+MAX_SIDE = 256
+NONE = "none"
+
+
+class PerceptualNetwork(ABC):
+    """Distances between pictures ``[B, 3, H, W]`` in [-1, 1], differentiable in the first."""
+
+    #: Recorded beside results.
+    name: str = ""
+    #: SHA-256 of the weights.
+    sha256: str = ""
+
+    @abstractmethod
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Feature maps ``[B, C, h, w]`` of pictures of at most :data:`MAX_SIDE` px."""
+
+    def layer_distance(self, number: int, difference: Tensor) -> Tensor:
+        """The distance ``[B]`` in map ``number``: the squared difference of unit features, averaged over places."""
+        return difference.square().sum(1).mean((1, 2))
+
+    def describe(self, images: Tensor) -> list[Tensor]:
+        """Features of unit length at every place, one map per layer; computed once for a target."""
+        side = images.shape[-1]
+        images = F.avg_pool2d(images, side // MAX_SIDE) if side > MAX_SIDE else images
+        return [F.normalize(found, dim=1, eps=1e-10) for found in self.maps(images)]
+
+    def distance(self, images: Tensor, target: list[Tensor]) -> Tensor:
+        """``[B]``, 0 for the target itself, to what :meth:`describe` gave for the target."""
+        total = images.new_zeros(len(images))
+        for number, (one, other) in enumerate(zip(self.describe(images), target, strict=True)):
+            total = total + self.layer_distance(number, one - other).to(total)
+        return total
+
+    def record(self) -> dict[str, Any]:
+        """Plain values for files: the name and the SHA-256 of the weights."""
+        return {"perceptual": self.name, **({"perceptual_sha256": self.sha256} if self.sha256 else {})}
+
+
+class LPIPS(PerceptualNetwork):
+    """LPIPS 0.1 with its trained linear layers (Zhang et al. 2018), the target's features computed once.
+
+    :raises DataError: the trunk's file is missing or another one, lpips cannot be imported, or the pictures are small.
+    """
+
+    def __init__(self, net: str, hub: Hub) -> None:
+        if hub.size < perceptual.MIN_SIDE:
+            raise DataError(f"LPIPS needs pictures of {perceptual.MIN_SIDE} px, the hub's have {hub.size}")
+        metric = perceptual.Perceptual(net, device=hub.device)
+        self.name, self.sha256, self.model = f"lpips-{net}", metric.sha256, metric.model
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        return list(self.model.net(self.model.scaling_layer(images.float())))
+
+    def layer_distance(self, number: int, difference: Tensor) -> Tensor:
+        return self.model.lins[number](difference.square()).mean((1, 2, 3))
+
+
+class EfficientNetDistance(PerceptualNetwork):
+    """The four maps of EfficientNet-Lite0. :raises DataError: its weights are not on this machine."""
+
+    name = "efficientnet-lite0"
+
+    def __init__(self, hub: Hub) -> None:
+        self.network = efficientnet.load_efficientnet(device=hub.device)
+        self.sha256 = efficientnet.SHA256
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        return self.network.features(images.float())
+
+
+class DiscriminatorDistance(PerceptualNetwork):
+    """The maps of the discriminator that the hub's bundle keeps. :raises MissingPartError: it keeps none of this kind.
+    """
+
+    name = "discriminator"
+
+    def __init__(self, hub: Hub) -> None:
+        network: Any = hub.base.discriminator()
+        if not isinstance(getattr(network, "blocks", None), nn.ModuleDict) or not hasattr(network, "from_rgb"):
+            raise MissingPartError(f"hub {hub.name!r}: its discriminator has no maps to compare; take --perceptual none")
+        self.network = network.eval().requires_grad_(False)
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        found, x = [], self.network.from_rgb(images)
+        for block in self.network.blocks.values():
+            x = block(x)
+            found.append(x)
+        return found
+
+
+def _lpips(net: str) -> Callable[[Hub], PerceptualNetwork]:
+    return lambda hub: LPIPS(net, hub)
+
+
+#: Name -> what makes the network for a hub, in the order of ``auto``.
+NETWORKS: dict[str, Callable[[Hub], PerceptualNetwork]] = {
+    "lpips-vgg": _lpips("vgg"),
+    "lpips-alex": _lpips("alex"),
+    "lpips-squeeze": _lpips("squeeze"),
+    EfficientNetDistance.name: EfficientNetDistance,
+    DiscriminatorDistance.name: DiscriminatorDistance,
+}
+
+
+def perceptual_network(name: str = "auto", *, hub: Hub) -> PerceptualNetwork | None:
+    """The network of that name on the hub's device; ``none`` gives None; ``auto`` the first that this machine has.
+
+    :raises UsageError: no network has that name.
+    :raises DataError, MissingPartError: the network asked for is not on this machine; the message says what is missing.
+    """
+    if name == NONE:
+        return None
+    if name in NETWORKS:
+        return NETWORKS[name](hub)
+    if name != "auto":
+        raise UsageError(f"no perceptual network is named {name!r}.{did_you_mean(name, ['auto', *NETWORKS, NONE])}")
+    for known, build in NETWORKS.items():
+        if known.startswith("lpips-") and not _has_trunk(known.removeprefix("lpips-")):
+            continue
+        if known == EfficientNetDistance.name and efficientnet.find_efficientnet() is None:
+            continue
+        try:
+            return build(hub)
+        except AnchorError:
+            continue
+    return None
+
+
+def _has_trunk(net: str) -> bool:
+    """Whether torchvision's file is there; without it, lpips and torchvision need not be imported."""
+    return (Path(torch.hub.get_dir()) / "checkpoints" / perceptual.TRUNK_FILES[net]).is_file()
