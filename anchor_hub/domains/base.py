@@ -147,14 +147,12 @@ class Domain(ABC):
         """Whether :meth:`decode_styled` looks at ``structure`` beside ``styled``; by default it does not."""
         return False
 
-    def decode_styled(
-        self, structure: Tensor, styled: Tensor, *, noise: str | Sequence[Tensor] = "const"
-    ) -> Tensor:
+    def decode_styled(self, structure: Tensor, styled: Tensor) -> Tensor:
         """As :meth:`decode` of ``styled``: latents of a source, with a style in some of their layers.
 
         :param structure: the source's latents ``[B, L, D]`` as they are, for domains that look at both.
         """
-        return self.decode(styled, noise=noise)
+        return self.decode(styled)
 
     def appearance(self, styles: Tensor) -> Tensor:
         """The part of latents ``[B, D]`` or ``[B, L, D]`` that this domain's images cannot show, such as colours.
@@ -175,7 +173,12 @@ class Domain(ABC):
         return self.hub.merge(styled, style, range(self.structure_layers, self.hub.num_latents))
 
     def no_encoder(self) -> MissingPartError:
-        """The error for asking this domain to encode."""
+        """The error for asking this domain to encode; a domain that can be inverted says how."""
+        if self.image_hub is not None and self.modality.traits.picture:
+            return MissingPartError(
+                f"domain {self.name!r} has no encoder: as a source (--from) it needs inversion, --invert 200 or "
+                "--set inverter=factor"
+            )
         return MissingPartError(
             f"domain {self.name!r} has no encoder: it can be a target (--to), not a source (--from)"
         )

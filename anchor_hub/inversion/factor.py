@@ -54,8 +54,10 @@ def modulation_weights(hub: Hub) -> Tensor:
 
     :raises UsageError: the hub is no StyleGAN2.
     """
-    synthesis: Any = getattr(hub.generator, "synthesis", None)
-    if not hasattr(synthesis, "styled_convs") or not hasattr(synthesis, "block"):
+    # A view of a hub may run two generators of the same latents; then the hub's own is factorised.
+    candidates: list[Any] = [getattr(one.generator, "synthesis", None) for one in (hub, hub.base)]
+    synthesis = next((one for one in candidates if hasattr(one, "styled_convs") and hasattr(one, "block")), None)
+    if synthesis is None:
         raise UsageError(f"hub {hub.name!r} has no modulation weights to factorise: take --method w-plus")
     first, *others = synthesis.styled_convs()
     layers = [first, synthesis.block(4).to_rgb, *others]

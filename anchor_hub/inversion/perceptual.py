@@ -99,7 +99,7 @@ class DiscriminatorDistance(PerceptualNetwork):
     def __init__(self, hub: Hub) -> None:
         network: Any = hub.base.discriminator()
         if not isinstance(getattr(network, "blocks", None), nn.ModuleDict) or not hasattr(network, "from_rgb"):
-            raise MissingPartError(f"hub {hub.name!r}: its discriminator has no maps to compare; take --perceptual none")
+            raise MissingPartError(f"hub {hub.name!r}: its discriminator gives no maps; take --perceptual none")
         self.network = network.eval().requires_grad_(False)
 
     def maps(self, images: Tensor) -> list[Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -15,10 +15,10 @@ from anchor_hub.bundles.base import Bundle, open_bundle
 from anchor_hub.domains.decoding import hub_mismatch, mismatch_of
 from anchor_hub.domains.loading import domain_bundle, load_domain
 from anchor_hub.errors import UsageError
+from anchor_hub.inversion.base import Inverter, open_inverter
 from anchor_hub.system.files import file_sha256
 from anchor_hub.translation.base import OWN, RANDOM, REFERENCE, Identity, Translator, TranslatorOptions, memory_errors
 from anchor_hub.translation.exemplars import check_exemplar_layers, exemplar_domain
-from anchor_hub.translation.inversion import Inverter, open_inverter
 from anchor_hub.translation.merging import merged
 from anchor_hub.translation.styles import default_style_layers, parse_layers, random_styles
 
@@ -28,21 +28,31 @@ if TYPE_CHECKING:
     from anchor_hub.modality import Modality
 
 
+#: What inverts reference pictures where no inverter is asked for: one code for all layers, found in so many steps.
+REFERENCE_INVERTER, REFERENCE_STEPS = "w", 100
+
+
 class AnchorOptions(TranslatorOptions):
     """The options of the backend ``anchor``."""
 
     style_layers: str | None = Field(
         default=None,
-        description="W+ layers that a style replaces, e.g. 6-9 [default: those that the source leaves alone]",
+        description="W+ layers that a style replaces, e.g. 6-9 [default: those that the source leaves alone; of a "
+        "source that sets all, the last 2 of 5]",
+    )
+    appearance: Literal["layers", "published"] = Field(
+        default="layers",
+        description="Where a style goes: layers (into its W+ layers), or published (into all layers of a target with "
+        "swapped features, through which alone the source then acts)",
     )
     style_domain: str | None = Field(
         default=None,
         description="Domain that encodes reference pictures [default: the first colour domain of target, source, hub]",
     )
-    invert: int = Field(default=0, ge=0, description="Optimisation steps that refine the latents of colour pictures")
+    invert: int = Field(default=0, ge=0, description="Optimisation steps that refine or find latents of colour pictures")
     inverter: str | dict[str, Any] | None = Field(
         default=None,
-        description="Inverter that refines the latents, or a table of its name and options, e.g. "
+        description="Inverter that refines or finds the latents, or a table of its name and options, e.g. "
         "'{name: w-plus, lr: 0.05}' [default: w-plus, where invert asks for one]",
     )
     corrections: int | None = Field(
@@ -74,11 +84,11 @@ class AnchorTranslator(Translator[Tensor]):
     def __init__(self, source: Domain, target: Domain, options: AnchorOptions | None = None) -> None:
         if source.hub_fingerprint != target.hub_fingerprint:
             raise hub_mismatch(source, target)
-        if not source.can_encode:
+        self.options = options or AnchorOptions()
+        if not source.can_encode and not (self._inverts and source.image_hub is not None):
             raise source.no_encoder()
         if not target.can_decode:
             raise target.no_decoder()
-        self.options = options or AnchorOptions()
         if self.options.corrections is not None:
             source = source.corrected(self.options.corrections)
         #: The domains themselves; ``source`` and ``target`` are their names.
@@ -91,21 +101,42 @@ class AnchorTranslator(Translator[Tensor]):
         self._layers: tuple[int, ...] | None = None
         if self.options.style_layers is not None:
             self._layers = parse_layers(self.options.style_layers, self.hub.num_latents)
-        self._inverter = self._open_inverter()
+        if self.options.appearance == "published":
+            self._check_published()
+        self._inverter = self._open_inverter(self.source_domain) if self._inverts else None
 
-    def _open_inverter(self) -> Inverter | None:
-        """The inverter that refines latents, where the options ask for one."""
-        asked = self.options.inverter
-        if not self.options.invert and asked is None:
-            return None
-        modality = self.source_domain.modality
+    def _check_published(self) -> None:
+        if self._layers is not None:
+            raise UsageError("appearance=published puts the style into all layers: leave --style-layers out")
+        if not self.target_domain.separates_structure:
+            raise UsageError(
+                f"appearance=published: the source acts through swapped features, and {self.target!r} swaps none; "
+                f"`anchor domains transform {self.target} --layer-swap 2` makes a domain that does"
+            )
+
+    @property
+    def _inverts(self) -> bool:
+        """Whether the options ask for an inverter."""
+        return bool(self.options.invert) or self.options.inverter is not None
+
+    def _open_inverter(self, domain: Domain, default: str = "w-plus", steps: int = 0) -> Inverter:
+        """The inverter of the options for pictures of a domain, in the generator that makes them.
+
+        A domain whose pictures a regressor makes is compared with the hub's own pictures.
+        """
+        asked, modality = self.options.inverter, domain.modality
         if not modality.traits.picture:
             raise UsageError(
                 "--invert compares the source with the hub's own pictures, so the source must be rgb; "
-                f"{self.source!r} is {modality.name}"
+                f"{domain.name!r} is {modality.name}"
             )
         table = {"name": asked} if isinstance(asked, str) else dict(asked or {})
-        return open_inverter(str(table.pop("name", "w-plus")), self.source_domain.hub, table, self.options.invert)
+        found = open_inverter(
+            str(table.pop("name", default)), domain.image_hub or domain.hub, table, self.options.invert or steps
+        )
+        if found.needs_start and not domain.can_encode:
+            raise UsageError(f"this inverter begins from an encoder, and domain {domain.name!r} has none: take w-plus")
+        return found
 
     @classmethod
     def open(
@@ -165,10 +196,17 @@ class AnchorTranslator(Translator[Tensor]):
         if self._inverter is None:
             with torch.no_grad(), memory_errors():
                 return self.source_domain.encode(images.to(self.device))
+        return self._inverted(self._inverter, self.source_domain, images)
+
+    def _inverted(self, inverter: Inverter, domain: Domain, images: Tensor) -> Tensor:
+        """W+ latents ``[B, L, D]`` of a domain's pictures, searched from its encoder's codes where it has an encoder.
+        """
         with torch.inference_mode(False), memory_errors():  # it searches along gradients
-            with torch.no_grad():
-                latents = self.source_domain.encode(images.to(self.device))
-            return self._inverter(images, start=latents)
+            start = None
+            if domain.can_encode:
+                with torch.no_grad():
+                    start = domain.encode(images.to(self.device))
+            return inverter(images, start=start)
 
     def decode(
         self, content: Tensor, style: Tensor | None = None, *, style_layers: Sequence[int] | None = None
@@ -179,44 +217,61 @@ class AnchorTranslator(Translator[Tensor]):
         (:meth:`~anchor_hub.domains.base.Domain.with_style` of the source).
         """
         layers = self._layers if style_layers is None else style_layers
+        return self.picture(content, self.with_style(content, style, layers))
+
+    def picture(self, structure: Tensor, styled: Tensor) -> Tensor:
+        """Raw output of the target, see :meth:`~anchor_hub.domains.base.Domain.decode_styled`."""
         with torch.no_grad(), memory_errors():
-            return self.checked(self.target_domain.decode(self.with_style(content, style, layers)), len(content))
+            return self.checked(self.target_domain.decode_styled(structure, styled), len(styled))
 
     def with_style(self, content: Tensor, style: Tensor | None, layers: Sequence[int] | None = None) -> Tensor:
         """Latents ``[B, L, D]`` of the inputs in a style; ``layers``: those that the style replaces as they are."""
         if style is None:
             return content
         style = style.to(content)
+        if self.options.appearance == "published":
+            layers = range(self.hub.num_latents)
+        if layers is None and self.source_domain.structure_layers >= self.hub.num_latents:
+            layers = default_style_layers(self.source_domain)
         if layers is not None:
             return self.hub.merge(content, style, layers)
-        default_style_layers(self.source_domain)  # raises if there are none
         return self.source_domain.with_style(content, style)
 
     def random_styles(self, n: int, *, seed: int, start: int = 0, truncation: float = 1.0) -> Tensor:
-        """Sampled latents ``[n, L, D]``, one code in all layers.
-
-        :raises UsageError: the source's encoder sets every layer, and ``style_layers`` are not given.
-        """
-        if self._layers is None:
-            default_style_layers(self.source_domain)
+        """Sampled latents ``[n, L, D]``, one code in all layers."""
         return random_styles(self.hub, n, seed=seed, start=start, truncation=truncation)
 
     @functools.cached_property
     def reference_domain(self) -> Domain:
         """The domain that encodes reference pictures, see :func:`~anchor_hub.translation.exemplars.exemplar_domain`."""
-        return exemplar_domain(self.source_domain, self.target_domain, self.options.style_domain)
+        return exemplar_domain(
+            self.source_domain, self.target_domain, self.options.style_domain, inverts=self._inverts
+        )
+
+    @property
+    def style_layers(self) -> tuple[int, ...]:
+        """The W+ layers that a style replaces as they are."""
+        if self.options.appearance == "published":
+            return tuple(range(self.hub.num_latents))
+        return default_style_layers(self.source_domain) if self._layers is None else self._layers
 
     @property
     def reference_modality(self) -> Modality:
-        used = self._layers or default_style_layers(self.source_domain)
         domain = self.reference_domain
-        check_exemplar_layers(domain, used)
+        check_exemplar_layers(domain, self.style_layers)
         return domain.modality
 
     def reference_styles(self, images: Tensor) -> Tensor:
-        """The pictures' W+ codes ``[n, L, D]``."""
+        """The pictures' W+ codes ``[n, L, D]``: the encoder's; inverted where their domain has none.
+
+        The latter is equation 10's ``w_a = Inv(D_r, G_t)`` of UI2I.
+        """
+        domain = self.reference_domain
+        if not domain.can_encode:
+            inverter = self._open_inverter(domain, REFERENCE_INVERTER, REFERENCE_STEPS)
+            return self._inverted(inverter, domain, images)
         with torch.no_grad(), memory_errors():
-            return self.reference_domain.encode(images.to(self.device))
+            return domain.encode(images.to(self.device))
 
     def translate(
         self,
@@ -235,7 +290,6 @@ class AnchorTranslator(Translator[Tensor]):
         :param style_layers: W+ layers that the style replaces; default: those that the source's encoder leaves alone,
             while the others get the style's appearance.
         :param truncation: of the random style (1: none); the encoded structure is never truncated.
-        :raises UsageError: a style, but the source's encoder sets every layer and no ``style_layers`` are given.
         """
         if style is None and seed is not None:
             style = random_styles(self.hub, 1, seed=seed, truncation=truncation)

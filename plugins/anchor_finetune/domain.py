@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +85,9 @@ class FineTunedDomain(Domain):
         assert image is not None
         return image
 
-    def decode_styled(
-        self, structure: Tensor, styled: Tensor, *, noise: str | Sequence[Tensor] = "const"
-    ) -> Tensor:
+    def decode_styled(self, structure: Tensor, styled: Tensor) -> Tensor:
         """The swapped features are those of ``structure``, all else is made from ``styled``."""
-        return self.picture(self.hub.expand(styled), hub_pass(self.hub, structure, self.needs, noise=noise))
+        return self.picture(self.hub.expand(styled), hub_pass(self.hub, structure, self.needs))
 
     @property
     def separates_structure(self) -> bool:
