@@ -30,6 +30,7 @@ FLOORS = (
     ("anchor_hub.checkpoints",),
     ("anchor_hub.inversion",),
     ("anchor_hub.translation",),
+    ("anchor_hub.editing",),
     ("anchor_hub.training.distributed", "anchor_hub.training.contents", "anchor_hub.evaluation"),
     ("anchor_hub.training.base", "anchor_hub.evaluation.report"),
     ("anchor_hub.training.engine",),

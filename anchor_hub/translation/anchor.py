@@ -49,7 +49,9 @@ class AnchorOptions(TranslatorOptions):
         default=None,
         description="Domain that encodes reference pictures [default: the first colour domain of target, source, hub]",
     )
-    invert: int = Field(default=0, ge=0, description="Optimisation steps that refine or find latents of colour pictures")
+    invert: int = Field(
+        default=0, ge=0, description="Optimisation steps that refine or find the latents of colour pictures"
+    )
     inverter: str | dict[str, Any] | None = Field(
         default=None,
         description="Inverter that refines or finds the latents, or a table of its name and options, e.g. "
@@ -216,8 +218,7 @@ class AnchorTranslator(Translator[Tensor]):
         Unless ``style_layers`` are given (here or as an option), the other layers get the style's appearance
         (:meth:`~anchor_hub.domains.base.Domain.with_style` of the source).
         """
-        layers = self._layers if style_layers is None else style_layers
-        return self.picture(content, self.with_style(content, style, layers))
+        return self.picture(content, self.with_style(content, style, style_layers))
 
     def picture(self, structure: Tensor, styled: Tensor) -> Tensor:
         """Raw output of the target, see :meth:`~anchor_hub.domains.base.Domain.decode_styled`."""
@@ -225,10 +226,14 @@ class AnchorTranslator(Translator[Tensor]):
             return self.checked(self.target_domain.decode_styled(structure, styled), len(styled))
 
     def with_style(self, content: Tensor, style: Tensor | None, layers: Sequence[int] | None = None) -> Tensor:
-        """Latents ``[B, L, D]`` of the inputs in a style; ``layers``: those that the style replaces as they are."""
+        """Latents ``[B, L, D]`` of the inputs in a style.
+
+        :param layers: those that the style replaces as they are; default: the option ``style_layers``.
+        """
         if style is None:
             return content
         style = style.to(content)
+        layers = self._layers if layers is None else layers
         if self.options.appearance == "published":
             layers = range(self.hub.num_latents)
         if layers is None and self.source_domain.structure_layers >= self.hub.num_latents:

@@ -35,7 +35,7 @@ def check_truncation(truncation: float) -> float:
     return truncation
 
 
-def parse_layers(text: str, num_latents: int) -> tuple[int, ...]:
+def parse_layers(text: str, num_latents: int, what: str = "style layers") -> tuple[int, ...]:
     """``"6-9"``, ``"0,3-5"``, ``"6-"`` to ascending layer numbers; layers count from 0, ranges include both ends.
 
     :raises UsageError: not of that form, or a layer the hub does not have.
@@ -44,11 +44,11 @@ def parse_layers(text: str, num_latents: int) -> tuple[int, ...]:
     for part in text.replace(" ", "").split(","):
         match = _RANGE.fullmatch(part)
         if match is None:
-            raise UsageError(f"style layers {text!r}: write numbers and ranges such as 6-9, 0,3-5 or 6-")
+            raise UsageError(f"{what} {text!r}: write numbers and ranges such as 6-9, 0,3-5 or 6-")
         first = int(match[1])
         last = first if match[2] is None else num_latents - 1 if match[3] is None else int(match[3])
         if not first <= last < num_latents:
-            raise UsageError(f"style layers {text!r}: this hub has layers 0 to {num_latents - 1}, not {part}")
+            raise UsageError(f"{what} {text!r}: this hub has layers 0 to {num_latents - 1}, not {part}")
         layers.update(range(first, last + 1))
     return tuple(sorted(layers))
 
