@@ -102,12 +102,12 @@ def listing_of(
         sheet = direction_sheet(found, count, strengths, layers=moving, target=shown, seed=seed or 0)
         save_png(sheet, grid)
     numbers = range(min(count, len(found)))
-    values = [None] * len(found) if found.values is None else found.values.tolist()
+    values: list[float] = [] if found.values is None else found.values.tolist()
     return [
         {
             "number": number,
             "deviation": round(float(found.deviations[number]), 4),
-            "singular value": "" if values[number] is None else round(values[number], 4),
+            "singular value": round(values[number], 4) if values else "",
         }
         for number in numbers
     ]
