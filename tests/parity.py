@@ -47,7 +47,7 @@ KINDS = (
     "lsa_encoder_wplus", "lsa_losses", "lsa_ranger", "lsa_regressor", "lsa_translator", "lsa_translator_freezeg",
     "stylegan2_ada_d", "stylegan2_ada_d_cond", "stylegan2_ada_g", "stylegan2_ada_g_cond", "stylegan2_ada_pkl",
     "stylegan2_rosinality_ckpt", "stylegan2_rosinality_d", "stylegan2_rosinality_g", "stylegan2_train_losses",
-    "ui2i_layerswap",
+    "ui2i_factor", "ui2i_layerswap",
 )  # fmt: skip
 
 #: Rounding of a layer's output, relative to its root mean square, that float32 kernels may differ by.

@@ -16,6 +16,8 @@ from anchor_hub.hubs.base import Hub
 from anchor_hub.plugins.registry import registry
 from anchor_hub.system.config import validate
 
+#: An error must fall by this share to count as an improvement for ``patience``.
+IMPROVEMENT = 1e-3
 #: Called with the steps done and their number, from step 0 on.
 Progress = Callable[[int, int], None]
 

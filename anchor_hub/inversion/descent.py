@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from anchor_hub.hubs.base import Hub
-from anchor_hub.inversion.base import Inversion, Progress, check_finite
+from anchor_hub.inversion.base import IMPROVEMENT, Inversion, Progress, check_finite
 from anchor_hub.inversion.noise import noise_loss, normalise_
 from anchor_hub.inversion.perceptual import PerceptualNetwork
 from anchor_hub.inversion.schedules import step_size
 
-#: An error must fall by this share to count as an improvement for ``patience``.
-IMPROVEMENT = 1e-3
 #: So often NaN is looked for, which on a GPU waits for its work.
 CHECK_EVERY = 20
 

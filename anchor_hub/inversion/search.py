@@ -12,7 +12,15 @@ from torch.nn import functional as F
 
 from anchor_hub.errors import UsageError
 from anchor_hub.hubs.base import Hub
-from anchor_hub.inversion.base import Inversion, Inverter, InverterOptions, Progress, check_finite, check_images
+from anchor_hub.inversion.base import (
+    IMPROVEMENT,
+    Inversion,
+    Inverter,
+    InverterOptions,
+    Progress,
+    check_finite,
+    check_images,
+)
 
 
 class SearchOptions(InverterOptions):
@@ -103,7 +111,7 @@ def search(
 
     best, lowest = begin.clone(), torch.full((len(images),), torch.inf, device=target.device)
     improved = torch.zeros(len(images), dtype=torch.long, device=target.device)
-    ended, spoilt = torch.full_like(improved, steps), torch.full_like(improved, -1)
+    ended, spoilt, reference = torch.full_like(improved, steps), torch.full_like(improved, -1), lowest.clone()
     for step in range(steps + 1):
         if progress is not None:
             progress(step, steps)
@@ -120,7 +128,9 @@ def search(
         best = torch.where(better[:, None, None], latents.detach(), best)
         spoilt = torch.where(~torch.isfinite(loss.detach()) & (spoilt < 0) & running, step, spoilt)
         if patience:
-            improved = torch.where(better, step, improved)
+            much = (loss.detach() < reference * (1 - IMPROVEMENT)) & running
+            reference = torch.where(much, loss.detach(), reference)
+            improved = torch.where(much, step, improved)
             ended = torch.where(running & (step - improved >= patience), ended.clamp(max=step), ended)
             if bool((ended <= step).all()):
                 break

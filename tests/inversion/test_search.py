@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from anchor_hub.errors import UsageError
-from anchor_hub.translation.inversion import invert, pyramid_error
+from anchor_hub.inversion import invert, pyramid_error
 from tests.tiny import SIZE, tiny_hub
 
 
