@@ -53,6 +53,7 @@ def hub_name(size: int, cache: Path) -> str | Path:
 
 def plain_hub(hub: Any) -> Any:
     """The hub with the plain generator, of the same weights."""
+    from anchor_hub.hubs.base import Hub
     from anchor_hub.hubs.stylegan2 import StyleGAN2Hub
 
     class PlainHub(StyleGAN2Hub):
@@ -61,6 +62,8 @@ def plain_hub(hub: Any) -> Any:
 
         def run(self, latents: Tensor, features: Any, image: bool, noise: Any) -> Any:
             return self.generator.synthesis(latents, noise=noise, features=features, image=image)
+
+        run_learning = Hub.run_learning  # computes every gradient
 
     generator = plain.Generator(hub.config)
     generator.load_state_dict(hub.generator.state_dict())

@@ -41,10 +41,10 @@ FLOORS = (
     ("anchor_hub.inventory",),
     ("anchor_hub.doctor",),
     ("anchor_hub.testing",),
-    ("anchor_faces.rendering", "anchor_hands", "anchor_finetune"),
+    ("anchor_faces.rendering", "anchor_hands", "anchor_avatars", "anchor_finetune"),
     ("anchor_faces",),
     ("anchor_faces.benchmark",),
-    ("anchor_faces.commands", "anchor_finetune.commands"),
+    ("anchor_faces.commands", "anchor_avatars.commands", "anchor_finetune.commands"),
     ("anchor_cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -280,6 +280,7 @@ class Hub(ABC):
         features: Sequence[int] = (),
         image: bool = True,
         noise: str | Sequence[Tensor] = "const",
+        learned: int | None = None,
     ) -> SynthesisOutput:
         """Feature maps and/or the image of latents; nothing else is computed.
 
@@ -288,6 +289,7 @@ class Hub(ABC):
         :param image: whether to compute the image; without it, no layer finer than the finest map runs.
         :param noise: StyleGAN2: ``const`` (the stored noise images), ``random``, ``none``, or one noise image per
             layer. BigGAN has no noise.
+        :param learned: gradients are wanted only for the codes of so many leading layers; default: of all.
         :raises ValueError: a resolution the hub lacks. :raises UsageError: no class where one is needed.
         """
         missing = sorted(set(features) - set(self.feature_channels))
@@ -295,13 +297,19 @@ class Hub(ABC):
             raise ValueError(
                 f"hub {self.name!r} has no feature maps of {missing} px; it has {list(self.feature_channels)}"
             )
-        return self.run(self.expand(latents), tuple(features), image, noise)
+        return self.run_learning(self.expand(latents), tuple(features), image, noise, learned)
 
     @abstractmethod
     def run(
         self, latents: Tensor, features: tuple[int, ...], image: bool, noise: str | Sequence[Tensor]
     ) -> SynthesisOutput:
         """What the generator makes of complete latents ``[B, L, D]``; see :meth:`synthesize`, which checks the call."""
+
+    def run_learning(
+        self, latents: Tensor, features: tuple[int, ...], image: bool, noise: Any, learned: int | None
+    ) -> SynthesisOutput:
+        """:meth:`run`; a family that can spare some layers' gradients overrides it."""
+        return self.run(latents, features, image, noise)
 
     def image(self, latents: Tensor, *, noise: str | Sequence[Tensor] = "const") -> Tensor:
         """RGB ``[B, 3, H, W]``, nominally in [-1, 1] and not clamped."""

@@ -42,7 +42,12 @@ class StyleGAN2Hub(Hub):
     def run(
         self, latents: Tensor, features: tuple[int, ...], image: bool, noise: str | Sequence[Tensor]
     ) -> SynthesisOutput:
-        return self.generator.synthesis(latents, noise=noise, features=features, image=image)
+        return self.run_learning(latents, features, image, noise, None)
+
+    def run_learning(
+        self, latents: Tensor, features: tuple[int, ...], image: bool, noise: Any, learned: int | None
+    ) -> SynthesisOutput:
+        return self.generator.synthesis(latents, noise=noise, features=features, image=image, learned=learned)
 
     @classmethod
     def generator_types(cls) -> tuple[type[nn.Module], ...]:

@@ -36,8 +36,8 @@ class DownBlock(nn.Module):
         self.skip = nn.Conv2d(in_channels, out_channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        residual = self.conv1(F.leaky_relu(self.norm1(x), 0.2))
-        residual = self.conv2(F.leaky_relu(self.norm2(residual), 0.2))
+        residual = self.conv1(F.leaky_relu(self.norm1(x), 0.2, inplace=True))
+        residual = self.conv2(F.leaky_relu(self.norm2(residual), 0.2, inplace=True))
         return (self.skip(F.avg_pool2d(x, 2, ceil_mode=True)) + residual) * math.sqrt(0.5)
 
 

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from anchor_hub.errors import ConfigError, NotFoundError, did_you_mean
 from anchor_hub.networks.compact import group_norm
 from anchor_hub.networks.layers import EqualConv2d
+from anchor_hub.networks.normalised_projection import normalised_projection
 
 #: Hidden widths of the published regressors; a last 1x1 convolution to the output channels follows.
 PUBLISHED_WIDTHS: dict[str, tuple[int, ...]] = {
@@ -205,13 +206,15 @@ class CompactLevel(nn.Module):
 
     def forward(self, feature: Tensor, coarse: Tensor | None) -> Tensor:
         if self.instance_norm:
-            feature = F.instance_norm(feature)
-        x = self.project(feature)
+            assert self.project.bias is not None
+            x = normalised_projection(feature, self.project.weight, self.project.bias)
+        else:
+            x = self.project(feature)
         if self.carry is not None and coarse is not None:
             x = x + resize(self.carry(coarse), (x.shape[-2], x.shape[-1]))
-        x = F.leaky_relu(self.norm(x), 0.2)
+        x = F.leaky_relu(self.norm(x), 0.2, inplace=True)
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = F.leaky_relu(norm(conv(x)), 0.2) + x
+            x = F.leaky_relu(norm(conv(x)), 0.2, inplace=True) + x
         return x
 
 

@@ -157,6 +157,7 @@ class StyledConv(nn.Module):
         self.register_buffer("noise", torch.randn(1, 1, resolution, resolution))
         self.weight_scale = 1.0 / math.sqrt(in_channels * 9)
         self.resample = Resample(gain=4.0) if up else None
+        self._kept: tuple[object, Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor, latent: Tensor, noise: Tensor | None) -> Tensor:
         """``x [B or 1, in, H, W]``, ``latent [B, D]``, ``noise [B or 1, 1, R, R]`` to ``[B, out, R, R]``."""
@@ -175,14 +176,33 @@ class StyledConv(nn.Module):
         """Style ``[B, in]``, the weight scale folded in, and demodulation coefficients ``[B, out]``."""
         style = self.affine(latent) * self.weight_scale
         with torch.autocast(latent.device.type, enabled=False):
-            energy = F.linear(style.square(), self.weight.square().sum(dim=(2, 3)))
+            energy = F.linear(style.square(), self._prepared()[1])
             return style, torch.rsqrt(energy + DEMODULATION_EPSILON)
 
     def _conv(self, x: Tensor, style: Tensor) -> Tensor:
         x = x * style[:, :, None, None].to(x.dtype)
+        weight = self._prepared(x.dtype)[0]
         if self.resample is None:
-            return F.conv2d(x, self.weight, padding=1)
-        return self.resample.blur(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), padding=1)
+            return F.conv2d(x, weight, padding=1)
+        return self.resample.blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), padding=1)
+
+    def _prepared(self, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
+        """The weight, in ``dtype`` where it is frozen, and its energy ``sum_kl w_oikl^2``, ``[out, in]``.
+
+        A frozen weight is converted and summed once for as long as it stays the same. Autocast would convert it anew
+        in every pass, as it keeps only what it converts of weights that learn.
+        """
+        weight = self.weight
+        if weight.requires_grad or weight.is_inference():
+            return weight, weight.square().sum(dim=(2, 3))
+        state, kept = (id(weight), weight.data_ptr(), weight._version), self._kept
+        with torch.inference_mode(False):  # trainings compute gradients through what a translation kept
+            if kept is None or kept[0] != state:
+                kept = state, weight, weight.square().sum(dim=(2, 3))
+            if dtype is not None and kept[1].dtype != dtype:
+                kept = state, weight.to(dtype), kept[2]
+        self._kept = kept
+        return kept[1:]
 
 
 class ToRGB(nn.Module):
@@ -205,8 +225,10 @@ class ToRGB(nn.Module):
         The image is summed in the parameters' precision, also under autocast: bfloat16 has too few grey levels.
         """
         style = self.affine(latent) * self.weight_scale
-        # With three output channels, per-sample weights are cheaper than scaling the whole feature map.
-        y = torch.bmm((self.weight * style[:, None, :]).to(x.dtype), x.flatten(2)).unflatten(2, x.shape[2:])
+        # With three output channels, per-sample weights are cheaper than scaling the whole feature map. Of rows of
+        # pixels, the gradient comes channels-last as x is, and meets others of that layout.
+        weights = (self.weight * style[:, None, :]).to(x.dtype)
+        y = torch.bmm(x.flatten(2).mT, weights.mT).mT.contiguous().unflatten(2, x.shape[2:])
         with torch.autocast(x.device.type, enabled=False):
             y = y.to(self.bias.dtype) + self.bias[None, :, None, None]
             if self.clamp is not None:
@@ -266,6 +288,7 @@ class Synthesis(nn.Module):
         generator: torch.Generator | None = None,
         up_to: int | None = None,
         image: bool = True,
+        learned: int | None = None,
         replaced: dict[int, Tensor] | None = None,
     ) -> SynthesisOutput:
         """See :meth:`Generator.synthesize`.
@@ -275,6 +298,10 @@ class Synthesis(nn.Module):
         """
         config = self.config
         latents = expand_latents(latents, config.num_latents)
+        codes = [
+            code if learned is None or layer < learned else code.detach()
+            for layer, code in enumerate(latents.unbind(1))
+        ]
         wanted = self._wanted_features(features)
         last = self._last_resolution(wanted, up_to, image)
         noises = self._noises(noise, latents, generator, last)
@@ -288,14 +315,14 @@ class Synthesis(nn.Module):
                 break
             block = self.block(resolution)
             for conv in block.styled_convs():
-                x = conv(x, latents[:, layer], noises[layer])
+                x = conv(x, codes[layer], noises[layer])
                 layer += 1
             if replaced is not None and resolution in replaced:
                 x = replaced[resolution]
             if resolution in wanted:
                 kept[resolution] = x
             if image:
-                rgb = block.to_rgb(x, latents[:, layer], rgb)
+                rgb = block.to_rgb(x, codes[layer], rgb)
         return SynthesisOutput(rgb, kept)
 
     def _wanted_features(self, features: bool | Sequence[int]) -> set[int]:
@@ -399,6 +426,7 @@ class Generator(nn.Module):
         generator: torch.Generator | None = None,
         up_to: int | None = None,
         image: bool = True,
+        learned: int | None = None,
     ) -> SynthesisOutput:
         """Images and feature maps of latents; differentiable, twice.
 
@@ -410,12 +438,14 @@ class Generator(nn.Module):
             generator: source of the random noise.
             up_to: resolution after which to stop; the image is then the one so far, ``[B, C, up_to, up_to]``.
             image: whether to compute the image; without the image, only the layers that the features need run.
+            learned: only the codes of so many leading layers get gradients, which spares the backward pass products
+                of the largest maps; None for all.
 
         Raises:
             ValueError: latents, noise, features or up_to do not fit the architecture.
         """
         output: SynthesisOutput = self.synthesis(
-            latents, noise=noise, features=features, generator=generator, up_to=up_to, image=image
+            latents, noise=noise, features=features, generator=generator, up_to=up_to, image=image, learned=learned
         )
         return output
 

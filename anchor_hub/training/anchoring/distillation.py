@@ -57,7 +57,7 @@ class Distillation:
         self.done = 0  # steps
         self.corrections = domain.corrections
         self.encoder = domain.encoder
-        self.optimizer = torch.optim.Adam(self.encoder.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
+        self.optimizer = torch.optim.Adam(self.encoder.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), fused=True)
         self._known: dict[bytes, Tensor] = {}
         self._take(domain.encoder)
 

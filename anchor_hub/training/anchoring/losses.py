@@ -47,6 +47,21 @@ def soft_dice(logits: Tensor, target: Tensor) -> Tensor:
     return ((1 - dice) * present).sum() / present.sum().clamp(min=1)
 
 
+def pyramid_loss(output: Tensor, target: Tensor, levels: int = 4) -> Tensor:
+    """Mean absolute plus squared error over a pyramid of ``levels`` halvings; images [B, C, H, W], scalar.
+
+    Coarse levels weigh as much as fine ones, so the training finds layout before texture.
+    """
+    output, target = output.float(), target.float()
+    total = output.new_zeros(())
+    for _ in range(levels):
+        difference = output - target
+        total = total + difference.abs().mean() + difference.square().mean()
+        output = F.avg_pool2d(output, 2)
+        target = F.avg_pool2d(target, 2)
+    return total / levels
+
+
 # --- latent terms ------------------------------------------------------------------------------------------
 def latent_norm(latents: Tensor, mean: Tensor | None = None) -> Tensor:
     """Equation 3: mean over the batch of ``||latent - mean||_2``, not squared; for W+ the norm over all L x D entries.

@@ -26,7 +26,7 @@ from anchor_hub.networks.stylegan2 import mix_styles
 from anchor_hub.training.anchoring.consensus import LinearConsensus
 from anchor_hub.training.anchoring.distillation import Distillation, check_distillation
 from anchor_hub.training.anchoring.domain_recipe import DomainRecipe
-from anchor_hub.training.anchoring.losses import latent_consistency, mahalanobis, soft_dice
+from anchor_hub.training.anchoring.losses import latent_consistency, mahalanobis, pyramid_loss, soft_dice
 from anchor_hub.training.anchoring.options import AnchorOptions, aligned_weights, settings_row
 from anchor_hub.training.anchoring.published_objective import PublishedObjective, published_weights
 from anchor_hub.training.anchoring.structure import edge_agreement_loss, region_colour_loss
@@ -99,12 +99,14 @@ class AnchorRecipe(DomainRecipe):
         else:
             trained = [p for module in self.networks.values() for p in module.parameters()]
             rate = self.options.learning_rate or LEARNING_RATE
-            self.optimizers["networks"] = torch.optim.Adam(trained, lr=rate, betas=(0.9, 0.99))
+            self.optimizers["networks"] = torch.optim.Adam(trained, lr=rate, betas=(0.9, 0.99), fused=True)
             if self.regressor is not None and self.weights.adversarial:
                 detail = self.row in DETAILED
                 critic = PatchDiscriminator(self._reads.input_channels, num_layers=4, detail=detail)
                 self.networks["discriminator"] = critic
-                self.optimizers["discriminator"] = torch.optim.Adam(critic.parameters(), lr=rate / 2, betas=(0.0, 0.99))
+                self.optimizers["discriminator"] = torch.optim.Adam(
+                    critic.parameters(), lr=rate / 2, betas=(0.0, 0.99), fused=True
+                )
             if self.regressor is not None and self.weights.consensus:
                 self.networks["consensus"] = LinearConsensus(self.regressor, self.hub.feature_channels)
         for module in self.networks.values():
@@ -213,7 +215,7 @@ class AnchorRecipe(DomainRecipe):
             coarse = torch.where(given, codes - shared + shared.detach() + appearance, codes)
         latents = torch.cat([coarse, hub.expand(self._random_latents(count))[:, structure:]], dim=1)
         with self.context.autocast():
-            encoded = hub.synthesize(latents, features=resolutions, image=shows, noise="random")
+            encoded = hub.synthesize(latents, features=resolutions, image=shows, noise="random", learned=structure)
             output = self.regressor(encoded.features)  # type: ignore[misc]
         terms["reconstruction"] = self._reads.reconstruction_loss(output.float(), batch)
         if weights.dice:
@@ -230,8 +232,9 @@ class AnchorRecipe(DomainRecipe):
         if weights.centre:
             terms["centre"] = mahalanobis(codes.mean(0), self.mean, self.whitening)
         if weights.adversarial:
+            critic = self.networks["discriminator"].requires_grad_(False)
             with self.context.autocast():
-                terms["adversarial"] = g_nonsaturating(self.networks["discriminator"](fakes).float())
+                terms["adversarial"] = g_nonsaturating(critic(fakes).float())
             terms["fakes"] = fakes.detach()
         for prefix, maps, output in (("", inputs, encoded), ("sampled_", fakes, drawn)):
             for term, agreement in STRUCTURE_TERMS.items():
@@ -246,13 +249,17 @@ class AnchorRecipe(DomainRecipe):
         The difference between ``latents`` and the codes of the images ``fakes`` that were decoded from them; zero for
         images that keep the mean appearance. ``found``: the codes of the first images, if known.
         """
-        known = 0 if found is None else len(found)
-        parts = [] if found is None else [found.detach()]
-        if known < len(fakes):
-            parts.append(self._codes(fakes[known:])[:, : self.domain.structure_layers])
         share = self.options.appearance * min(1.0, self._progress / APPEARANCE_UNTIL)
-        given = torch.rand(len(fakes), 1, 1, device=fakes.device) < share
-        return torch.where(given, latents[:, : self.domain.structure_layers] - torch.cat(parts), 0.0)
+        given = torch.rand(len(fakes), 1, 1, device=fakes.device).flatten() < share
+        codes = latents[:, : self.domain.structure_layers].clone()  # a difference of zero, until a code is known
+        known = 0 if found is None else len(found)
+        if found is not None:
+            codes[:known] = found
+        missing = given.nonzero().flatten()
+        missing = missing[missing >= known]
+        if len(missing):  # only what is given is worth a pass of the encoder
+            codes[missing] = self._codes(fakes[missing])[:, : self.domain.structure_layers]
+        return torch.where(given[:, None, None], latents[:, : self.domain.structure_layers] - codes, 0.0)
 
     def _own_domain_terms(self, inputs: Tensor) -> dict[str, Tensor]:
         """Terms for the domain the hub itself generates: inversion of its images and of its samples."""
@@ -276,10 +283,10 @@ class AnchorRecipe(DomainRecipe):
         }
 
     def _discriminator_step(self, reals: Tensor, fakes: Tensor, index: int) -> Tensor:
-        critic, optimizer = self.networks["discriminator"], self.optimizers["discriminator"]
+        critic, optimizer = self.networks["discriminator"].requires_grad_(True), self.optimizers["discriminator"]
         optimizer.zero_grad(set_to_none=True)
         with self.context.autocast():
-            loss = d_logistic(critic(reals).float(), critic(fakes).float())
+            loss = d_logistic(*critic(torch.cat([reals, fakes])).float().chunk(2))
         penalty: Tensor | float = 0.0
         if index % R1_EVERY == 0:  # in float32: on CPUs second derivatives of bfloat16 convolutions are wrong
             reals = reals.detach().float().requires_grad_(True)
@@ -339,18 +346,3 @@ class AnchorRecipe(DomainRecipe):
             optimizer.load_state_dict(state["optimizers"][name])
         if self.distillation is not None:
             self.distillation.load_state_dict(state["distillation"])
-
-
-def pyramid_loss(output: Tensor, target: Tensor, levels: int = 4) -> Tensor:
-    """Mean absolute plus squared error over a pyramid of ``levels`` halvings; images [B, C, H, W], scalar.
-
-    Coarse levels weigh as much as fine ones, so the training finds layout before texture.
-    """
-    output, target = output.float(), target.float()
-    total = output.new_zeros(())
-    for _ in range(levels):
-        difference = output - target
-        total = total + difference.abs().mean() + difference.square().mean()
-        output = nn.functional.avg_pool2d(output, 2)
-        target = nn.functional.avg_pool2d(target, 2)
-    return total / levels
