@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import pieces
+from benchmarks import inverting, pieces
 from benchmarks.measuring import Piece
 
 Build = Callable[[Path], Piece]
@@ -50,6 +50,9 @@ add("seg-face", "label map to face", pieces.translating("seg", "face"), pieces.t
 add("face-seg", "face to label map", pieces.translating("face", "seg"), pieces.translating("face", "seg", True))
 add("add-domain", "training step, sketch", pieces.adding("sketch"), pieces.adding("sketch", True))
 add("hub-step", "training step, 64 px", pieces.hub_step(), pieces.hub_step(True))
+add("invert", "step of `factor`, 64 px", inverting.step(1), inverting.step(1, True))
+add("invert-16", "step of `factor`, 16 pictures", inverting.step(16), inverting.step(16, True))
+add("invert-passes", "step of `factor` / the hub's two passes", inverting.step(16), inverting.passes(16))
 add("renderer", "face, seg, sketch, landmark", pieces.rendering)
 add("loading", "hub of 1024 px from its bundle", pieces.loading(), pieces.loading(True))
 add("checkpoint", "`anchor hubs import`, 256 px", pieces.importing)

@@ -31,14 +31,19 @@ class PerceptualNetwork(ABC):
     name: str = ""
     #: SHA-256 of the weights.
     sha256: str = ""
+    #: How many maps there are.
+    count: int = 1
 
     @abstractmethod
     def maps(self, images: Tensor) -> list[Tensor]:
         """Feature maps ``[B, C, h, w]`` of pictures of at most :data:`MAX_SIDE` px."""
 
     def layer_distance(self, number: int, difference: Tensor) -> Tensor:
-        """The distance ``[B]`` in map ``number``: the squared difference of unit features, averaged over places."""
-        return difference.square().sum(1).mean((1, 2))
+        """The part ``[B]`` of map ``number`` in the distance, of the difference of unit features ``[B, C, h, w]``.
+
+        By default 1 minus the features' cosine, averaged over places and maps: between 0 and 1 in practice, as LPIPS.
+        """
+        return difference.square().sum(1).mean((1, 2)) / (2 * self.count)
 
     def describe(self, images: Tensor) -> list[Tensor]:
         """Features of unit length at every place, one map per layer; computed once for a target."""
@@ -84,7 +89,7 @@ class EfficientNetDistance(PerceptualNetwork):
 
     def __init__(self, hub: Hub) -> None:
         self.network = efficientnet.load_efficientnet(device=hub.device)
-        self.sha256 = efficientnet.SHA256
+        self.sha256, self.count = efficientnet.SHA256, len(self.network.channels)
 
     def maps(self, images: Tensor) -> list[Tensor]:
         return self.network.features(images.float())
@@ -100,7 +105,7 @@ class DiscriminatorDistance(PerceptualNetwork):
         network: Any = hub.base.discriminator()
         if not isinstance(getattr(network, "blocks", None), nn.ModuleDict) or not hasattr(network, "from_rgb"):
             raise MissingPartError(f"hub {hub.name!r}: its discriminator gives no maps; take --perceptual none")
-        self.network = network.eval().requires_grad_(False)
+        self.network, self.count = network.eval().requires_grad_(False), len(network.blocks)
 
     def maps(self, images: Tensor) -> list[Tensor]:
         found, x = [], self.network.from_rgb(images)

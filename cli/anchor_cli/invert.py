@@ -73,6 +73,6 @@ def invert(
         return
     print_table(*table(result))
     note(f"compared by: {result.found.record['perceptual']}")
-    for what, path in (("latents", output), ("contact sheet", grid)):
-        if path is not None:
-            note(f"{what}: {path}")
+    for what, file in (("latents", output), ("contact sheet", grid)):
+        if file is not None:
+            note(f"{what}: {file}")

@@ -222,5 +222,49 @@ def test_a_source_without_an_encoder_is_inverted(hub: Hub, images: Tensor) -> No
         AnchorTranslator(bare, seg, AnchorOptions(inverter="encoder+w+"))
     with pytest.raises(MissingPartError, match="no encoder"):
         AnchorTranslator(tiny_domain("decode-only", hub), seg, AnchorOptions(invert=2))
-    style = AnchorTranslator(seg, bare, AnchorOptions(style_domain=None, inverter=None))
-    assert not style._inverts
+
+
+def test_a_fine_tuned_domain_is_inverted_in_its_own_generator(hub: Hub, tmp_path: Any) -> None:
+    from anchor_finetune.domain import FineTunedDomain
+    from anchor_hub.inversion import invert_files
+    from anchor_hub.modality import build_modality
+    from tests.tiny import tiny_generator
+
+    toon = FineTunedDomain("toon", build_modality({"name": "rgb"}), hub, tiny_generator(seed=9))
+    pictures = toon.decode(hub.sample(2, seed=6)).detach()
+    for index, sample in enumerate(toon.modality.from_network(pictures)):
+        toon.modality.write(sample, tmp_path / f"{index}.png")
+    options = {"steps": 30, "perceptual": "none", "noise": "const"}
+    own, other = (
+        invert_files(tmp_path, method="factor", options=options, **{kind: thing})  # type: ignore[arg-type]
+        for kind, thing in (("domain", toon), ("hub", hub))
+    )
+    assert own.found.values["mse"].mean() < 0.8 * other.found.values["mse"].mean()
+    assert own.found.record["domain"] == "toon" and own.found.record["hub_fingerprint"] == hub.fingerprint
+    inverter = {"name": "factor", "steps": 3, "perceptual": "none"}
+    asked = AnchorTranslator(toon, toon, AnchorOptions(inverter=inverter, style_layers="4-5"))
+    assert asked.reference_domain is toon and asked.reference_styles(pictures).shape == (2, hub.num_latents, 16)
+
+
+def test_lpips_is_the_metrics_with_the_target_computed_once(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hashlib
+
+    from anchor_hub.metrics import perceptual
+
+    models: Any = pytest.importorskip("torchvision.models", exc_type=Exception)
+    pytest.importorskip("lpips", exc_type=Exception)
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    torch.save(models.squeezenet1_1(weights=None).state_dict(), folder / "draft.pth")
+    digest = hashlib.sha256((folder / "draft.pth").read_bytes()).hexdigest()[:8]
+    name = f"squeezenet1_1-{digest}.pth"
+    (folder / "draft.pth").rename(folder / name)
+    monkeypatch.setitem(perceptual.TRUNK_FILES, "squeeze", name)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    hub = tiny_hub(size=32)
+    network = perceptual_network("auto", hub=hub)
+    assert network is not None and network.name == "lpips-squeeze" and len(network.sha256) == 64
+    one, other = (torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(s)) * 2 - 1 for s in (0, 1))
+    with torch.no_grad():
+        wanted = perceptual.Perceptual("squeeze")(one, other)
+        assert torch.allclose(network.distance(one, network.describe(other)), wanted, rtol=1e-4)
