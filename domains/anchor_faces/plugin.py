@@ -136,7 +136,7 @@ def anchor_register_datasets(register: Callable[[DatasetSpec], None]) -> None:
             "face-renders",
             target="anchor_faces.benchmark.renders:training_folder",
             license=RENDERED,
-            summary="faces with everything the renderer knows of them, for the judges",
+            summary="faces, or toons and cats, with everything the renderer knows of them, for the judges",
         )
     )
 
@@ -148,7 +148,7 @@ def anchor_register_recipes(register: Callable[[RecipeSpec], None]) -> None:
             "face-judges",
             target="anchor_faces.benchmark.judge_recipe:JudgeRecipe",
             kind="judges",
-            summary="train the parser, landmark and factor judges of the benchmark rendered-faces",
+            summary="train the parser, landmark and factor judges of the benchmark rendered-faces: faces, toons, cats",
         )
     )
 
@@ -160,6 +160,13 @@ def anchor_register_extractors(register: Callable[[ExtractorSpec], None]) -> Non
             "rendered-faces-r1",
             target="anchor_faces.benchmark.judges:extractor",
             summary="features of the face judges, for fd_rendered; made for rendered faces of 64 px",
+        )
+    )
+    register(
+        ExtractorSpec(
+            "rendered-creatures-r1",
+            target="anchor_faces.benchmark.judges:creature_extractor",
+            summary="features of the creature judges, for fd_creatures; made for rendered toons and cats of 64 px",
         )
     )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from anchor_faces.benchmark.factor_groups import FLAG, JUDGED, STYLE, JudgedFactor
+from anchor_faces.benchmark.factor_groups import FLAG, GROUPS, JUDGED, STYLE, JudgedFactor
+
+#: Landmarks that tell the turn of the head, counted from 0.
+NOSE, JAW_LEFT, JAW_RIGHT = 30, 0, 16
 
 
 def r_squared(found: Tensor, truth: Tensor) -> float | None:
@@ -71,9 +75,20 @@ def factor_score(factor: JudgedFactor, found: Tensor, truth: Tensor) -> dict[str
     return {"measure": measure, "score": score, "agreement": agreement, "samples": int(len(truth))}
 
 
-def factor_scores(found: Tensor, truth: Tensor) -> dict[str, dict[str, Any]]:
-    """:func:`factor_score` of every judged factor, of ``[N, len(JUDGED)]`` each."""
+def factor_scores(
+    found: Tensor, truth: Tensor, factors: Sequence[JudgedFactor] = JUDGED, groups: Sequence[str] = GROUPS
+) -> dict[str, dict[str, Any]]:
+    """:func:`factor_score` of the ``factors`` in these groups, of ``[N, len(factors)]`` each."""
     return {
         factor.name: {"group": factor.group, **factor_score(factor, found[:, place], truth[:, place])}
-        for place, factor in enumerate(JUDGED)
+        for place, factor in enumerate(factors)
+        if factor.group in groups
     }
+
+
+def turn(points: Tensor) -> Tensor:
+    """How far faces are turned, ``[...]`` in pixels: from the middle of the jaw's ends to the tip of the nose.
+
+    :param points: 68 landmarks ``[..., 68, 2]``; right is positive.
+    """
+    return points[..., NOSE, 0] - (points[..., JAW_LEFT, 0] + points[..., JAW_RIGHT, 0]) / 2

@@ -32,14 +32,21 @@ class JudgedFactor:
         """Number of a judge's outputs for the factor."""
         return len(HAIR_STYLES) if self.kind == STYLE else 1
 
-    def of(self, factors: Mapping[str, Any]) -> float:
-        """The factor's value on a sample, as a number; hair styles by their place in ``HAIR_STYLES``."""
+    def of(self, factors: Mapping[str, Any], picture: str = "face") -> float:
+        """The factor's value on a sample, as a number; hair styles by their place in ``HAIR_STYLES``.
+
+        NaN where a ``picture`` of that modality cannot show it.
+        """
+        shown = CARRIED[picture]
+        if self.group not in shown:
+            return float("nan")
         if self.kind == STYLE:
             return float(HAIR_STYLES.index(factors[self.name]))
         value = float(factors[self.name])
         if self.name == "sunglasses":  # drawn only where there are glasses
             value *= float(factors["glasses"])
-        if self.name in ("left_eye_open", "right_eye_open") and factors["glasses"] and factors["sunglasses"]:
+        dark = "glasses" in shown and factors["glasses"] and factors["sunglasses"]  # cats wear none
+        if dark and self.name in ("left_eye_open", "right_eye_open"):
             return float("nan")  # nobody can see it
         return value
 
@@ -100,6 +107,8 @@ def kept_groups(source: str, target: str) -> tuple[str, ...]:
     return tuple(group for group in CARRIED.get(source, ()) if group in of_target)
 
 
-def factor_matrix(rows: Sequence[Mapping[str, Any]]) -> Tensor:
-    """Values of the judged factors, float32 ``[N, len(JUDGED)]``; NaN where the picture hides one."""
-    return torch.tensor([[factor.of(row) for factor in JUDGED] for row in rows], dtype=torch.float32)
+def factor_matrix(
+    rows: Sequence[Mapping[str, Any]], factors: Sequence[JudgedFactor] = JUDGED, picture: str = "face"
+) -> Tensor:
+    """Values of ``factors``, float32 ``[N, len(factors)]``; NaN where a picture of the modality hides one."""
+    return torch.tensor([[factor.of(row, picture) for factor in factors] for row in rows], dtype=torch.float32)

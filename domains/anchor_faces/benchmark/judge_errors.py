@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from anchor_faces.benchmark.agreement import factor_scores
+from anchor_faces.benchmark.agreement import correlation, factor_scores, turn
+from anchor_faces.benchmark.factor_groups import CARRIED
 from anchor_faces.benchmark.judges import Judges, Reading
 from anchor_faces.benchmark.renders import Renders
 from anchor_faces.rendering import CLASS_NAMES
@@ -13,7 +14,7 @@ from anchor_hub.metrics.segmentation import ConfusionMatrix
 
 
 def reading_errors(reading: Reading, truth: Renders) -> dict[str, Any]:
-    """Errors of a reading against the truth, by ``structure``, ``landmarks`` and ``factors``."""
+    """Errors of a reading against the truth, by ``structure``, ``landmarks``, ``turn`` and ``factors``."""
     matrix = ConfusionMatrix(len(CLASS_NAMES))
     matrix.update(reading.labels, truth.labels[:, None])
     errors = LandmarkErrors()
@@ -21,7 +22,8 @@ def reading_errors(reading: Reading, truth: Renders) -> dict[str, Any]:
     return {
         "structure": matrix.as_dict(CLASS_NAMES),
         "landmarks": errors.as_dict(),
-        "factors": factor_scores(reading.factors, truth.factors),
+        "turn": correlation(turn(reading.points), turn(truth.points)),
+        "factors": factor_scores(reading.factors, truth.factors, truth.judged, CARRIED[truth.picture]),
     }
 
 

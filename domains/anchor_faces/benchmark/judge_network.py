@@ -1,14 +1,15 @@
-"""The judges: one network that parses a face, finds its landmarks and reads its factors."""
+"""The judges: one network that parses a picture of a face, finds its landmarks and reads its factors."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anchor_faces.benchmark.factor_groups import FACTOR_WIDTH, JUDGED
+from anchor_faces.benchmark.factor_groups import JUDGED, JudgedFactor
 
 CLASSES, POINTS, SIZE = 19, 68, 64
 
@@ -39,7 +40,7 @@ class Judgement:
     """The raw output of the judges.
 
     ``labels``: logits ``[B, 19, 64, 64]``; ``points``: pixels ``[B, 68, 2]`` (x, y; edges are 0 and 64); ``factors``:
-    raw outputs ``[B, FACTOR_WIDTH]``, see ``JudgeNetwork.split``; ``features``: pooled maps of the trunk
+    raw outputs ``[B, K]``, see ``JudgeNetwork.split``; ``features``: pooled maps of the trunk
     ``[B, 12 * width]``, which ``fd_rendered`` compares.
     """
 
@@ -55,11 +56,14 @@ class JudgeNetwork(nn.Module):
     A residual trunk goes from 32 to 4 px, and back up to 32 px with lateral connections. Each position at 32 px gives
     two by two pixels of the labels; landmarks are the centres of mass of 68 heat maps; factors are read from the
     trunk's 4 and 8 px maps and from the landmarks. All heads share the trunk, whose pooled maps are the features.
+
+    :param width: channels at 32 px; the other layers scale with it.
+    :param factors: the factors to read, ``judged`` of the network.
     """
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, width: int = 32, factors: Sequence[JudgedFactor] = JUDGED) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.judged = width, tuple(factors)
         c32, c16, c8, c4, up = width, 2 * width, 4 * width, 6 * width, width * 3 // 2
         self.stem = ConvNorm(12, c32)  # 2 x 2 pixels become the channels of one position, which saves the costliest map
         self.block32 = ResidualBlock(c32)
@@ -76,12 +80,12 @@ class JudgeNetwork(nn.Module):
         self.squeeze4 = nn.Conv2d(c4, 48, 1)
         self.squeeze8 = nn.Conv2d(c8, 24, 1)
         inputs = 48 * 16 + 24 * 64 + 2 * POINTS
-        self.read = nn.Sequential(nn.Linear(inputs, 256), nn.ReLU(inplace=True), nn.Linear(256, FACTOR_WIDTH))
+        self.read = nn.Sequential(nn.Linear(inputs, 256), nn.ReLU(inplace=True), nn.Linear(256, sum(self._widths())))
         # Deviation and mean of values over the training set: outputs are in deviations from the mean.
         self.factor_mean: Tensor
         self.factor_scale: Tensor
-        self.register_buffer("factor_mean", torch.zeros(len(JUDGED)))
-        self.register_buffer("factor_scale", torch.ones(len(JUDGED)))
+        self.register_buffer("factor_mean", torch.zeros(len(self.judged)))
+        self.register_buffer("factor_scale", torch.ones(len(self.judged)))
         grid = (torch.arange(32.0) + 0.5) * 2
         self.register_buffer("grid", grid, persistent=False)
 
@@ -110,10 +114,12 @@ class JudgeNetwork(nn.Module):
         factors = self.read(torch.cat([*seen, near.to(seen[0].dtype)], 1))
         return Judgement(labels.float(), points, factors.float(), _pooled(maps))
 
-    @staticmethod
-    def split(factors: Tensor) -> list[Tensor]:
-        """Raw outputs ``[B, FACTOR_WIDTH]`` by factor of ``JUDGED``: each ``[B, width]``."""
-        return list(factors.split([factor.width for factor in JUDGED], 1))
+    def split(self, factors: Tensor) -> list[Tensor]:
+        """Raw outputs ``[B, K]`` by factor of ``judged``: each ``[B, width]``."""
+        return list(factors.split(self._widths(), 1))
+
+    def _widths(self) -> list[int]:
+        return [factor.width for factor in self.judged]
 
 
 def _pooled(maps: tuple[Tensor, ...]) -> Tensor:

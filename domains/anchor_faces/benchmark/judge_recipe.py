@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from anchor_faces.benchmark.factor_groups import FLAG, JUDGED, STYLE
+from anchor_faces.benchmark.factor_groups import FLAG, STYLE
 from anchor_faces.benchmark.judge_errors import judge_errors
+from anchor_faces.benchmark.judge_kinds import FACES, JudgeKind, judge_kind
 from anchor_faces.benchmark.judge_network import SIZE, JudgeNetwork
 from anchor_faces.benchmark.judges import LARGEST_WIDTH, Judges, judge_contents
 from anchor_faces.benchmark.readers import Reader, fit_readers
-from anchor_faces.benchmark.renders import Renders, load_renders
+from anchor_faces.benchmark.renders import Renders, joined, load_renders
 from anchor_faces.rendering import CLASS_COLOURS
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.training.base import OWN, Batch, Contents, Recipe, RecipeOptions, Samples, TrainingContext, TrainingPlan
 
-COUNT = 24_000
 READ = 8000  # number of samples that the readers are fitted to: a linear map needs no more
 
 
@@ -53,20 +53,25 @@ class JudgeOptions(RecipeOptions):
 
 
 class JudgeChoices(JudgeOptions):
-    """The options of training, with the size of the network and of the data.
+    """The options of training, with what the judges read, the size of the network and of the data.
 
+    :param reads: the kind of judges: faces, or creatures (toons and cats).
     :param width: channels at 32 px.
     :param count: number of samples in the data set, including the held-out ones.
     :param held_out: number of samples, the last ones, that measure the judges' own error and are not trained on.
     """
 
+    reads: str = FACES.name
     width: int = 32
-    count: int = COUNT
-    held_out: int = 1000
+    count: int = FACES.count
+    held_out: int = FACES.held_out
 
 
 class JudgeRecipe(Recipe):
-    """Trains a :class:`JudgeNetwork` on renders of 64 px; ``None``: on the renders of the plan."""
+    """Trains a :class:`JudgeNetwork` on renders of 64 px; ``None``: on the renders of the plan.
+
+    Judges that read several kinds of pictures see as many of each.
+    """
 
     name = "face-judges"
     kind: ClassVar[str] = "judges"
@@ -75,10 +80,13 @@ class JudgeRecipe(Recipe):
     one_thread: ClassVar[bool] = True
     size = SIZE
 
-    def __init__(self, renders: Renders | None, options: JudgeOptions | None = None, *, width: int = 32) -> None:
-        self.options, self.width = options or JudgeOptions(), width
+    def __init__(
+        self, renders: Renders | None, options: JudgeOptions | None = None, *, width: int = 32,
+        reads: JudgeKind = FACES,
+    ) -> None:  # fmt: skip
+        self.options, self.width, self.reads = options or JudgeOptions(), width, reads
         self._chosen, self._folder, self._workers = JudgeChoices(), Path(), 1
-        self._all: Renders | None = None
+        self._all: list[Renders] = []  # one for each kind of picture
         self.readers: Mapping[str, Reader] = {}
         if renders is not None:
             self.renders = renders
@@ -91,7 +99,7 @@ class JudgeRecipe(Recipe):
             raise UsageError(f"--learning-rate {options.learning_rate}: must be above 0 and at most 1, e.g. 0.003")
         if not 1 <= options.width <= LARGEST_WIDTH:
             raise UsageError(f"--width {options.width}: must be 1 to {LARGEST_WIDTH}, or nothing loads the bundle")
-        recipe = cls(None, options, width=options.width)
+        recipe = cls(None, options, width=options.width, reads=judge_kind(options.reads))
         recipe._chosen = options
         return recipe
 
@@ -105,22 +113,23 @@ class JudgeRecipe(Recipe):
     def read(self, data: str, folder: str | Path, *, workers: int, progress: Any = None) -> Samples:
         """All renders but the held-out ones. :raises DataError: too few."""
         self._folder, self._workers = Path(folder), workers
-        self._all = load_renders(folder, self._chosen.count, workers=workers)
-        held_out, found = self._chosen.held_out, len(self._all)
+        count, held_out = self._chosen.count, self._chosen.held_out
+        self._all = [load_renders(folder, count, workers=workers, picture=name) for name in self.reads.pictures]
+        found = min(len(renders) for renders in self._all)
         if found - held_out < 1:
             raise DataError(f"{folder}: holds {found} samples, of which {held_out} are held out; give more")
-        self.renders = self._all.part(0, found - held_out)
+        self.renders = joined([renders.part(0, len(renders) - held_out) for renders in self._all])
         return Samples(torch.arange(len(self.renders)))
 
     def describe(self) -> dict[str, Any]:
         """The settings that a resumed run must share, as plain JSON values."""
-        return {"width": self.width, **self.options.to_dict()}
+        return {"reads": self.reads.name, "width": self.width, **self.options.to_dict()}
 
     def setup(self, context: TrainingContext) -> None:
         self.context = context
-        network = JudgeNetwork(self.width)
+        network = JudgeNetwork(self.width, self.renders.judged)
         factors = self.renders.factors
-        for place, factor in enumerate(JUDGED):
+        for place, factor in enumerate(network.judged):
             known = factors[:, place][~factors[:, place].isnan()]
             if factor.kind not in (FLAG, STYLE) and len(known) > 1:
                 network.factor_mean[place] = known.mean()
@@ -166,7 +175,7 @@ class JudgeRecipe(Recipe):
     def _factor_loss(self, raw: Tensor, truth: Tensor) -> Tensor:
         """The mean loss over all factors; hidden factors (NaN) are left out."""
         parts = []
-        for place, (factor, output) in enumerate(zip(JUDGED, self.network.split(raw), strict=True)):
+        for place, (factor, output) in enumerate(zip(self.renders.judged, self.network.split(raw), strict=True)):
             wanted = truth[:, place]
             seen = ~wanted.isnan()
             if not bool(seen.any()):
@@ -202,13 +211,18 @@ class JudgeRecipe(Recipe):
         self.optimizer.load_state_dict(state["optimizer"])
 
     def contents(self) -> Contents:
-        """The network; after a run also the network's own error, and the readers, fitted to the renders here."""
-        if self._all is None:
-            return judge_contents(self.network)
-        judges = Judges(self.network.float(), device=self.context.device)
-        self.readers = fit_readers(self._folder, self._all.factors, self._few(), workers=self._workers)
-        held_out = judge_errors(judges, self._all.part(len(self.renders), len(self._all)))
-        return judge_contents(self.network, self.readers, {"held_out": held_out})
+        """The network; after a run also the network's own error, and the readers of the judges of faces."""
+        if not self._all:
+            return judge_contents(self.network, kind=self.reads)
+        judges = Judges(self.network.float(), device=self.context.device, kind=self.reads)
+        if self.reads is FACES:
+            self.readers = fit_readers(self._folder, self._all[0].factors, self._few(), workers=self._workers)
+        errors = {
+            renders.picture: judge_errors(judges, renders.part(len(renders) - self._chosen.held_out, len(renders)))
+            for renders in self._all
+        }
+        metrics = {"held_out": errors if len(errors) > 1 else errors[self._all[0].picture]}
+        return judge_contents(self.network, self.readers, metrics, self.reads)
 
     def _few(self) -> int:
         return min(len(self.renders), READ)
@@ -219,7 +233,9 @@ class JudgeRecipe(Recipe):
             "minutes": round(facts["minutes"], 1), "device": facts["device"].split(":")[0],
         }  # fmt: skip
         names = "data data_images held_out images_seen steps minutes batch seed precision device data_set"
-        own = {"options": self.options.to_dict(), "readers": list(self.readers), "readers_fitted_to": self._few()}
+        own: dict[str, Any] = {"options": self.options.to_dict()}
+        if self.readers:
+            own |= {"readers": list(self.readers), "readers_fitted_to": self._few()}
         return self.chosen(known, names, **own)
 
 

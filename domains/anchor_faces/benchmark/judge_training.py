@@ -7,8 +7,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from anchor_faces.benchmark.judge_recipe import COUNT, JudgeOptions, JudgeRecipe
-from anchor_faces.benchmark.judges import NAME
+from anchor_faces.benchmark.judge_kinds import FACES, JudgeKind
+from anchor_faces.benchmark.judge_recipe import JudgeOptions, JudgeRecipe
 from anchor_faces.benchmark.renders import DATASET
 from anchor_faces.benchmark.renders import TRAINING_SEED as TRAINING_SEED
 from anchor_hub.training import RunSettings, TrainingPlan, train
@@ -20,16 +20,21 @@ from anchor_hub.training.engine.trainer import RunEnd
 class JudgeTraining:
     """One training of the judges.
 
-    :param data: a rendered data set (face, seg, landmark; 64 px); None: ``count`` samples of seed 0, rendered now.
-    :param held_out: number of samples, the last ones, that measure the judges' own error and are not trained on.
+    :param kind: what the judges read.
+    :param data: a rendered data set of 64 px (of faces: face, seg, landmark); None: ``count`` samples of seed 0,
+        rendered now.
+    :param count: number of samples; None: the kind's own.
+    :param held_out: number of samples, the last ones, that measure the judges' own error and are not trained on; None:
+        the kind's own.
     :param output: the bundle's folder.
     """
 
     run_dir: Path
     output: Path
+    kind: JudgeKind = FACES
     data: Path | None = None
-    count: int = COUNT
-    held_out: int = 1000
+    count: int | None = None
+    held_out: int | None = None
     options: JudgeOptions = field(default_factory=JudgeOptions)
     width: int = 32
     batch: int = 32
@@ -52,17 +57,21 @@ def train_judges(
     :raises DataError: there are too few samples.
     :raises UsageError: the bundle or the run exists already.
     """
-    data = f"{DATASET}:" if training.data is None else str(training.data)
-    choices = {"width": training.width, "count": training.count, "held_out": training.held_out}
+    kind = training.kind
+    count = kind.count if training.count is None else training.count
+    held_out = kind.held_out if training.held_out is None else training.held_out
+    data = f"{DATASET}:{'' if kind is FACES else kind.name}" if training.data is None else str(training.data)
+    choices = {"reads": kind.name, "width": training.width, "count": count, "held_out": held_out}
     plan = TrainingPlan(
-        NAME, JudgeRecipe.name, {OWN: data}, options={**training.options.to_dict(), **choices}, batch=training.batch,
-        images=training.options.images, seed=training.seed, count=training.count,
+        kind.judges, JudgeRecipe.name, {OWN: data}, options={**training.options.to_dict(), **choices},
+        batch=training.batch, images=training.options.images, seed=training.seed, count=count,
     )  # fmt: skip
+    command = "anchor benchmark train-judges" + ("" if kind is FACES else f" --kind {kind.name}")
     run = RunSettings(
         device=training.device, precision=training.precision, run_dir=training.run_dir, output=training.output,
         resume=training.resume, overwrite=training.overwrite or training.resume, workers=training.workers,
         license=training.license, sample_every=500, checkpoint_minutes=training.checkpoint_minutes,
-        quiet=training.quiet, command="anchor benchmark train-judges",
+        quiet=training.quiet, command=command,
     )  # fmt: skip
     trained = train(plan, run, progress=None if progress is None else lambda name: nullcontext(progress))
     return trained.run, trained.bundle

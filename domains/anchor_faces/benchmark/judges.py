@@ -12,16 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from anchor_faces.benchmark.factor_groups import FLAG, JUDGED, STYLE
+from anchor_faces.benchmark.factor_groups import FLAG, JUDGED, STYLE, JudgedFactor
+from anchor_faces.benchmark.judge_kinds import CREATURES, FACES, JudgeKind, judge_kind
 from anchor_faces.benchmark.judge_network import SIZE, JudgeNetwork
 from anchor_faces.benchmark.readers import Reader, reader_tensors
 from anchor_hub.bundles.base import open_bundle
-from anchor_hub.errors import BundleError, DataError
+from anchor_hub.errors import BundleError, DataError, UsageError
 from anchor_hub.training.base import Contents
 from anchor_hub.training.contents import write_contents
 
-NAME = "rendered-faces-r1"
-BUNDLE = Path(__file__).parents[1] / "bundles" / "judges"
 BATCH = 50
 LARGEST_WIDTH = 512  # of a network that a bundle may hold
 
@@ -31,7 +30,7 @@ class Reading:
     """The judges' findings on N pictures.
 
     ``labels``: class ids, uint8 ``[N, 1, 64, 64]``; ``points``: float32 ``[N, 68, 2]`` in pixels; ``factors``: float32
-    ``[N, len(JUDGED)]`` (values in the renderer's units, probabilities of flags, places in ``HAIR_STYLES``);
+    ``[N, len(judged)]`` (values in the renderer's units, probabilities of flags, places in ``HAIR_STYLES``);
     ``features``: float32 ``[N, D]``, pooled maps of the shared trunk.
     """
 
@@ -42,14 +41,13 @@ class Reading:
 
 
 class Judges:
-    """Face parser, landmark and factor regressor; also the extractor ``rendered-faces-r1``.
+    """Parser, landmark and factor regressor of one kind of pictures; also the extractor ``kind.judges``.
 
     :param sha256: SHA-256 of the weights' file, to be recorded beside every number.
     :param readers: readers of samples that are no faces, by the renderer's modality.
     :param readers_sha256: SHA-256 of the readers' file.
     """
 
-    name, short = NAME, "rendered"
     resize = "bilinear-antialiased 64x64"
     preprocessing = "resized to 64x64 (bilinear, antialiased, float), x / 127.5 - 1; pooled maps of the judges' trunk"
 
@@ -59,9 +57,11 @@ class Judges:
         sha256: str = "",
         device: torch.device | str = "cpu",
         *,
+        kind: JudgeKind = FACES,
         readers: Mapping[str, Reader] | None = None,
         readers_sha256: str = "",
     ) -> None:
+        self.kind, self.name, self.short = kind, kind.judges, kind.short
         self.device, self.sha256 = torch.device(device), sha256
         self.readers, self.readers_sha256 = dict(readers or {}), readers_sha256
         self.network = network.eval().requires_grad_(False).to(self.device)
@@ -98,7 +98,7 @@ class Judges:
 
     def _decoded(self, raw: Tensor) -> Tensor:
         columns = []
-        for place, (factor, output) in enumerate(zip(JUDGED, self.network.split(raw), strict=True)):
+        for place, (factor, output) in enumerate(zip(self.network.judged, self.network.split(raw), strict=True)):
             if factor.kind == STYLE:
                 columns.append(output.argmax(1).float())
             elif factor.kind == FLAG:
@@ -113,22 +113,31 @@ class Judges:
 
 
 def judge_contents(
-    network: JudgeNetwork, readers: Mapping[str, Reader] | None = None, metrics: Mapping[str, Any] | None = None
+    network: JudgeNetwork,
+    readers: Mapping[str, Reader] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    kind: JudgeKind = FACES,
 ) -> Contents:
     """The contents of the judges' bundle: weights as float16, but their statistics in full precision."""
     tensors = {}
     for name, value in network.state_dict().items():
         half = value.dtype.is_floating_point and value.ndim > 1
         tensors[name] = value.detach().cpu().to(torch.float16 if half else value.dtype).contiguous()
-    parts = {"network": tensors, "readers": reader_tensors(readers or {})}
+    parts = {"network": tensors, **({"readers": reader_tensors(readers)} if readers else {})}
+    what = kind.what
     card = (
-        f"# {NAME}\n\nThe judges of the benchmark `rendered-faces`: a face parser (19 classes), a landmark regressor "
-        "(68 points) and a factor regressor that share one trunk, trained with full supervision on rendered faces of "
-        "64 px by `anchor benchmark train-judges`. No photographs. They read rendered faces and pictures of a hub "
-        "trained on them, and say nothing about photographs. `readers` are linear regressions from label maps, "
-        "landmarks and sketches to the factors. `metrics` in bundle.yaml holds their own error.\n"
+        f"# {kind.judges}\n\nJudges of the benchmark `rendered-faces`, of {what}: a parser (19 classes), a landmark "
+        f"regressor (68 points) and a factor regressor that share one trunk, trained with full supervision on rendered "
+        f"{what} of 64 px by `anchor benchmark train-judges --kind {kind.name}`. No photographs. They read rendered "
+        f"{what} and pictures of networks trained on them, and say nothing about photographs. "
     )
-    return Contents({"width": network.width}, parts, card=card, name=NAME, metrics=dict(metrics or {}))
+    if readers:
+        card += "`readers` are linear regressions from label maps, landmarks and sketches to the factors. "
+    card += "`metrics` in bundle.yaml holds their own error.\n"
+    architecture: dict[str, Any] = {"width": network.width}
+    if kind is not FACES:
+        architecture |= {"reads": kind.name, "factors": [factor.name for factor in network.judged]}
+    return Contents(architecture, parts, card=card, name=kind.judges, metrics=dict(metrics or {}))
 
 
 def save_judges(
@@ -139,37 +148,58 @@ def save_judges(
     provenance: Mapping[str, Any] | None = None,
     license: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
+    kind: JudgeKind = FACES,
 ) -> Path:
     """Write the judges' bundle; returns its folder."""
-    contents = judge_contents(network, readers, metrics)
-    return write_contents(contents, folder, "judges", NAME, dict(provenance or {}), dict(license or {}))
+    contents = judge_contents(network, readers, metrics, kind)
+    return write_contents(contents, folder, "judges", kind.judges, dict(provenance or {}), dict(license or {}))
 
 
-def load_judges(folder: str | Path | None = None, device: torch.device | str = "cpu") -> Judges:
-    """The judges of a bundle; without a ``folder``, those that come with the package.
+def load_judges(
+    folder: str | Path | None = None, device: torch.device | str = "cpu", kind: JudgeKind = FACES
+) -> Judges:
+    """The judges of a bundle; without a ``folder``, those of this kind that come with the package.
 
-    :raises BundleError: the bundle is damaged, or of another kind.
+    :raises BundleError: the bundle is damaged, or no bundle of judges.
     """
-    return _load(str(folder or BUNDLE), str(device))
+    return _load(str(folder or kind.folder), str(device))
 
 
 def extractor(device: torch.device | str = "cpu") -> Judges:
-    """The bundled judges as the extractor ``rendered-faces-r1``."""
+    """The bundled judges of faces as the extractor ``rendered-faces-r1``."""
     return load_judges(device=device)
+
+
+def creature_extractor(device: torch.device | str = "cpu") -> Judges:
+    """The bundled judges of toons and cats as the extractor ``rendered-creatures-r1``."""
+    return load_judges(device=device, kind=CREATURES)
 
 
 @functools.lru_cache(maxsize=4)
 def _load(folder: str, device: str) -> Judges:
     bundle = open_bundle(folder, "judges")
-    width = bundle.manifest.architecture.get("width")
-    if not isinstance(width, int) or not 1 <= width <= LARGEST_WIDTH:
-        raise BundleError(f"{folder}: bad architecture: width is {width!r}; install the bundle again")
-    network = JudgeNetwork(width)
+    kind, width, factors = _architecture(folder, bundle.manifest.architecture)
+    network = JudgeNetwork(width, factors)
     network.load_state_dict(bundle.tensors("network", network.state_dict()))
     files = bundle.manifest.files
     held = bundle.tensors("readers") if "readers" in bundle.parts else {}
     return Judges(
-        network, files["network.safetensors"], device,
+        network, files["network.safetensors"], device, kind=kind,
         readers={kind: Reader(kind, weight) for kind, weight in held.items()},
         readers_sha256=files.get("readers.safetensors", ""),
     )  # fmt: skip
+
+
+def _architecture(folder: str, table: Mapping[str, Any]) -> tuple[JudgeKind, int, tuple[JudgedFactor, ...]]:
+    """Kind, width and factors of a bundle's judges. :raises BundleError: one of them is not known."""
+    width, reads = table.get("width"), table.get("reads", FACES.name)
+    known = {factor.name: factor for factor in JUDGED}
+    names = table.get("factors", list(known))
+    if not isinstance(width, int) or not 1 <= width <= LARGEST_WIDTH:
+        raise BundleError(f"{folder}: bad architecture: width is {width!r}; install the bundle again")
+    if not isinstance(names, list) or not names or not set(map(str, names)) <= known.keys():
+        raise BundleError(f"{folder}: bad architecture: its factors are not the renderer's; install the bundle again")
+    try:
+        return judge_kind(str(reads)), width, tuple(known[str(name)] for name in names)
+    except UsageError as error:
+        raise BundleError(f"{folder}: bad architecture: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from anchor_faces.benchmark.factor_groups import GROUPS, JUDGED
 from anchor_hub.errors import DataError
@@ -19,6 +20,19 @@ _FACE = (
     ("fd_rendered", "fd_rendered ↓", "{:.3f}"),
     ("diversity_rendered", "diversity of styles ↑", "{:.3f}"),
 )
+_CREATURE = (
+    ("parser_miou", "parser mIoU ↑", "{:.3f}"),
+    ("landmark_error_px", "landmarks, px ↓", "{:.2f}"),
+    ("landmark_error_interocular", "of eyes' distance ↓", "{:.1%}"),
+    ("turn_correlation", "turn of the head ↑", "{:.3f}"),
+    ("factor_agreement", "factor agreement ↑", "{:.3f}"),
+    ("pose_agreement", "pose ↑", "{:.3f}"),
+    ("expression_agreement", "expression ↑", "{:.3f}"),
+    ("hair_outline_agreement", "hair outline ↑", "{:.3f}"),
+    ("glasses_agreement", "glasses ↑", "{:.3f}"),
+    ("fd_creatures", "fd_creatures ↓", "{:.3f}"),
+    ("diversity_creatures", "diversity of styles ↑", "{:.3f}"),
+)
 _LABELS = (("mean_iou", "mIoU ↑", "{:.3f}"), ("pixel_accuracy", "pixel accuracy ↑", "{:.3f}"))
 _POINTS = (
     ("landmark_error_px", "landmarks, px ↓", "{:.2f}"),
@@ -28,10 +42,14 @@ _PICTURES = (("l1", "mean absolute difference ↓", "{:.3f}"), ("psnr", "PSNR, d
 _READ = (("factor_agreement", "factor agreement ↑", "{:.3f}"),)
 KINDS = (
     ("Into faces", _FACE),
+    ("Into toons", _CREATURE),
+    ("Into cats", _CREATURE),
     ("Into label maps", _LABELS + _READ),
     ("Into landmarks", _POINTS + _READ),
     ("Into sketches and other pictures", _PICTURES + _READ),
 )
+#: Pictures that the creature judges read have the names of the faces' scores, and say in their settings what they show.
+_PICTURE_TITLES = {"toon": "Into toons", "cat": "Into cats"}
 OURS = "ours"
 #: Marks in a page; the tables stand between them.
 BEGIN, END = "<!-- benchmark: made by anchor benchmark table -->", "<!-- end of benchmark -->"
@@ -51,6 +69,10 @@ def markdown(result: RunResult) -> str:
     floor = judges_table(result)
     if floor:
         parts.append(f"### The judges' own error\n\n{floor}")
+    creatures = result.settings.get("creature_judges_floor")
+    if isinstance(creatures, dict):
+        rows = [f"- {_own_error(floor, f'{picture}s')}" for picture, floor in creatures.items()]
+        parts.append("### The creature judges' own error\n\n" + "\n".join(rows))
     return "\n\n".join(parts) + "\n"
 
 
@@ -73,15 +95,20 @@ def renewed(page: Path, result: RunResult) -> None:
 def about(result: RunResult) -> str:
     """One line that says what was measured."""
     hub, data = result.hub, result.data
+    made = f"hub `{hub.name}` ({hub.fingerprint[:12]})" if hub else "outputs of other programs"
     versions = ", ".join(f"{name} {version}" for name, version in sorted(result.versions.items()))
     return (
         f"`{data.benchmark if data else ''}` version {data.version if data else ''}, {data.count if data else 0:,} "
-        f"samples; hub `{hub.name if hub else ''}` ({hub.fingerprint[:12] if hub else ''}); {versions}. "
+        f"samples; {made}; {versions}. "
         "Chance levels stand in brackets behind each score."
     )
 
 
 def _kind(pair: PairResult) -> str:
+    judged = pair.metric(_CREATURE[0][0])
+    picture = "" if judged is None else judged.settings.get("picture", "")
+    if picture in _PICTURE_TITLES:
+        return _PICTURE_TITLES[picture]
     return next((title for title, columns in KINDS if pair.metric(columns[0][0]) is not None), "")
 
 
@@ -148,11 +175,15 @@ def judges_table(result: RunResult) -> str:
         return ""
     ious = floor["structure"]["iou"]
     rows = [["class", "IoU"], ["---", "---"], *([name, _number(value)] for name, value in ious.items())]
+    return f"{_own_error(floor, 'faces')}\n\n{_table(rows)}"
+
+
+def _own_error(floor: dict[str, Any], what: str) -> str:
     landmarks = floor["landmarks"]
     return (
-        f"On {floor['samples']:,} true faces that they never saw: parser mIoU {floor['structure']['mean_iou']:.3f}, "
+        f"On {floor['samples']:,} true {what} that they never saw: parser mIoU {floor['structure']['mean_iou']:.3f}, "
         f"pixel accuracy {floor['structure']['pixel_accuracy']:.3f}, landmarks {landmarks['mean_error_px']:.2f} px "
-        f"({landmarks['normalised_mean_error']:.1%} of the eyes' distance).\n\n{_table(rows)}"
+        f"({landmarks['normalised_mean_error']:.1%} of the eyes' distance)."
     )
 
 

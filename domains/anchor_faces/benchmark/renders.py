@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from anchor_faces.benchmark.factor_groups import factor_matrix
+from anchor_faces.benchmark.factor_groups import JUDGED, JudgedFactor, factor_matrix
+from anchor_faces.benchmark.judge_kinds import FACES, JudgeKind, judge_kind, judge_kind_of
 from anchor_faces.dataset import render_dataset
 from anchor_faces.rendering import RENDERER_VERSION, sample_factors
 from anchor_hub.data.image_folder import ImageFolder
@@ -21,22 +23,28 @@ from anchor_hub.system.home import Home
 
 Progress = Callable[[int, int], None]
 SIZE = 64
-NEEDED = ("face", "seg", "landmark")
-#: The registered data set that the judges are trained on, and the seed of its samples.
-DATASET, TRAINING_SEED = "face-renders", 0
-_MODALITIES: dict[str, dict[str, Any]] = {
-    "face": {"name": "rgb"},
-    "seg": {"name": "segmentation", "classes": 19, "palette": "celebamask-hq"},
-    "landmark": {"name": "landmarks", "points": 68},
+#: Picture that judges read -> modalities of its truth: the picture itself, its label map, its landmarks.
+TRUTH: dict[str, tuple[str, str, str]] = {
+    "face": ("face", "seg", "landmark"),
+    "toon": ("toon", "toon_seg", "toon_landmark"),
+    "cat": ("cat", "cat_seg", "cat_landmark"),
 }
+NEEDED = TRUTH["face"]
+#: The registered data set that the judges are trained on (its argument is a kind of judges), and its samples' seed.
+DATASET, TRAINING_SEED = "face-renders", 0
+_READ_AS: tuple[dict[str, Any], ...] = (
+    {"name": "rgb"}, {"name": "segmentation", "classes": 19, "palette": "celebamask-hq"},
+    {"name": "landmarks", "points": 68},
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Renders:
-    """Rendered samples with their truth.
+    """Rendered samples of one kind of picture with their truth.
 
     ``pictures``: uint8 ``[N, 3, 64, 64]``; ``labels``: uint8 ``[N, 64, 64]``; ``points``: float32 ``[N, 68, 2]`` in
-    pixels; ``factors``: float32 ``[N, len(JUDGED)]``, NaN where the picture hides a factor; ``names``: of the files.
+    pixels; ``factors``: float32 ``[N, len(judged)]``, NaN where the picture hides a factor; ``names``: of the files;
+    ``picture``: the renderer's modality; ``judged``: the factors, those that the judges of such pictures read.
     """
 
     pictures: Tensor
@@ -44,21 +52,35 @@ class Renders:
     points: Tensor
     factors: Tensor
     names: tuple[str, ...]
+    picture: str = "face"
+    judged: tuple[JudgedFactor, ...] = JUDGED
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def part(self, first: int, last: int) -> Renders:
         """Samples ``first`` to ``last - 1``."""
-        return Renders(
-            self.pictures[first:last], self.labels[first:last], self.points[first:last], self.factors[first:last],
-            self.names[first:last],
+        return replace(
+            self, pictures=self.pictures[first:last], labels=self.labels[first:last], points=self.points[first:last],
+            factors=self.factors[first:last], names=self.names[first:last],
         )  # fmt: skip
 
 
-def load_renders(folder: str | Path, count: int | None = None, *, workers: int = 2) -> Renders:
-    """The first ``count`` samples of a rendered data set of 64 px with the modalities face, seg and landmark.
+def joined(parts: Sequence[Renders]) -> Renders:
+    """Samples of several kinds of pictures, which the same judges read, one kind after another."""
+    return replace(
+        parts[0], pictures=torch.cat([part.pictures for part in parts]),
+        labels=torch.cat([part.labels for part in parts]), points=torch.cat([part.points for part in parts]),
+        factors=torch.cat([part.factors for part in parts]), names=sum((part.names for part in parts), ()),
+    )  # fmt: skip
 
+
+def load_renders(
+    folder: str | Path, count: int | None = None, *, workers: int = 2, picture: str = "face"
+) -> Renders:
+    """The first ``count`` samples of a rendered data set of 64 px, with the truth of one kind of picture.
+
+    :param picture: a key of ``TRUTH``.
     :raises DataError: the folder holds another data set, or lacks files.
     """
     folder = Path(folder)
@@ -76,22 +98,24 @@ def load_renders(folder: str | Path, count: int | None = None, *, workers: int =
         )
     held: list[Tensor] = []
     names: list[list[str]] = []
-    for name in NEEDED:
-        files = ImageFolder(folder / name, build_modality(dict(_MODALITIES[name])), SIZE, limit=count)
+    for name, modality in zip(TRUTH[picture], _READ_AS, strict=True):
+        files = ImageFolder(folder / name, build_modality(dict(modality)), SIZE, limit=count)
         loaded = files.load_all(workers, max_bytes=1 << 40)
         assert isinstance(loaded, Tensor)
         held.append(loaded)
         names.append([path.stem for path in files.paths])
     if not names[0] == names[1] == names[2]:
-        raise DataError(f"{folder}: its folders {', '.join(NEEDED)} do not hold the same samples; render them again")
-    return Renders(
-        held[0], held[1][:, 0].byte(), held[2].float(), factors_of(seed, names[0]), tuple(names[0])
-    )
+        raise DataError(
+            f"{folder}: its folders {', '.join(TRUTH[picture])} do not hold the same samples; render them again"
+        )
+    judged = (judge_kind_of(picture) or FACES).factors
+    factors = factor_matrix([sample_factors(seed, int(name)) for name in names[0]], judged, picture)
+    return Renders(held[0], held[1][:, 0].byte(), held[2].float(), factors, tuple(names[0]), picture, judged)
 
 
-def factors_of(seed: int, names: Sequence[str]) -> Tensor:
-    """The judged factors of samples, from the renderer itself; ``names`` of files tell the samples."""
-    return factor_matrix([sample_factors(seed, int(name)) for name in names])
+def needed(kind: JudgeKind) -> tuple[str, ...]:
+    """The renderer's modalities that judges of this kind are trained on."""
+    return tuple(modality for picture in kind.pictures for modality in TRUTH[picture])
 
 
 def rendered(
@@ -108,5 +132,11 @@ def rendered(
 
 
 def training_folder(argument: str, *, count: int, home: Home, progress: Progress | None = None, **_: Any) -> Path:
-    """The folder of the judges' data set: 64 px and the training seed, whatever size and seed a training asks for."""
-    return rendered(home, seed=TRAINING_SEED, count=count, progress=progress)
+    """The folder of the data set of one kind of judges (``argument``; empty: faces).
+
+    64 px and the training seed, whatever size and seed a training asks for.
+
+    :raises UsageError: there are no such judges.
+    """
+    modalities = needed(judge_kind(argument or FACES.name))
+    return rendered(home, seed=TRAINING_SEED, count=count, modalities=modalities, progress=progress)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from anchor_faces.benchmark.renders import NEEDED, Renders, load_renders, rendered
+from anchor_faces.benchmark.renders import NEEDED, SIZE, TRUTH, Renders, load_renders, rendered
 from anchor_faces.rendering import MODALITIES, RENDERER_VERSION
 from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.errors import DataError, UsageError
@@ -33,18 +33,29 @@ Progress = Callable[[int, int], None]
 
 
 def render_modality(domain: str) -> str:
-    """The renderer's name for a domain's pictures.
+    """The renderer's name for a domain's pictures: what judges and truth of a domain depend on.
+
+    The data set that the domain is registered with says it (``rendered-faces:toon``), or for a bundle of the home the
+    record of what it was trained on, so a domain may have any name. Names that nobody registered, such as the ends of a
+    translator of another backend, are the renderer's own.
 
     :raises UsageError: the domain is not one of rendered faces.
     """
     from anchor_hub.plugins.registry import registry
 
-    if domain in MODALITIES:
-        return domain
-    known = registry().domains
-    dataset = known[domain].spec.dataset if domain in known else None
-    if dataset and dataset.startswith(_DATASET) and dataset[len(_DATASET) :] in MODALITIES:
-        return dataset[len(_DATASET) :]
+    domains = registry().domains
+    found = domains[domain] if domain in domains else None
+    candidates = [domain]
+    if found is not None and found.manifest is not None:
+        made = found.manifest.provenance
+        data_set = made.get("data_set") or {}
+        if data_set.get("renderer") == "anchor_faces" and "data_set" not in data_set:  # no classes of creatures
+            candidates.insert(0, str(made.get("data")))  # the name of the folder, which is the modality's
+    if found is not None and (found.spec.dataset or "").startswith(_DATASET):
+        candidates.insert(0, str(found.spec.dataset)[len(_DATASET) :])
+    for name in candidates:
+        if name in MODALITIES:
+            return name
     raise UsageError(
         f"domain {domain!r} is not one of rendered faces, so the benchmark {NAME} has no truth for it (only for "
         f"{', '.join(MODALITIES)}); use anchor evaluate --data for other images"
@@ -67,6 +78,17 @@ class End:
     def target(cls, translator: Translator[Any]) -> End:
         return cls(translator.target, translator.target_modality, translator.size)
 
+    @classmethod
+    def registered(cls, domain: str) -> End:
+        """The end of a domain that need not be trained: outputs of other programs are of its registered modality.
+
+        :raises DomainNotFoundError: nobody registered the domain.
+        """
+        from anchor_hub.modality import build_modality
+        from anchor_hub.plugins.registry import registry
+
+        return cls(domain, build_modality(dict(registry().domains[domain].spec.modality)), SIZE)
+
 
 @dataclass
 class Samples:
@@ -76,6 +98,7 @@ class Samples:
     count: int
     truth: Renders
     _loaded: dict[tuple[str, int, str], Tensor] = field(default_factory=dict, repr=False)
+    _truths: dict[str, Renders] = field(default_factory=dict, repr=False)
 
     def of(self, end: End) -> Tensor:
         """The samples ``[N, ...]`` of a domain, as the domain's modality reads them."""
@@ -89,6 +112,17 @@ class Samples:
                 raise DataError(f"{self.folder / name}: does not hold the samples of {self.folder / 'face'}")
             self._loaded[key] = loaded
         return self._loaded[key]
+
+    def truth_of(self, picture: str) -> Renders:
+        """The samples of one kind of picture that judges read, with their truth.
+
+        :param picture: a key of ``TRUTH``.
+        """
+        if picture == "face":
+            return self.truth
+        if picture not in self._truths:
+            self._truths[picture] = load_renders(self.folder, self.count, workers=1, picture=picture)
+        return self._truths[picture]
 
     def file(self, domain: str, name: str) -> Path:
         """The file of a sample."""
@@ -117,7 +151,8 @@ def benchmark_samples(
     count = COUNT if count is None else count
     if not 2 <= count <= COUNT:
         raise UsageError(f"--count {count}: the benchmark {NAME} has 2 to {COUNT:,} samples")
-    wanted = {*NEEDED, *(render_modality(name) for name in domains)}
+    shown = [render_modality(name) for name in domains]
+    wanted = {*NEEDED, *shown, *(modality for name in shown for modality in TRUTH.get(name, ()))}
     modalities = [name for name in MODALITIES if name in wanted]
     folder = rendered(home, seed=SEED, count=count, modalities=modalities, progress=progress)
     return Samples(folder, count, load_renders(folder, count, workers=1))

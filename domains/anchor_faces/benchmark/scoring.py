@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from anchor_faces.benchmark.agreement import factor_scores
-from anchor_faces.benchmark.factor_groups import JUDGED
+from anchor_faces.benchmark.factor_groups import CARRIED, VALUE
+from anchor_faces.benchmark.factor_metrics import factor_metric, group_metrics, landmark_metrics, mean
 from anchor_faces.benchmark.judge_errors import reading_errors
 from anchor_faces.benchmark.judges import Judges, Reading
 from anchor_faces.benchmark.renders import Renders
@@ -23,9 +24,6 @@ from anchor_hub.metrics.frechet import FeatureStatistics, frechet_distance
 from anchor_hub.metrics.image import l1, psnr
 from anchor_hub.metrics.landmarks import LandmarkErrors, interocular_distance, point_distances
 from anchor_hub.metrics.segmentation import ConfusionMatrix
-
-#: A factor whose reading on true pictures agrees less than this with the truth is shown, but counts in no mean.
-READABLE = 0.4
 
 
 @dataclass(frozen=True)
@@ -41,25 +39,31 @@ def shuffled(values: Tensor) -> Tensor:
     return values.roll(max(1, len(values) // 2), 0)
 
 
-class FaceJudge:
-    """Scores pictures of faces through the judges; measures the scores of the truth once.
+class PictureJudge:
+    """Scores pictures of one kind (faces, toons, cats) through their judges; measures the scores of the truth once.
 
-    :param kept: groups of factors that the translation must keep; the others may vary.
+    :param truth: the true pictures, of a kind that the judges read.
     """
 
     def __init__(self, judges: Judges, truth: Renders) -> None:
         self.judges, self.truth = judges, truth
+        # Scores of toons and of cats have the same names and judges, but must not stand in one column.
+        self.settings = {} if truth.picture == "face" else {"picture": truth.picture}
         self.record = ExtractorRecord(name=judges.name, sha256=judges.sha256)
         self.true_reading = judges.read(truth.pictures)
         self.floor = reading_errors(self.true_reading, truth)
 
     def score(self, outputs: Tensor, kept: Sequence[str]) -> Scores:
-        """Structure, landmarks, factors and realism of uint8 ``[N, 3, H, W]``."""
+        """Structure, landmarks, factors and realism of uint8 ``[N, 3, H, W]``.
+
+        :param kept: groups of factors that the translation must keep; the others may vary.
+        """
         reading = self.judges.read(outputs)
         found = reading_errors(reading, self.truth)
         chance = reading_errors(_shuffled_reading(reading), self.truth)
         counts = {"pairs": len(outputs)}
-        shared: dict[str, Any] = {"extractor": self.record, "resize": self.judges.resize, "counts": counts}
+        shared = self._shared(counts)
+        factors = factor_metric(found["factors"], self.floor["factors"], chance["factors"], kept, shared)
         metrics = [
             Metric(
                 name="parser_miou", label="parser mIoU", value=found["structure"]["mean_iou"], higher_is_better=True,
@@ -67,9 +71,14 @@ class FaceJudge:
                 details={"iou": found["structure"]["iou"], "pixel_accuracy": found["structure"]["pixel_accuracy"],
                          "floor_iou": self.floor["structure"]["iou"]}, **shared,
             ),
-            *_landmark_metrics(found["landmarks"], self.floor["landmarks"], chance["landmarks"], shared),
-            self._factors(found["factors"], chance["factors"], kept, shared),
+            *landmark_metrics(found["landmarks"], self.floor["landmarks"], chance["landmarks"], shared),
+            factors,
             self.realism(reading.features),
+            Metric(
+                name="turn_correlation", label="correlation of the head's turn", value=found["turn"],
+                higher_is_better=True, floor=self.floor["turn"], chance=chance["turn"], **shared,
+            ),
+            *group_metrics(factors),
         ]  # fmt: skip
         by_sample = {
             "parser_miou": _sample_ious(reading.labels, self.truth.labels[:, None]),
@@ -77,15 +86,15 @@ class FaceJudge:
         }
         return Scores([metric for metric in metrics if metric is not None], by_sample)
 
-    def _factors(
-        self, found: dict[str, Any], chance: dict[str, Any], kept: Sequence[str], shared: dict[str, Any]
-    ) -> Metric:
-        return _factor_metric(found, self.floor["factors"], chance, kept, shared)
+    def _shared(self, counts: dict[str, int]) -> dict[str, Any]:
+        return {
+            "extractor": self.record, "resize": self.judges.resize, "counts": counts, "settings": dict(self.settings),
+        }  # fmt: skip
 
     def read_factors(
         self, kind: str, outputs: Tensor, truth: Tensor, size: int, kept: Sequence[str]
     ) -> Metric | None:
-        """Agreement of factors read off label maps, landmarks or sketches; None where no reader reads them.
+        """Agreement of factors read off label maps, landmarks or sketches of faces; None where no reader reads them.
 
         :param kind: modality of the renderer.
         :param outputs: samples ``[N, ...]`` of that modality at ``size`` pixels; ``truth``: the true samples.
@@ -100,10 +109,10 @@ class FaceJudge:
             "extractor": ExtractorRecord(name=f"{self.judges.name}-readers", sha256=self.judges.readers_sha256),
             "counts": {"pairs": len(outputs)},
         }  # fmt: skip
-        return _factor_metric(found, factor_scores(reader.read(truth, size), factors), chance, kept, shared)
+        return factor_metric(found, factor_scores(reader.read(truth, size), factors), chance, kept, shared)
 
     def realism(self, features: Tensor) -> Metric | None:
-        """``fd_rendered``: distance of the outputs of one half of the samples to the true pictures of the other half.
+        """``fd_rendered``, ``fd_creatures``: distance of outputs of half of the samples to true pictures of the others.
 
         The halves share no face, so that looking like its own truth gives a translation no advantage. The floor is the
         distance between the halves of the true pictures.
@@ -113,9 +122,9 @@ class FaceJudge:
             return None
         first, second = _statistics(self.true_reading.features[:half]), _statistics(self.true_reading.features[half:])
         return Metric(
-            name="fd_rendered", value=frechet_distance(_statistics(features[:half]), second), higher_is_better=False,
-            floor=frechet_distance(first, second), extractor=self.record, resize=self.judges.resize,
-            counts={"fake": half, "real": len(features) - half},
+            name=f"fd_{self.judges.short}", value=frechet_distance(_statistics(features[:half]), second),
+            higher_is_better=False, floor=frechet_distance(first, second),
+            **self._shared({"fake": half, "real": len(features) - half}),
         )  # fmt: skip
 
     def diversity(self, outputs: Sequence[Tensor], kept: Sequence[str], seed: int | None = None) -> list[Metric]:
@@ -133,25 +142,24 @@ class FaceJudge:
         between = _mean_distance(features)
         unrelated = (real - shuffled(real)).norm(dim=1).mean()
         shared: dict[str, Any] = {
-            "extractor": self.record, "resize": self.judges.resize,
-            "counts": {"inputs": count, "styles": len(outputs)}, "seed": seed,
+            **self._shared({"inputs": count, "styles": len(outputs)}), "seed": seed,
         }  # fmt: skip
         values = torch.stack([reading.factors for reading in readings])
         spread = self.true_reading.factors.std(0).clamp_min(1e-6)
         varied = {
             factor.name: float((values[:, :, place].std(0) / spread[place]).mean())
-            for place, factor in enumerate(JUDGED)
-            if factor.group not in kept and factor.kind == "value"
+            for place, factor in enumerate(truth.judged)
+            if factor.group not in kept and factor.group in CARRIED[truth.picture] and factor.kind == VALUE
         }
         matrices = [reading_errors(reading, truth)["structure"]["mean_iou"] for reading in readings]
         return [
             Metric(
-                name="diversity_rendered", label="diversity of styles", value=float(between / unrelated),
+                name=f"diversity_{self.judges.short}", label="diversity of styles", value=float(between / unrelated),
                 higher_is_better=True,
-                unit="of unrelated faces", details={"deviation_of_free_factors": varied}, **shared,
+                unit=f"of unrelated {truth.picture}s", details={"deviation_of_free_factors": varied}, **shared,
             ),
             Metric(
-                name="parser_miou_styled", label="parser mIoU, random styles", value=_mean(matrices),
+                name="parser_miou_styled", label="parser mIoU, random styles", value=mean(matrices),
                 higher_is_better=True, floor=self.floor["structure"]["mean_iou"], **shared,
             ),
         ]  # fmt: skip
@@ -185,7 +193,7 @@ def landmark_scores(outputs: Tensor, truth: Tensor) -> Scores:
         return errors.as_dict()
 
     floor = {"mean_error_px": 0.0, "normalised_mean_error": 0.0}
-    metrics = _landmark_metrics(
+    metrics = landmark_metrics(
         measured(outputs), floor, measured(shuffled(outputs)), {"counts": {"pairs": len(outputs)}}
     )
     by_sample = point_distances(outputs, truth).mean(1)
@@ -207,45 +215,6 @@ def picture_scores(outputs: Tensor, truth: Tensor) -> Scores:
                chance=float(psnr(other, truth).clamp_max(100).mean()), **shared),
     ]  # fmt: skip
     return Scores(metrics, {"l1": difference.tolist(), "psnr": ratio.tolist()})
-
-
-def _landmark_metrics(
-    found: dict[str, Any], floor: dict[str, Any], chance: dict[str, Any], shared: dict[str, Any]
-) -> list[Metric]:
-    rows = (
-        ("landmark_error_px", "landmark error", "px", "mean_error_px"),
-        ("landmark_error_interocular", "landmark error", "of the eyes' distance", "normalised_mean_error"),
-    )
-    return [
-        Metric(name=name, label=label, unit=unit, value=found[key], floor=floor[key], chance=chance[key],
-               higher_is_better=False, **shared)
-        for name, label, unit, key in rows
-    ]  # fmt: skip
-
-
-def _factor_metric(
-    found: dict[str, Any], floors: dict[str, Any], chance: dict[str, Any], kept: Sequence[str], shared: dict[str, Any]
-) -> Metric:
-    """The mean agreement over those kept factors that the judge itself can read; the details hold every factor."""
-    rows: dict[str, Any] = {}
-    for name, row in found.items():
-        floor = floors[name]
-        best, got = floor["agreement"], row["agreement"]
-        survives = None if not best or best <= 0 or got is None else min(max(got / best, 0.0), 1.0)
-        rows[name] = {
-            **row, "kept": row["group"] in kept, "readable": best is not None and best >= READABLE,
-            "floor": floor["score"], "floor_agreement": best,
-            "chance": chance[name]["score"], "chance_agreement": chance[name]["agreement"], "survives": survives,
-        }  # fmt: skip
-    wanted = [name for name, row in rows.items() if row["kept"] and row["readable"]]
-    return Metric(
-        name="factor_agreement", label="factor agreement", higher_is_better=True,
-        value=_mean(rows[name]["agreement"] for name in wanted),
-        floor=_mean(rows[name]["floor_agreement"] for name in wanted),
-        chance=_mean(rows[name]["chance_agreement"] for name in wanted),
-        settings={"kept": list(kept), "readable_from": READABLE}, details={"factors": rows},
-        note="" if wanted else "no factor that must be kept can be read", **shared,
-    )  # fmt: skip
 
 
 def _sample_ious(found: Tensor, truth: Tensor) -> list[float | None]:
@@ -272,10 +241,3 @@ def _mean_distance(features: Tensor) -> Tensor:
     styles = len(features)
     pairs = [(a, b) for a in range(styles) for b in range(a)]
     return torch.stack([(features[a] - features[b]).norm(dim=1).mean() for a, b in pairs]).mean()
-
-
-def _mean(values: Any) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-

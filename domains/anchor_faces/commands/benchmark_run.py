@@ -19,10 +19,15 @@ def run(
     also: list[str] = typer.Option(
         [], help="Also score another program: NAME=FOLDER, outputs as FOLDER/seg-to-face/000000.png; repeatable."
     ),
+    only_also: bool = typer.Option(
+        False, "--only-also", help="Translate nothing: score the outputs of --also alone, also of untrained domains."
+    ),
     earlier: Path | None = typer.Option(
         None, help="Result of an earlier run, whose scores of other programs are taken over."
     ),
-    judges: Path | None = typer.Option(None, help="Folder of a bundle of judges [default: the bundled one]."),
+    judges: Path | None = typer.Option(
+        None, help="Folder of a bundle of judges, of faces or of creatures [default: the bundled ones]."
+    ),
     backend: str | None = typer.Option(
         None, help="Translator backend [default: anchor for two domains of one hub, else who serves the pair]."
     ),
@@ -64,6 +69,7 @@ def run(
             names, count=count, seed=seed, batch=batch, device=device, report=report, judges=judges, others=others,
             earlier=None if earlier is None else read_run(earlier), progress=progress, said=None if quiet else note,
             pairs=chosen or None, backend=backend, translator=translator, options=parse_settings(settings),
+            only_others=only_also,
         )  # fmt: skip
     if report is not None:
         result.write(report)

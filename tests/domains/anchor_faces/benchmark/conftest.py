@@ -12,6 +12,7 @@ from anchor_hub.system.home import Home
 
 COUNT = 24
 DOMAINS = ("face", "seg", "sketch", "landmark")
+PICTURES = ("toon", "cat")
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,9 @@ def samples(bench_home: Path) -> Samples:
 @pytest.fixture(scope="session")
 def renders(samples: Samples) -> Renders:
     return samples.truth
+
+
+@pytest.fixture(scope="session")
+def creatures(bench_home: Path) -> Samples:
+    """The same samples with their toons and cats."""
+    return benchmark_samples(Home(bench_home), PICTURES, COUNT)

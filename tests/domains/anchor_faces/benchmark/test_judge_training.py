@@ -35,7 +35,7 @@ def test_trains_measures_itself_and_exports(tmp_path: Path, samples: Samples, re
     assert result.finished and result.images == 48 and bundle is not None
     manifest = open_bundle(bundle, "judges").manifest
     assert manifest.provenance["data_images"] == 20 and manifest.metrics["held_out"]["samples"] == 4
-    assert set(manifest.metrics["held_out"]) == {"samples", "structure", "landmarks", "factors"}
+    assert set(manifest.metrics["held_out"]) == {"samples", "structure", "landmarks", "turn", "factors"}
     judges = load_judges(bundle)
     assert judges.read(renders.pictures[:2]).points.shape == (2, 68, 2)
     assert set(judges.readers) == {"seg", "landmark", "sketch"}

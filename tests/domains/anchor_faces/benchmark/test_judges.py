@@ -9,8 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from anchor_faces.benchmark.judge_errors import judge_errors
+from anchor_faces.benchmark.judge_kinds import FACES
 from anchor_faces.benchmark.judge_network import JudgeNetwork
-from anchor_faces.benchmark.judges import BUNDLE, Judges, load_judges, save_judges
+from anchor_faces.benchmark.judges import Judges, load_judges, save_judges
 from anchor_faces.benchmark.readers import coded, fit_reader
 from anchor_faces.benchmark.renders import Renders
 from anchor_faces.benchmark.samples import Samples
@@ -22,9 +23,9 @@ from anchor_hub.plugins.registry import registry
 
 
 def test_the_bundle_is_small_and_says_where_it_comes_from() -> None:
-    bundle = open_bundle(BUNDLE, "judges")
+    bundle = open_bundle(FACES.folder, "judges")
     assert not bundle.verify()
-    assert sum(path.stat().st_size for path in BUNDLE.iterdir()) <= 10_000_000
+    assert sum(path.stat().st_size for path in FACES.folder.iterdir()) <= 10_000_000
     manifest = bundle.manifest
     assert manifest.provenance["command"] == "anchor benchmark train-judges"
     data_set = manifest.provenance["data_set"]
@@ -107,7 +108,7 @@ def test_judges_come_back_from_a_bundle(tmp_path: Path, samples: Samples, render
     with pytest.raises(BundleError, match="damaged"):
         load_judges(folder)
     with pytest.raises(BundleError, match="judges"):
-        load_judges(BUNDLE.parent / "face")
+        load_judges(FACES.folder.parent / "face")
 
 
 def test_readers_read_what_is_linear(samples: Samples, renders: Renders) -> None:

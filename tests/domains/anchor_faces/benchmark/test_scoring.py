@@ -9,7 +9,7 @@ from anchor_faces.benchmark.factor_groups import GROUPS, kept_groups
 from anchor_faces.benchmark.judges import load_judges
 from anchor_faces.benchmark.renders import Renders
 from anchor_faces.benchmark.scoring import (
-    FaceJudge,
+    PictureJudge,
     Scores,
     label_scores,
     landmark_scores,
@@ -20,15 +20,15 @@ from anchor_faces.rendering import CLASS_NAMES
 
 
 @pytest.fixture(scope="module")
-def judge(renders: Renders) -> FaceJudge:
-    return FaceJudge(load_judges(), renders)
+def judge(renders: Renders) -> PictureJudge:
+    return PictureJudge(load_judges(), renders)
 
 
 def named(scores: Scores) -> dict:
     return {metric.name: metric for metric in scores.metrics}
 
 
-def test_true_faces_score_the_floor(judge: FaceJudge, renders: Renders) -> None:
+def test_true_faces_score_the_floor(judge: PictureJudge, renders: Renders) -> None:
     found = named(judge.score(renders.pictures, GROUPS))
     for name in ("parser_miou", "landmark_error_px", "landmark_error_interocular", "factor_agreement"):
         assert found[name].value == pytest.approx(found[name].floor), name
@@ -38,7 +38,7 @@ def test_true_faces_score_the_floor(judge: FaceJudge, renders: Renders) -> None:
     assert rows["yaw"]["survives"] == 1 and rows["yaw"]["chance_agreement"] < 0.7
 
 
-def test_other_faces_score_by_chance(judge: FaceJudge, renders: Renders) -> None:
+def test_other_faces_score_by_chance(judge: PictureJudge, renders: Renders) -> None:
     """Real faces, but of other samples: all realism, no structure."""
     found = named(judge.score(renders.pictures.roll(5, 0), kept_groups("seg", "face")))
     assert found["parser_miou"].value < found["parser_miou"].floor - 0.2
@@ -47,7 +47,7 @@ def test_other_faces_score_by_chance(judge: FaceJudge, renders: Renders) -> None
     assert found["landmark_error_px"].value > 2 * found["landmark_error_px"].floor
 
 
-def test_one_face_for_all_scores_exactly_by_chance(judge: FaceJudge, renders: Renders) -> None:
+def test_one_face_for_all_scores_exactly_by_chance(judge: PictureJudge, renders: Renders) -> None:
     same = renders.pictures[:1].expand(len(renders), -1, -1, -1).contiguous()
     found = named(judge.score(same, GROUPS))
     for name in ("parser_miou", "landmark_error_px"):
@@ -56,7 +56,7 @@ def test_one_face_for_all_scores_exactly_by_chance(judge: FaceJudge, renders: Re
     assert found["fd_rendered"].value > 2 * found["fd_rendered"].floor
 
 
-def test_scores_of_samples_have_the_mean_of_the_score(judge: FaceJudge, renders: Renders) -> None:
+def test_scores_of_samples_have_the_mean_of_the_score(judge: PictureJudge, renders: Renders) -> None:
     scores = judge.score(renders.pictures, GROUPS)
     errors = scores.by_sample["landmark_error_px"]
     assert sum(errors) / len(errors) == pytest.approx(named(scores)["landmark_error_px"].value)
@@ -78,7 +78,7 @@ def test_label_maps_and_points_against_the_truth(renders: Renders) -> None:
     assert picture["psnr"].value == pytest.approx(13.9794, abs=1e-3)
 
 
-def test_diversity_is_none_for_equal_styles_and_one_for_strangers(judge: FaceJudge, renders: Renders) -> None:
+def test_diversity_is_none_for_equal_styles_and_one_for_strangers(judge: PictureJudge, renders: Renders) -> None:
     kept = kept_groups("seg", "face")
     same = {metric.name: metric for metric in judge.diversity([renders.pictures] * 3, kept)}
     assert same["diversity_rendered"].value == pytest.approx(0, abs=1e-6)
@@ -95,7 +95,7 @@ def test_shuffling_leaves_nothing_in_place() -> None:
         assert not bool((shuffled(values) == values).any()) and sorted(shuffled(values).tolist()) == values.tolist()
 
 
-def test_factors_are_read_off_outputs_that_are_no_faces(judge: FaceJudge, renders: Renders) -> None:
+def test_factors_are_read_off_outputs_that_are_no_faces(judge: PictureJudge, renders: Renders) -> None:
     labels = renders.labels[:, None]
     kept = kept_groups("face", "seg")
     metric = judge.read_factors("seg", labels, labels, 64, kept)
