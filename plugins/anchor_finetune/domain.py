@@ -169,7 +169,12 @@ class _Swapped:
     def __init__(self, domain: FineTunedDomain) -> None:
         self.domain, self.mapping, self.config = domain, domain.generator.mapping, domain.hub.config
 
-    def synthesis(self, latents: Tensor, *, noise: Any = "const", features: Any = (), image: bool = True) -> Any:
+    def synthesis(
+        self, latents: Tensor, *, noise: Any = "const", features: Any = (), image: bool = True,
+        learned: int | None = None,
+    ) -> Any:  # fmt: skip
         swap, source = self.domain.swap, self.domain.hub.generator
-        below = source.synthesis(latents, noise=noise, features=(swap.resolution,), image=False).features
-        return self.domain.generator.synthesis(latents, noise=noise, features=features, image=image, replaced=below)
+        below = source.synthesis(latents, noise=noise, features=(swap.resolution,), image=False, learned=learned)
+        return self.domain.generator.synthesis(
+            latents, noise=noise, features=features, image=image, learned=learned, replaced=below.features
+        )
