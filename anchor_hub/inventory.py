@@ -114,7 +114,7 @@ def show(kind: Kind, name: str) -> dict[str, Any]:
 def verify(kind: Kind, wanted: Sequence[str] = ()) -> dict[str, list[str]]:
     """Name -> problems (empty: all is well) of the named bundles, by default of all that are there.
 
-    A problem is a damaged file, and whatever keeps a sound bundle from being used here: a plugin, a hub, a prior.
+    A problem is a damaged file, and whatever keeps a sound bundle from being used here: a plugin, or another bundle.
     """
     result: dict[str, list[str]] = {}
     installed = Installed()
@@ -169,7 +169,7 @@ def export(
 def remove(kind: Kind, name: str, *, force: bool = False) -> Path:
     """Remove a bundle from the home; returns its folder.
 
-    A hub or prior that installed bundles require, with no copy elsewhere on this machine, is removed only with `force`.
+    What installed bundles require, with no copy elsewhere on this machine, is removed only with `force`.
     """
     folder = home().folder(kind) / name
     found = names(kind)

@@ -67,7 +67,7 @@ def check_command_line(line: str, complete: bool) -> None:
     command, path, words = resolve(words)
     options = {name: item for item in command.params for name in (*item.opts, *item.secondary_opts)}
     for word in words:
-        if word.startswith("-"):
+        if word.startswith("-") and not word[1:2].isdigit():  # -2..2 is a value
             assert word.split("=")[0] in {*options, "--help", "-h"}, f"`{path}` has no option {word}"
     if complete:
         command.make_context(path, words)  # raises what a wrong call raises

@@ -30,6 +30,7 @@ FLOORS = (
     ("anchor_hub.checkpoints",),
     ("anchor_hub.inversion",),
     ("anchor_hub.translation",),
+    ("anchor_hub.editing",),
     ("anchor_hub.training.distributed", "anchor_hub.training.contents", "anchor_hub.evaluation"),
     ("anchor_hub.training.base", "anchor_hub.evaluation.report"),
     ("anchor_hub.training.engine",),
@@ -43,7 +44,7 @@ FLOORS = (
     ("anchor_faces.rendering", "anchor_hands", "anchor_avatars", "anchor_finetune"),
     ("anchor_faces",),
     ("anchor_faces.benchmark",),
-    ("anchor_faces.commands", "anchor_avatars.commands"),
+    ("anchor_faces.commands", "anchor_avatars.commands", "anchor_finetune.commands"),
     ("anchor_cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -55,7 +56,11 @@ LIGHT = (
     "plugins/names plugins/registry system/config system/files system/home system/outputs system/terminal "
     "bundles/archive bundles/base bundles/tensorfile"
 ).split()
-COMMANDS = sorted((ROOT / "cli").rglob("*.py")) + sorted(ROOT.glob("domains/*/commands/*.py"))
+COMMANDS = [
+    *sorted((ROOT / "cli").rglob("*.py")),
+    *sorted(ROOT.glob("domains/*/commands/*.py")),
+    *sorted(ROOT.glob("plugins/*/commands/*.py")),
+]
 
 
 def sources(root: Path) -> dict[str, Path]:

@@ -272,8 +272,10 @@ def prior_fingerprint(parts: Mapping[str, Mapping[str, Tensor]], architecture: M
 
 
 def requirement_of(bundle: Bundle) -> Requirement:
-    """The entry for this hub or prior in another bundle's `requires`; BundleError for other kinds."""
+    """The entry for this hub, prior or domain in another bundle's `requires`; BundleError for other kinds."""
     kind, own = bundle.manifest.kind, bundle.manifest.identity
-    if own is None or (kind != "hub" and kind != "prior"):
-        raise BundleError(f"{bundle.path}: is a {kind} without a fingerprint: only hubs and priors can be required")
+    if own is None or (kind != "hub" and kind != "prior" and kind != "domain"):
+        raise BundleError(
+            f"{bundle.path}: is a {kind} without a fingerprint: only hubs, priors and domains can be required"
+        )
     return Requirement(kind=kind, name=bundle.manifest.name, fingerprint=own)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -13,7 +15,7 @@ from anchor_hub.specs import check_name
 from anchor_hub.system.config import dump_yaml, load_yaml
 
 #: The newest format version that is read. A bundle is written in the oldest version that can hold its manifest.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "bundle.yaml"
 CARD = "README.md"
 Kind = Literal["hub", "domain", "translator", "prior", "judges"]
@@ -27,6 +29,8 @@ _SHA256 = r"^[0-9a-f]{64}$"
 MAX_FILES = 200
 # Fields new in version 2. Bundles without them are written as version 1, which an older Anchor Hub reads.
 _FIELDS_OF_2 = ("fingerprint", "requires", "source", "targets", "plugins")
+# Kinds that version 2 cannot require; a bundle that requires one is written as version 3.
+_REQUIRED_OF_3 = ("domain",)
 
 
 class Requirement(BaseModel):
@@ -34,7 +38,7 @@ class Requirement(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    kind: Literal["hub", "prior"]
+    kind: Literal["hub", "prior", "domain"]
     name: str
     fingerprint: str = Field(pattern=_SHA256)
 
@@ -71,6 +75,8 @@ class BundleManifest(BaseModel):
     @property
     def identity(self) -> str | None:
         """The fingerprint by which other bundles require this one; None for a kind that nobody requires."""
+        if self.kind == "domain":
+            return _domain_identity(self)
         return {"hub": self.hub_fingerprint, "prior": self.fingerprint}.get(self.kind)
 
     def requirements(self) -> tuple[Requirement, ...]:
@@ -98,7 +104,24 @@ class BundleManifest(BaseModel):
 
 def version_for(table: Mapping[str, Any]) -> int:
     """The oldest format version that can hold a manifest's table."""
+    if any(needed["kind"] in _REQUIRED_OF_3 for needed in table.get("requires", ())):
+        return 3
     return 2 if table["kind"] == "prior" or any(table.get(field) for field in _FIELDS_OF_2) else 1
+
+
+def _domain_identity(manifest: BundleManifest) -> str:
+    """SHA-256 over all that a domain computes with: its hub, architecture, modality, the hashes of its weights, and
+    the bundles that it requires. Its name, card, licences and provenance do not count, and no weight is read.
+    """
+    table = {
+        "hub": manifest.hub_fingerprint,
+        "architecture": manifest.architecture,
+        "modality": manifest.modality,
+        "weights": {name: digest for name, digest in manifest.files.items() if name.endswith(".safetensors")},
+        "requires": sorted((needed.kind, needed.fingerprint) for needed in manifest.requires),
+    }
+    text = json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_file_name(name: str, where: object) -> str:

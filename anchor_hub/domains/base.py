@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from anchor_hub.bundles.base import Bundle, open_bundle, write_bundle
+from anchor_hub.bundles.base import Bundle, Requirement, open_bundle, write_bundle
 from anchor_hub.bundles.tensorfile import halved
 from anchor_hub.errors import BundleError, MissingPartError, UsageError
 from anchor_hub.plugins.usable import plugins_behind
@@ -142,6 +142,18 @@ class Domain(ABC):
             raise self.no_decoder()
         return self.decode_from(hub_pass(self.hub, latents, self.needs, noise=noise))
 
+    @property
+    def separates_structure(self) -> bool:
+        """Whether :meth:`decode_styled` looks at ``structure`` beside ``styled``; by default it does not."""
+        return False
+
+    def decode_styled(self, structure: Tensor, styled: Tensor) -> Tensor:
+        """As :meth:`decode` of ``styled``: latents of a source, with a style in some of their layers.
+
+        :param structure: the source's latents ``[B, L, D]`` as they are, for domains that look at both.
+        """
+        return self.decode(styled)
+
     def appearance(self, styles: Tensor) -> Tensor:
         """The part of latents ``[B, D]`` or ``[B, L, D]`` that this domain's images cannot show, such as colours.
 
@@ -199,6 +211,10 @@ class Domain(ABC):
     def tensors(self) -> Mapping[str, Mapping[str, Tensor]]:
         """The weights that the bundle keeps: part -> name -> tensor."""
 
+    def requirements(self) -> tuple[Requirement, ...]:
+        """The bundles beside the hub that the domain cannot do without; none by default."""
+        return ()
+
     def card(self) -> str:
         """The card of a bundle for which nobody wrote one."""
         return f"# {self.name}\n\nA {self.modality.name} domain of hub {self.hub.name}.\n"
@@ -228,6 +244,7 @@ class Domain(ABC):
             architecture=self.architecture(),
             hub=self.hub.name,
             hub_fingerprint=self.hub_fingerprint,
+            requires=self.requirements(),
             modality=modality_options(self.modality),
             plugins=plugins_behind("domain", self.architecture(), [self.modality.name]),
             provenance=provenance,

@@ -1,4 +1,4 @@
-"""Whether a bundle can be used on this machine, and what it lacks: a plugin, a hub, a prior. No torch.
+"""Whether a bundle can be used on this machine, and what it lacks: a plugin, a hub, a prior, a domain. No torch.
 
 Loading, listings, `show`, `verify`, `doctor` and `install` all ask here and so say the same sentence.
 """

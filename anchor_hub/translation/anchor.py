@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from anchor_hub.bundles.base import Bundle, open_bundle
@@ -17,6 +16,7 @@ from anchor_hub.domains.loading import domain_bundle, load_domain
 from anchor_hub.errors import UsageError
 from anchor_hub.inversion.base import Inverter, open_inverter
 from anchor_hub.system.files import file_sha256
+from anchor_hub.translation.anchor_options import AnchorOptions as AnchorOptions
 from anchor_hub.translation.base import OWN, RANDOM, REFERENCE, Identity, Translator, TranslatorOptions, memory_errors
 from anchor_hub.translation.exemplars import check_exemplar_layers, exemplar_domain
 from anchor_hub.translation.merging import merged
@@ -28,32 +28,8 @@ if TYPE_CHECKING:
     from anchor_hub.modality import Modality
 
 
-class AnchorOptions(TranslatorOptions):
-    """The options of the backend ``anchor``."""
-
-    style_layers: str | None = Field(
-        default=None,
-        description="W+ layers that a style replaces, e.g. 6-9 [default: those that the source leaves alone]",
-    )
-    style_domain: str | None = Field(
-        default=None,
-        description="Domain that encodes reference pictures [default: the first colour domain of target, source, hub]",
-    )
-    invert: int = Field(default=0, ge=0, description="Optimisation steps that refine or find colour pictures' latents")
-    inverter: str | dict[str, Any] | None = Field(
-        default=None,
-        description="Inverter that refines or finds the latents, or a table of its name and options, e.g. "
-        "'{name: w-plus, lr: 0.05}' [default: w-plus, where invert asks for one]",
-    )
-    corrections: int | None = Field(
-        default=None,
-        ge=0,
-        le=100,
-        description="Steps in which the source refines its codes; 0 is fastest [default: what its bundle says]",
-    )
-    merge_classes: str | None = Field(
-        default=None, description="YAML file that merges the classes of label maps as they are read"
-    )
+#: What inverts reference pictures where no inverter is asked for: one code for all layers, found in so many steps.
+REFERENCE_INVERTER, REFERENCE_STEPS = "w", 100
 
 
 class AnchorTranslator(Translator[Tensor]):
@@ -91,14 +67,25 @@ class AnchorTranslator(Translator[Tensor]):
         self._layers: tuple[int, ...] | None = None
         if self.options.style_layers is not None:
             self._layers = parse_layers(self.options.style_layers, self.hub.num_latents)
+        if self.options.appearance == "published":
+            self._check_published()
         self._inverter = self._open_inverter(self.source_domain) if self._inverts else None
+
+    def _check_published(self) -> None:
+        if self._layers is not None:
+            raise UsageError("appearance=published puts the style into all layers: leave --style-layers out")
+        if not self.target_domain.separates_structure:
+            raise UsageError(
+                f"appearance=published: the source acts through swapped features, and {self.target!r} swaps none; "
+                f"`anchor domains transform {self.target} --layer-swap 2` makes a domain that does"
+            )
 
     @property
     def _inverts(self) -> bool:
         """Whether the options ask for an inverter."""
         return bool(self.options.invert) or self.options.inverter is not None
 
-    def _open_inverter(self, domain: Domain) -> Inverter:
+    def _open_inverter(self, domain: Domain, default: str = "w-plus", steps: int = 0) -> Inverter:
         """The inverter of the options for pictures of a domain, in the generator that makes them.
 
         A domain whose pictures a regressor makes is compared with the hub's own pictures.
@@ -111,7 +98,7 @@ class AnchorTranslator(Translator[Tensor]):
             )
         table = {"name": asked} if isinstance(asked, str) else dict(asked or {})
         found = open_inverter(
-            str(table.pop("name", "w-plus")), domain.image_hub or domain.hub, table, self.options.invert
+            str(table.pop("name", default)), domain.image_hub or domain.hub, table, self.options.invert or steps
         )
         if found.needs_start and not domain.can_encode:
             raise UsageError(f"this inverter begins from an encoder, and domain {domain.name!r} has none: take w-plus")
@@ -195,27 +182,32 @@ class AnchorTranslator(Translator[Tensor]):
         Unless ``style_layers`` are given (here or as an option), the other layers get the style's appearance
         (:meth:`~anchor_hub.domains.base.Domain.with_style` of the source).
         """
-        layers = self._layers if style_layers is None else style_layers
+        return self.picture(content, self.with_style(content, style, style_layers))
+
+    def picture(self, structure: Tensor, styled: Tensor) -> Tensor:
+        """Raw output of the target, see :meth:`~anchor_hub.domains.base.Domain.decode_styled`."""
         with torch.no_grad(), memory_errors():
-            return self.checked(self.target_domain.decode(self.with_style(content, style, layers)), len(content))
+            return self.checked(self.target_domain.decode_styled(structure, styled), len(styled))
 
     def with_style(self, content: Tensor, style: Tensor | None, layers: Sequence[int] | None = None) -> Tensor:
-        """Latents ``[B, L, D]`` of the inputs in a style; ``layers``: those that the style replaces as they are."""
+        """Latents ``[B, L, D]`` of the inputs in a style.
+
+        :param layers: those that the style replaces as they are; default: the option ``style_layers``.
+        """
         if style is None:
             return content
         style = style.to(content)
+        layers = self._layers if layers is None else layers
+        if self.options.appearance == "published":
+            layers = range(self.hub.num_latents)
+        if layers is None and self.source_domain.structure_layers >= self.hub.num_latents:
+            layers = default_style_layers(self.source_domain)
         if layers is not None:
             return self.hub.merge(content, style, layers)
-        default_style_layers(self.source_domain)  # raises if there are none
         return self.source_domain.with_style(content, style)
 
     def random_styles(self, n: int, *, seed: int, start: int = 0, truncation: float = 1.0) -> Tensor:
-        """Sampled latents ``[n, L, D]``, one code in all layers.
-
-        :raises UsageError: the source's encoder sets every layer, and ``style_layers`` are not given.
-        """
-        if self._layers is None:
-            default_style_layers(self.source_domain)
+        """Sampled latents ``[n, L, D]``, one code in all layers."""
         return random_styles(self.hub, n, seed=seed, start=start, truncation=truncation)
 
     @functools.cached_property
@@ -226,10 +218,16 @@ class AnchorTranslator(Translator[Tensor]):
         )
 
     @property
+    def style_layers(self) -> tuple[int, ...]:
+        """The W+ layers that a style replaces as they are."""
+        if self.options.appearance == "published":
+            return tuple(range(self.hub.num_latents))
+        return default_style_layers(self.source_domain) if self._layers is None else self._layers
+
+    @property
     def reference_modality(self) -> Modality:
-        used = self._layers or default_style_layers(self.source_domain)
         domain = self.reference_domain
-        check_exemplar_layers(domain, used)
+        check_exemplar_layers(domain, self.style_layers)
         return domain.modality
 
     def reference_styles(self, images: Tensor) -> Tensor:
@@ -239,7 +237,8 @@ class AnchorTranslator(Translator[Tensor]):
         """
         domain = self.reference_domain
         if not domain.can_encode:
-            return self._inverted(self._open_inverter(domain), domain, images)
+            inverter = self._open_inverter(domain, REFERENCE_INVERTER, REFERENCE_STEPS)
+            return self._inverted(inverter, domain, images)
         with torch.no_grad(), memory_errors():
             return domain.encode(images.to(self.device))
 
@@ -260,7 +259,6 @@ class AnchorTranslator(Translator[Tensor]):
         :param style_layers: W+ layers that the style replaces; default: those that the source's encoder leaves alone,
             while the others get the style's appearance.
         :param truncation: of the random style (1: none); the encoded structure is never truncated.
-        :raises UsageError: a style, but the source's encoder sets every layer and no ``style_layers`` are given.
         """
         if style is None and seed is not None:
             style = random_styles(self.hub, 1, seed=seed, truncation=truncation)

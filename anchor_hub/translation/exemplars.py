@@ -1,4 +1,4 @@
-"""Reference pictures of the backend ``anchor``: which domain encodes them, and into which layers."""
+"""Reference pictures of the backend ``anchor``: which domain reads them, and into which layers."""
 
 from __future__ import annotations
 
@@ -19,24 +19,27 @@ if TYPE_CHECKING:
 def exemplar_domain(
     source: Domain, target: Domain, name: str | Path | None = None, *, inverts: bool = False
 ) -> Domain:
-    """The domain that encodes reference pictures.
+    """The domain that reads reference pictures: by its encoder, or where it has none by inversion.
 
-    That is the domain called ``name``; else the target, else the source, if its images are colour pictures and it has
-    an encoder; else the first such domain of this hub whose images are the hub's own.
+    That is the domain called ``name``; else the target, if its images are colour pictures and it has an encoder or a
+    generator of its own; else the source, if it has an encoder; else the first such domain of this hub whose images are
+    the hub's own; else a target whose images are the hub's own.
 
-    :param inverts: an inverter was asked for: a domain whose pictures a generator makes needs no encoder then.
+    :param inverts: an inverter was asked for: any domain whose pictures a generator makes needs no encoder then.
     :raises DomainNotFoundError: there is none of these; name one with ``--style-domain``.
     """
     hub = target.hub
     if name is not None:
         domain = load_domain(name, hub)
-        if not domain.can_encode and not (inverts and domain.image_hub is not None):
+        if not domain.can_encode and (domain.image_hub is None or not domain.modality.traits.picture):
             raise UsageError(
-                f"--style-domain {name}: this domain has no encoder, so it cannot read an exemplar"
+                f"--style-domain {name}: this domain has neither an encoder nor a generator of its pictures, so it "
+                "cannot read an exemplar"
             )
         return domain
     for own in (target, source):
-        if own.modality.traits.picture and (own.can_encode or (inverts and own.image_hub is not None)):
+        generates = own.image_hub is not None and (inverts or (own is target and not own.decodes_to_hub_image))
+        if own.modality.traits.picture and (own.can_encode or generates):
             return own
     domains = registry().domains
     for candidate in domains:
@@ -50,6 +53,8 @@ def exemplar_domain(
         own_images = manifest.architecture.get("regressor") == HUB_DECODER and manifest.architecture.get("encoder")
         if own_images and manifest.hub_fingerprint == hub.fingerprint:
             return load_domain(candidate, hub)
+    if target.modality.traits.picture and target.image_hub is not None:
+        return target
     raise DomainNotFoundError(
         f"no rgb domain of hub {hub.name!r} can encode the exemplar: name one with --style-domain"
     )

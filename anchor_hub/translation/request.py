@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -86,11 +86,15 @@ class TranslationRequest(BaseModel):
 class Session:
     """An opened request: translates samples, in batches of any size, with the same results.
 
+    ``unit`` is what one of several outputs of an input is called: in the names of files (``-style1``) and on sheets.
+
     :param translator: what was opened.
     :param request: the request; its backend, translator and options are not read again.
     :raises UsageError: the translator lacks the styles that are asked for.
     :raises ImageError: a reference picture cannot be read.
     """
+
+    unit: ClassVar[str] = "style"
 
     def __init__(self, translator: Translator[Any], request: TranslationRequest) -> None:
         request.check()
@@ -112,6 +116,11 @@ class Session:
     def outputs(self) -> int:
         """Outputs per input."""
         return len(self._shared)
+
+    @property
+    def labels(self) -> list[str]:
+        """A heading for each output of an input."""
+        return [f"{self.unit} {number}" for number in range(1, self.outputs + 1)]
 
     def read(self, path: str | Path) -> Tensor:
         """The sample in a file. :raises ImageError: it cannot be read."""

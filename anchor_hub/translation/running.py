@@ -131,7 +131,7 @@ def translate_files(
     planned: list[list[Path]] = [[] for _ in files]
     if output is not None:
         suffix, more = target.output_suffix, getattr(target, "output_suffixes", ())
-        planned = plan_outputs(files, output, suffix=suffix, styles=session.outputs, suffixes=more)
+        planned = plan_outputs(files, output, suffix=suffix, styles=session.outputs, suffixes=more, unit=session.unit)
     results: dict[int, FileResult] = {}
     rows: list[list[Tensor]] = []
     done = 0
@@ -194,7 +194,7 @@ def _write_grid(rows: list[list[Tensor]], session: Session, path: Path) -> None:
         labels = list(names) * pairs
         tiles = [sum(rows[start : start + pairs], []) for start in range(0, len(rows), pairs)]
     else:
-        labels = [names[0], *(f"style {number}" for number in range(1, outputs + 1))]
+        labels = [names[0], *session.labels]
         tiles = rows
     if session.pictures:
         tiles = [[torch.full((3, size, size), 255, dtype=torch.uint8), *session.pictures], *tiles]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from anchor_hub.domains.base import Domain
     from anchor_hub.hubs.base import Hub
 
+#: The leading share of W+ that a style leaves alone where the source's encoder sets every layer.
+STRUCTURE_SHARE = 0.6
 _RANGE = re.compile(r"(\d{1,3})(-(\d{1,3})?)?")
 
 
@@ -33,7 +35,7 @@ def check_truncation(truncation: float) -> float:
     return truncation
 
 
-def parse_layers(text: str, num_latents: int) -> tuple[int, ...]:
+def parse_layers(text: str, num_latents: int, what: str = "style layers") -> tuple[int, ...]:
     """``"6-9"``, ``"0,3-5"``, ``"6-"`` to ascending layer numbers; layers count from 0, ranges include both ends.
 
     :raises UsageError: not of that form, or a layer the hub does not have.
@@ -42,25 +44,21 @@ def parse_layers(text: str, num_latents: int) -> tuple[int, ...]:
     for part in text.replace(" ", "").split(","):
         match = _RANGE.fullmatch(part)
         if match is None:
-            raise UsageError(f"style layers {text!r}: write numbers and ranges such as 6-9, 0,3-5 or 6-")
+            raise UsageError(f"{what} {text!r}: write numbers and ranges such as 6-9, 0,3-5 or 6-")
         first = int(match[1])
         last = first if match[2] is None else num_latents - 1 if match[3] is None else int(match[3])
         if not first <= last < num_latents:
-            raise UsageError(f"style layers {text!r}: this hub has layers 0 to {num_latents - 1}, not {part}")
+            raise UsageError(f"{what} {text!r}: this hub has layers 0 to {num_latents - 1}, not {part}")
         layers.update(range(first, last + 1))
     return tuple(sorted(layers))
 
 
 def default_style_layers(source: Domain) -> tuple[int, ...]:
-    """The layers that the source's encoder leaves alone.
+    """The layers that the source's encoder leaves alone; where it leaves none alone, the last 2 of 5.
 
-    :raises UsageError: the encoder drives all layers, so the caller must say which ones a style takes.
+    The latter is UI2I's split of latents into content and appearance code (Huang et al. 2020, section III.C: "only the
+    last few layers"), at the place where encoders of structure end.
     """
     count = source.hub.num_latents
-    if source.structure_layers >= count:
-        middle = (count + 1) // 2
-        raise UsageError(
-            f"domain {source.name!r} encodes all {count} layers itself; say which ones the style takes, "
-            f"e.g. --style-layers {middle}-{count - 1}"
-        )
-    return tuple(range(source.structure_layers, count))
+    structure = source.structure_layers if source.structure_layers < count else round(STRUCTURE_SHARE * count)
+    return tuple(range(max(1, structure), count))

@@ -20,7 +20,7 @@ _OUTPUT = typer.Option(Path("."), "--output", "-o", help="Archive to write, or f
 _REPLACE_ARCHIVE = typer.Option(False, "--overwrite", help="Replace an existing archive.")
 _FORCE = typer.Option(False, "--force", help="Remove the bundle even if installed bundles need it.")
 _WITH_REQUIRED = typer.Option(
-    False, "--with-required", help="Also write archives of the hubs and priors that NAME requires, beside it."
+    False, "--with-required", help="Also write archives of the bundles that NAME requires, beside it."
 )
 
 
@@ -65,14 +65,14 @@ def _commands(kind: Kind) -> SimpleNamespace:
     def remove(name: str = own, force: bool = _FORCE) -> None:
         bundles.remove_bundle(kind, name, force)
 
-    # Nothing requires a domain or a translator, and a hub requires nothing.
+    # Nothing requires a translator, and a hub requires nothing.
     made: dict[str, Callable[..., None]] = {
         "list_": list_,
         "show": show,
         "verify": verify,
         "export": export_alone if kind == "hub" else export,
         "install": install,
-        "remove": remove if kind in ("hub", "prior") else remove_unused,
+        "remove": remove_unused if kind == "translator" else remove,
     }
     for command, text in _HELP.items():
         made[command].__doc__ = text.format(kind=kind)

@@ -17,6 +17,10 @@ from anchor_cli.lazy import LazyGroup, load_entry
 
 COMMANDS: dict[str, Entry] = {
     "translate": Entry("anchor_cli.translate:translate", "Translate images of one domain into another."),
+    "edit": Entry(
+        "anchor_cli.edit:edit", "Move the latents of pictures along semantic directions: age, pose, light ..."
+    ),
+    "morph": Entry("anchor_cli.morph:morph", "Animate the way from picture to picture through the latents."),
     "invert": Entry("anchor_cli.invert:invert", "Find latents of a hub whose pictures come near yours."),
     "synthesize": Entry(
         "anchor_cli.synthesize:synthesize", "Make aligned images of several domains from random latents."

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from anchor_finetune.swap import LayerSwap
 from anchor_hub.bundles.base import Bundle
-from anchor_hub.domains.base import Domain, HubOutput, Needs, open_domain
+from anchor_hub.domains.base import Domain, HubOutput, Needs, hub_pass, open_domain
 from anchor_hub.errors import BundleError, UsageError
 from anchor_hub.hubs.base import Hub
 from anchor_hub.modality import Modality, build_modality
@@ -85,9 +85,25 @@ class FineTunedDomain(Domain):
         assert image is not None
         return image
 
+    def decode_styled(self, structure: Tensor, styled: Tensor) -> Tensor:
+        """The swapped features are those of ``structure``, all else is made from ``styled``."""
+        return self.picture(self.hub.expand(styled), hub_pass(self.hub, structure, self.needs))
+
+    @property
+    def separates_structure(self) -> bool:
+        return self._takes_features
+
+    def unswapped(self) -> Generator:
+        """The fine-tuned generator without a layer swap: this domain's own object where none of its weights changed."""
+        if not self._replaced:
+            return self.generator
+        generator = copy.deepcopy(self.generator)
+        generator.load_state_dict({**generator.state_dict(), **self._replaced})
+        return generator
+
     def __repr__(self) -> str:
         swapped = f", layer swap {self.swap.layers}" if self.swap.layers else ""
-        return f"FineTunedDomain({self.name!r}, hub {self.hub.name!r}{swapped})"
+        return f"{type(self).__name__}({self.name!r}, hub {self.hub.name!r}{swapped})"
 
     # -- on disk -------------------------------------------------------------------------------------
 
@@ -153,7 +169,12 @@ class _Swapped:
     def __init__(self, domain: FineTunedDomain) -> None:
         self.domain, self.mapping, self.config = domain, domain.generator.mapping, domain.hub.config
 
-    def synthesis(self, latents: Tensor, *, noise: Any = "const", features: Any = (), image: bool = True) -> Any:
+    def synthesis(
+        self, latents: Tensor, *, noise: Any = "const", features: Any = (), image: bool = True,
+        learned: int | None = None,
+    ) -> Any:  # fmt: skip
         swap, source = self.domain.swap, self.domain.hub.generator
-        below = source.synthesis(latents, noise=noise, features=(swap.resolution,), image=False).features
-        return self.domain.generator.synthesis(latents, noise=noise, features=features, image=image, replaced=below)
+        below = source.synthesis(latents, noise=noise, features=(swap.resolution,), image=False, learned=learned)
+        return self.domain.generator.synthesis(
+            latents, noise=noise, features=features, image=image, learned=learned, replaced=below.features
+        )

@@ -340,7 +340,7 @@ def test_no_bundle(tmp_path: Path, what: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "part"),
     [
-        ("format_version", 3, "upgrade Anchor Hub"),
+        ("format_version", 4, "upgrade Anchor Hub"),
         ("format_version", 0, "format_version"),
         ("kind", "gift", "kind"),
         ("name", "../x", "not usable"),

@@ -94,7 +94,7 @@ def test_requirements_ask_one_way(tmp_path: Path) -> None:
     assert [(item.kind, item.name) for item in domain.requirements()] == [("hub", "tiny"), ("prior", "content")]
     assert domain.requirements()[0].fingerprint == FINGERPRINT
     assert hub.manifest.requirements() == prior.manifest.requirements() == ()
-    with pytest.raises(BundleError, match="only hubs and priors"):
+    with pytest.raises(BundleError, match="only hubs, priors and domains"):
         requirement_of(open_bundle(tmp_path / "t"))
 
 
@@ -127,7 +127,7 @@ def test_what_a_translator_may_not_say(tmp_path: Path, overrides: dict[str, Any]
 @pytest.mark.parametrize(
     ("requirement", "part"),
     [
-        ({"kind": "domain", "name": "x", "fingerprint": "0" * 64}, "requires.0.kind"),
+        ({"kind": "translator", "name": "x", "fingerprint": "0" * 64}, "requires.0.kind"),
         ({"kind": "prior", "name": "x", "fingerprint": "0"}, "requires.0.fingerprint"),
         ({"kind": "prior", "name": "x", "fingerprint": "0" * 64, "url": "y"}, "requires.0.url"),
     ],

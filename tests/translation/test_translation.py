@@ -168,13 +168,15 @@ def test_bad_layers(text):
         parse_layers(text, 6)
 
 
-def test_a_source_that_drives_every_layer_needs_to_be_told_the_style_layers():
+def test_a_style_takes_the_last_layers_of_a_source_that_drives_all_of_them():
     hub = tiny_hub()
     faces = AnchorTranslator(tiny_domain("face", hub), tiny_domain("face", hub))
-    images = torch.zeros(1, 3, SIZE, SIZE)
-    with pytest.raises(UsageError, match="--style-layers 3-5"):
-        faces.translate(images, seed=1)
-    assert faces.translate(images, seed=1, style_layers=[5]).shape == images.shape
+    images = torch.randn(2, 3, SIZE, SIZE)
+    assert faces.style_layers == (4, 5)
+    torch.testing.assert_close(
+        faces.translate(images, seed=1), faces.translate(images, seed=1, style_layers=[4, 5])
+    )
+    assert not torch.equal(faces.translate(images, seed=1), faces.translate(images))
 
 
 def test_only_what_the_target_reads_is_computed():

@@ -1,0 +1,46 @@
+"""`anchor morph`: animates the way from one picture to the next through the hub's latents."""
+
+from __future__ import annotations
+
+import typer
+
+
+def morph(
+    inputs: list[str] = typer.Argument(
+        ..., help="Images of the source domain in their order, two at least: files, folders or globs.",
+        show_default=False,
+    ),
+    source: str = typer.Option(..., "--from", help="Source domain: a name, or a bundle's folder."),
+    target: str | None = typer.Option(None, "--to", help="Domain to decode with [default: the source itself]."),
+    output: str = typer.Option(
+        ..., "--output", "-o", help="Animation to write (.gif, .webp, .png or .apng), or folder for frames as PNG."
+    ),
+    frames: int = typer.Option(24, min=1, help="Frames from one picture to the next."),
+    loop: bool = typer.Option(False, "--loop", help="Go on from the last picture to the first, without a jump."),
+    ease: bool = typer.Option(False, "--ease", help="Go slowly at each picture and fast between."),
+    rate: float = typer.Option(25, "--fps", min=1, help="Frames a second."),
+    scale: int = typer.Option(1, min=1, help="Enlarge each pixel to a square of this side."),
+    seed: int | None = typer.Option(None, help="Seed of a random style for all frames [default: the own look]."),
+    invert: int = typer.Option(
+        0, min=0, help="Optimisation steps that refine the latents of an rgb source, or find them where it has no "
+        "encoder."
+    ),
+    settings: list[str] = typer.Option(
+        [], "--set", metavar="NAME=VALUE", help="Set an option of the backend anchor, e.g. inverter=factor; repeatable."
+    ),
+    batch: int = typer.Option(16, min=1, help="Number of frames computed at once."),
+    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
+) -> None:
+    """Morph from picture to picture: the frames' latents lie on the line between those of the pictures."""
+    from anchor_cli.output import note, step_progress
+    from anchor_hub.editing.morph import morph_files
+    from anchor_hub.editing.opening import backend_options, open_editor
+
+    session = open_editor(source, target, seed=seed, options=backend_options(invert, settings), device=device)
+    with step_progress("frames", quiet=quiet) as progress:
+        path, total = morph_files(
+            session, inputs, output, frames=frames, loop=loop, ease=ease, rate=rate, scale=scale, batch=batch,
+            progress=progress,
+        )  # fmt: skip
+    note(f"{total} frames written to {path}")
