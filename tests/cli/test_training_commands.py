@@ -190,7 +190,7 @@ def test_a_domain_of_a_strangers_modality_and_method(home: Path, tiny: tuple[str
     output = run("add-domain", "four", "--method", "ancor", "--modality", "gray", *tiny, code=2)
     assert "no recipe for a domain is called 'ancor'. Did you mean 'anchor'" in output
     output = run("add-domain", "four", "--method", "x", "--modality", "gray", *tiny, code=2)
-    assert "Known: anchor, toy-domain" in output
+    assert "Known: anchor, finetune, toy-domain" in output
     assert "no option 'rate'" in run("add-domain", "four", "--set", "rate=1", "--modality", "gray", *tiny, code=2)
 
 
