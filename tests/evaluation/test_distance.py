@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from anchor_hub.errors import DataError, HubMismatchError, MissingPartError, UsageError
 from anchor_hub.evaluation.distance import model_distance, pictures_of
 from anchor_hub.metrics.image import l1
+from anchor_hub.networks.efficientnet_lite import EfficientNetLite0
 from tests.tiny import tiny_domain, tiny_hub
 
 
@@ -44,3 +46,20 @@ def test_wrong_calls() -> None:
         model_distance(hub, tiny_domain("sketch", hub), metrics=("fid",), count=2)
     with pytest.raises(DataError, match="32 pixels"):
         model_distance(hub, tiny_domain("sketch", hub), count=2)
+
+
+def test_the_stand_in_for_lpips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its numbers are the network's own distances; here with random weights in place of ImageNet's."""
+    hub = tiny_hub()
+    torch.manual_seed(0)
+    network = EfficientNetLite0().eval().requires_grad_(False)
+    monkeypatch.setattr("anchor_hub.metrics.efficientnet.load_efficientnet", lambda *paths, device: network)
+    sketch = tiny_domain("sketch", hub)
+    (metric,) = model_distance(hub, sketch, metrics=("efficientnet-lite0",), count=3, seed=1).pairs[0].metrics
+    (same,) = model_distance(hub, tiny_domain("face", hub), metrics=("efficientnet-lite0",), count=3).pairs[0].metrics
+    pictures = [pictures_of(model, hub.expand(hub.sample(3, seed=1))).float() / 127.5 - 1 for model in (hub, sketch)]
+    features = [[F.normalize(found, dim=1) for found in network.features(part)] for part in pictures]
+    cosines = [(one * other).sum(1).mean() for one, other in zip(*features, strict=True)]
+    assert metric.name == "model_distance_efficientnet-lite0"
+    assert metric.value == pytest.approx(1 - float(sum(cosines)) / len(cosines), abs=1e-5)
+    assert same.value == pytest.approx(0, abs=1e-6)
