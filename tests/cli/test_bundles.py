@@ -82,7 +82,7 @@ def test_show(fresh_home: Path) -> None:
         (["domains", "verify", "faces-64"], 2, "no domain is named 'faces-64': that is a hub"),
         (["domains", "export", "spot", "-o", "nowhere/"], 2, "nowhere: is no folder"),
         (["domains", "export", "spot", "-o", f"{__file__}/spot.zip"], 2, "is a file, not a folder; choose another"),
-        (["domains", "remove", "spot", "--force"], 2, "No such option: --force"),
+        (["translators", "remove", "spot", "--force"], 2, "No such option: --force"),
     ],
 )
 def test_errors_name_the_fix(fresh_home: Path, arguments: list[str], code: int, message: str) -> None:
