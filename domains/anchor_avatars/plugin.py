@@ -18,7 +18,7 @@ LICENSE = {
 # What `anchor add-domain` trains with, as the domains of rendered faces do.
 TRAINING: dict[str, Any] = {"count": 3000, "images": 10_000, "batch": 16}
 # A copy of the hub's generator. Mirrored, because the hub's faces look both ways and the avatars only to the right.
-FINE_TUNING: dict[str, Any] = {"method": "finetune", "count": 1000, "images": 12_000, "mirror": True, "half": True}
+FINE_TUNING: dict[str, Any] = {"method": "finetune", "count": 1000, "images": 24_000, "mirror": True, "half": True}
 
 # name, style, training, summary
 DOMAINS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
