@@ -2,8 +2,8 @@
 
     python docs/make_ui2i.py [--only swaps]
 
-Inputs are the sample files that `anchor_faces` ships, which no network was trained on. Sheets whose domains are not
-on this machine are left out, and said so.
+Inputs are the sample files that `anchor_faces` ships, which no network was trained on. Domains that are not on this
+machine are left out, and said so.
 """
 
 from __future__ import annotations
@@ -26,8 +26,20 @@ from anchor_hub.modality.pictures import from_unit
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES, SAMPLES = ROOT / "docs" / "images", ROOT / "domains" / "anchor_faces" / "samples"
-FINE_TUNED = ("toon-ft", "cat-ft", "lorelei-ft", "notionists-ft")
+ALL = ("toon-ft", "cat-ft", "lorelei-ft", "notionists-ft")
 SWAPS = range(4)
+
+
+def ready() -> list[str]:
+    """The fine-tuned domains on this machine."""
+    found = []
+    for name in ALL:
+        try:
+            ah.load_domain(name)
+            found.append(name)
+        except DomainNotFoundError as error:
+            print(f"{name}: left out: {error}")
+    return found
 
 
 def inputs(domain: ah.Domain, count: int) -> Tensor:
@@ -61,7 +73,7 @@ def swaps() -> None:
     """Five faces in the four fine-tuned domains, by swapped layers."""
     tiles, latents = codes(ah.load_domain("face"), 5)
     rows, names = [tiles], ["face"]
-    for name in FINE_TUNED:
+    for name in ready():
         for layers in SWAPS:
             rows.append(drawn(swapped(name, layers), latents))
             names.append(f"{name}, l = {layers}")
@@ -82,7 +94,9 @@ def ways() -> None:
 def mixing() -> None:
     """Anchored encoders into fine-tuned decoders."""
     rows, names = [], []
-    for source, target in (("seg", "toon-ft"), ("landmark", "cat-ft"), ("seg", "lorelei-ft"), ("seg", "notionists-ft")):
+    sources = {"toon-ft": "seg", "cat-ft": "landmark", "lorelei-ft": "seg", "notionists-ft": "landmark"}
+    for target in ready():
+        source = sources[target]
         tiles, latents = codes(ah.load_domain(source), 8)
         rows += [tiles, drawn(ah.load_domain(target), latents)]
         names += [source, f"to {target}"]
@@ -95,7 +109,7 @@ def samples() -> None:
     latents = hub.expand(hub.sample(8, seed=2, truncation=0.8))
     with torch.no_grad():
         rows, names = [list(from_unit(hub.image(latents)))], ["hub"]
-    for name in FINE_TUNED:
+    for name in ready():
         rows.append(drawn(ah.load_domain(name), latents))
         names.append(name)
     save_png(contact_sheet(rows, row_labels=names, scale=2), IMAGES / "ui2i-samples.png")
@@ -108,10 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", choices=SHEETS, action="append")
     for name in parser.parse_args().only or SHEETS:
-        try:
-            SHEETS[name]()
-        except DomainNotFoundError as error:
-            print(f"{name}: left out: {error}")
+        SHEETS[name]()
 
 
 if __name__ == "__main__":

@@ -143,8 +143,14 @@ def transform(
     own = source.manifest
     path = made.save(
         folder,
-        provenance={"command": "anchor domains transform", "of": of.name},
+        # What the weights behind it learned from says what its pictures show.
+        provenance={"command": "anchor domains transform", "of": of.name, **learned_from(own.provenance)},
         license=own.license,
         overwrite=overwrite,
     )
     return Transformed(name, path, of.name, swap, tuple(lacks(open_bundle(path).manifest)))
+
+
+def learned_from(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a bundle's record that says which data it was trained on."""
+    return {key: provenance[key] for key in ("data", "data_set") if key in provenance}

@@ -31,7 +31,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tiny_home(tmp_path, monkeypatch, domains=("face", "seg"))
     monkeypatch.chdir(tmp_path)
     terms = {"weights": "CC0-1.0", "data": "mine"}
-    FineTunedDomain("toon-ft", RGB, tiny_hub(), tiny_generator(seed=1)).save(home / "domains/toon-ft", license=terms)
+    made = FineTunedDomain("toon-ft", RGB, tiny_hub(), tiny_generator(seed=1))
+    made.save(home / "domains/toon-ft", license=terms, provenance={"data": "toons", "steps": 3})
     registry.cache_clear()
     return home
 
@@ -58,6 +59,7 @@ def test_it_decodes_as_the_swapped_domain_does_and_holds_no_weights(home: Path, 
     output = run("domains", "transform", "toon-ft", *options, "--name", "toon-ls")
     assert "toon-ls: layer swap" in output and "of toon-ft" in output
     made = open_bundle(home / "domains/toon-ls")
+    assert made.manifest.provenance["data"] == "toons" and "steps" not in made.manifest.provenance
     assert sorted(made.manifest.files) == ["README.md"] and "layer swap of the domain toon-ft" in made.card()
     assert made.manifest.license == {"weights": "CC0-1.0", "data": "mine"}
     loaded = load_domain("toon-ls")

@@ -50,7 +50,8 @@ def render_modality(domain: str) -> str:
         made = found.manifest.provenance
         data_set = made.get("data_set") or {}
         if data_set.get("renderer") == "anchor_faces" and "data_set" not in data_set:  # no classes of creatures
-            candidates.insert(0, str(made.get("data")))  # the name of the folder, which is the modality's
+            # The name of the folder, which is the modality's, or of the data set and the modality.
+            candidates.insert(0, str(made.get("data")).removeprefix(_DATASET))
     if found is not None and (found.spec.dataset or "").startswith(_DATASET):
         candidates.insert(0, str(found.spec.dataset)[len(_DATASET) :])
     for name in candidates:

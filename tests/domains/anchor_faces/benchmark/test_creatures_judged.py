@@ -225,6 +225,9 @@ def test_a_domain_of_any_name_is_judged_by_the_data_it_shows(
     mine = drawn.save(home / "domains" / "my-cats", provenance={
         "data": "cat", "data_set": {"renderer": "anchor_faces", "seed": 0},
     })  # fmt: skip
+    drawn.save(home / "domains" / "swapped", provenance={
+        "data": "rendered-faces:toon", "data_set": {"renderer": "anchor_faces", "seed": 0},
+    })  # fmt: skip
     spec = (
         "DomainSpec('drawings', hub='faces-64', modality={'name': 'rgb'}, dataset='rendered-faces:toon', "
         f"bundle={str(folder)!r})"
@@ -233,7 +236,7 @@ def test_a_domain_of_any_name_is_judged_by_the_data_it_shows(
     registry.cache_clear()
     try:
         assert render_modality("drawings") == "toon" and render_modality("my-cats") == "cat"
-        assert [render_modality(name) for name in ("toon-ft", "cat-ft")] == ["toon", "cat"]
+        assert [render_modality(name) for name in ("toon-ft", "cat-ft", "swapped")] == ["toon", "cat", "toon"]
         torch.manual_seed(0)
         bad = AnchoredDomain.build(
             "seg", good.modality, target.hub, encoder=dict(good._architecture)["encoder"],
