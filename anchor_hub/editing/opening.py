@@ -11,10 +11,9 @@ import torch
 from anchor_hub.domains.anchored import HUB_DECODER, AnchoredDomain
 from anchor_hub.domains.base import Domain
 from anchor_hub.domains.loading import load_domain
-from anchor_hub.errors import UsageError
 from anchor_hub.hubs.base import Hub
 from anchor_hub.modality import build_modality
-from anchor_hub.system.settings import parse_settings
+from anchor_hub.system.settings import merged_settings
 from anchor_hub.translation.anchor import AnchorOptions, AnchorTranslator, translator
 from anchor_hub.translation.base import read_options
 from anchor_hub.translation.request import Session, TranslationRequest
@@ -49,10 +48,7 @@ def open_editor(
 
 def backend_options(invert: int, settings: Sequence[str]) -> dict[str, Any]:
     """The options of ``--invert`` and ``--set``. :raises UsageError: one that is given twice."""
-    options = parse_settings(settings)
-    if invert and "invert" in options:
-        raise UsageError("--set invert: is also given as --invert; use one of them")
-    return {**options, **({"invert": invert} if invert else {})}
+    return merged_settings({"invert": invert or None}, settings)
 
 
 def hub_pictures(hub: Hub) -> Domain:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anchor_hub.errors import UsageError
-from anchor_hub.system.settings import parse_settings
+from anchor_hub.system.settings import merged_settings
 
 if TYPE_CHECKING:
     from anchor_hub.inversion.files import InvertedFiles
@@ -22,12 +22,7 @@ def method_options(
     """
     if output is None and grid is None:
         raise UsageError("nothing to write: give -o LATENTS.safetensors, --grid SHEET.png, or both")
-    options = {name: value for name, value in own.items() if value is not None}
-    for name, value in parse_settings(settings).items():
-        if name in options:
-            raise UsageError(f"--set {name}: is also given as --{name}; use one of them")
-        options[name] = value
-    return options
+    return merged_settings(own, settings)
 
 
 def table(result: InvertedFiles) -> tuple[list[str], list[list[str]]]:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from anchor_hub.errors import AnchorError, DataError, MissingPartError, UsageError, did_you_mean
 from anchor_hub.hubs.base import Hub
 from anchor_hub.metrics import efficientnet, perceptual
+from anchor_hub.metrics.features import cosine_gap, unit_features
 
 #: Larger pictures are averaged down to this side first, as the published projections do.
 MAX_SIDE = 256
@@ -43,13 +44,13 @@ class PerceptualNetwork(ABC):
 
         By default 1 minus the features' cosine, averaged over places and maps: between 0 and 1 in practice, as LPIPS.
         """
-        return difference.square().sum(1).mean((1, 2)) / (2 * self.count)
+        return cosine_gap(difference, self.count)
 
     def describe(self, images: Tensor) -> list[Tensor]:
         """Features of unit length at every place, one map per layer; computed once for a target."""
         side = images.shape[-1]
         images = F.avg_pool2d(images, side // MAX_SIDE) if side > MAX_SIDE else images
-        return [F.normalize(found, dim=1, eps=1e-10) for found in self.maps(images)]
+        return [unit_features(found) for found in self.maps(images)]
 
     def distance(self, images: Tensor, target: list[Tensor]) -> Tensor:
         """``[B]``, 0 for the target itself, to what :meth:`describe` gave for the target."""

@@ -5,6 +5,7 @@ Karras et al. (2020, arXiv:1912.04958), appendix D; equation 5 of Huang et al. (
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
@@ -75,9 +76,9 @@ class DescentInverter(Inverter):
         maps = noise_maps(self.hub, len(images), self._seed("noise")) if options.noise == "optimised" else []
         return Descent(self.hub, codes, latents_of, error, plan, maps=maps, disturb=self.disturbance())
 
+    @abstractmethod
     def codes(self, start: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """What is optimised, made of latents ``[B, L, D]``, and the way from it back to latents."""
-        raise NotImplementedError
 
     def disturbance(self) -> Callable[[int], Tensor | None]:
         """What is added to the latents of a step."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from anchor_hub.errors import DataError
 from anchor_hub.metrics.frechet import FeatureStatistics
@@ -77,3 +78,16 @@ def read_weights(path: Path, wanted: str) -> tuple[bytes, str]:
             f"give --extractor the path of {wanted}"
         ) from None
     return data, hashlib.sha256(data).hexdigest()
+
+
+def unit_features(features: Tensor) -> Tensor:
+    """Features ``[B, C, h, w]`` of unit length at every place."""
+    return F.normalize(features, dim=1, eps=1e-10)
+
+
+def cosine_gap(difference: Tensor, maps: int = 1) -> Tensor:
+    """``[B]``: 1 minus the cosine, averaged over places, of two unit features whose difference is ``[B, C, h, w]``.
+
+    :param maps: how many maps a distance averages; this is the share of one.
+    """
+    return difference.square().sum(1).mean((1, 2)) / (2 * maps)

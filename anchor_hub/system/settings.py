@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from anchor_hub.errors import UsageError
@@ -24,3 +24,16 @@ def parse_settings(given: Iterable[str], option: str = "--set") -> dict[str, Any
             raise UsageError(f"{option} {item}: {name!r} is given twice; give it once")
         found[name] = load_yaml(f"value: {value.strip()}", where=f"{option} {name}")["value"]
     return found
+
+
+def merged_settings(own: Mapping[str, Any], texts: Iterable[str]) -> dict[str, Any]:
+    """Options that have a flag of their own, where they are given, together with those of ``--set NAME=VALUE``.
+
+    :param own: option -> value; None: not given. :raises UsageError: an option is given twice, or a text without ``=``.
+    """
+    options = {name: value for name, value in own.items() if value is not None}
+    for name, value in parse_settings(texts).items():
+        if name in options:
+            raise UsageError(f"--set {name}: is also given as --{name.replace('_', '-')}; use one of them")
+        options[name] = value
+    return options

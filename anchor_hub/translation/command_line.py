@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anchor_hub.errors import UsageError
-from anchor_hub.system.settings import parse_settings
+from anchor_hub.system.settings import merged_settings
 from anchor_hub.translation.request import TranslationRequest
 
 
@@ -43,11 +43,7 @@ def request_of(
         "invert": invert or None,
         "merge_classes": None if merge_classes is None else str(merge_classes),
     }
-    options = {name: value for name, value in own.items() if value is not None}
-    for name, value in parse_settings(settings).items():
-        if name in options:
-            raise UsageError(f"--set {name}: is also given as --{name.replace('_', '-')}; use one of them")
-        options[name] = value
+    options = merged_settings(own, settings)
     request = TranslationRequest(
         source=str(source), target=str(target), backend=backend,
         translator=None if translator is None else str(translator),

@@ -95,7 +95,6 @@ class FineTuneRecipe(HubRecipe):
         for part in self._frozen_generator():
             part.requires_grad_(False)
         self.critic.freeze(self._frozen_discriminator())
-        torch.manual_seed(context.seed)
         self.shown = self.hub.sample_z(SHOWN, seed=context.seed).cpu()
 
     def _frozen_generator(self) -> list[nn.Module | nn.Parameter]:
@@ -154,5 +153,3 @@ class FineTuneRecipe(HubRecipe):
             f"A copy of the generator of hub {self.hub.name}, fine-tuned on pictures of {self.hub_name} by "
             "`anchor add-domain --method finetune`: a latent of the hub gives a similar picture of this domain."
         )
-
-

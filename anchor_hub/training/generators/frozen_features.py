@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from anchor_hub.metrics.efficientnet import load_efficientnet
-from anchor_hub.metrics.features import Extractor
+from anchor_hub.metrics.features import Extractor, cosine_gap, unit_features
 
 #: Least and largest side in pixels of the images that the network is given, unless told otherwise.
 LEAST, MOST = 128, 256
@@ -49,8 +49,7 @@ def unit_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
     """
     total = torch.zeros(len(first[0]), device=first[0].device)
     for one, other in zip(first, second, strict=True):
-        difference = F.normalize(one.float(), dim=1, eps=1e-10) - F.normalize(other.float(), dim=1, eps=1e-10)
-        total = total + difference.square().sum(1).mean((1, 2)) / (2 * len(first))
+        total = total + cosine_gap(unit_features(one.float()) - unit_features(other.float()), len(first))
     return total
 
 
