@@ -54,6 +54,20 @@ def test_the_nearest_neighbour_of_a_training_sample_is_itself(
     assert len(list((tmp_path / "out" / "face-to-landmark").glob("*.json"))) == 8
 
 
+def test_toons_and_cats_have_neighbours_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample's nearest neighbour in another kind of pictures is often its own twin: both turn the same way."""
+    nearest = script("nearest")
+    folder = render_dataset(tmp_path / "all", count=12, size=64, seed=5, modalities=["face", "toon"], workers=1)
+    call(nearest, monkeypatch, "--domains", "face,toon", "--data", folder, "--samples", folder, "-o", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["face-to-toon", "toon-to-face"]
+    names = [f"{index:06d}.png" for index in range(12)]
+    same = [
+        (tmp_path / "out" / "face-to-toon" / name).read_bytes() == (folder / "toon" / name).read_bytes()
+        for name in names
+    ]
+    assert sum(same) >= 6  # by chance one
+
+
 def test_cyclegan_trains_resumes_and_answers(renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cyclegan = script("cyclegan")
     arguments = ["train", "--data", renders, "--count", 8, "--batch", 2, "-o", tmp_path / "bundle"]
