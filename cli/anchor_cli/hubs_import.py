@@ -43,6 +43,10 @@ def import_(
         overwrite=overwrite,
     )
     report("hub", result, as_json)
+    if not as_json:
+        hub = result.name if output is None else str(output)
+        print(f"look at it: anchor hubs sample {hub} --grid {Path(hub).name}.png")
+        print(f"add a domain: anchor add-domain NAME --hub {hub} --data FOLDER --modality rgb")
 
 
 def ask_license(quiet: bool) -> str | None:
