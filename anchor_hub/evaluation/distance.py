@@ -120,8 +120,7 @@ class FeatureMeasure(Measure):
 
     def rows(self, batch: Loaded) -> Tensor:
         assert batch.output_pictures is not None and batch.truth_pictures is not None
-        first, second = (part.float() / 127.5 - 1 for part in (batch.output_pictures, batch.truth_pictures))
-        return self.network.distance(first, self.network.describe(second)).cpu().double()[:, None]
+        return self.network.between(batch.output_pictures, batch.truth_pictures)[:, None]
 
     def metrics(self, rows: Rows, setting: Setting) -> list[Metric]:
         record = ExtractorRecord(name=self.network.name, sha256=self.network.sha256)
@@ -133,7 +132,7 @@ def _measure(name: str, networks: Networks, hub: Hub) -> Measure:
     if name not in MEASURES:
         raise UsageError(f"--metrics: the model distance knows no {name!r}.{did_you_mean(name, MEASURES)}")
     if name == STAND_IN:
-        return FeatureMeasure(EfficientNetDistance(hub))
+        return FeatureMeasure(EfficientNetDistance(hub.device))
     if name != "lpips":
         return PictureMeasure(name)
     check_perceptual_side(hub.size)
