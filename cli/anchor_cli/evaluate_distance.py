@@ -14,7 +14,7 @@ def distance(
     ),
     metrics: str = typer.Option(
         "lpips",
-        help="Metrics, comma-separated: lpips (the paper's), efficientnet-lite0 (in its place), ssim, psnr, l1, l2.",
+        help="Metrics, comma-separated: lpips (the paper's), efficientnet (in its place), ssim, psnr, l1, l2.",
     ),
     count: int = typer.Option(2000, min=1, help="Number of latents from which both models make images."),
     seed: int = typer.Option(0, help="Seed of the latents."),
@@ -45,7 +45,7 @@ def distance(
         raise UsageError("--domain: give one domain (against the hub's own images) or two")
     words = [word.strip().lower() for word in metrics.split(",") if word.strip()]
     if not words:
-        raise UsageError("--metrics names no metric: give lpips, efficientnet-lite0, ssim, psnr, l1 or l2")
+        raise UsageError("--metrics names no metric: give lpips, efficientnet, ssim, psnr, l1 or l2")
     if report is not None:
         check_new(report, "--report")
     shared = load_hub(hub, device)
