@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli import options
+
 
 def distance(
     hub: str = typer.Option(..., help="Hub that both models share: a name or a bundle's folder."),
@@ -21,15 +23,13 @@ def distance(
     truncation: float = typer.Option(
         1.0, min=0, max=2, help="Pull latents towards the mean: 1 not at all, 0 entirely."
     ),
-    lpips_net: str = typer.Option("alex", help="Network that LPIPS uses: alex, vgg or squeeze."),
-    lpips_weights: Path | None = typer.Option(
-        None, help="torchvision's weights of the LPIPS network [default: those in torch's cache]."
-    ),
+    lpips_net: options.LpipsNet = "alex",
+    lpips_weights: options.LpipsWeights = None,
     report: Path | None = typer.Option(None, help="New folder to write metrics.json into [default: none]."),
     batch: int = typer.Option(16, min=1, help="Number of latents computed at once."),
-    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
-    as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
+    device: options.Device = "auto",
+    as_json: options.ResultAsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Measure how much the images differ that two models make from the same latents (UI2I, equation 1)."""
     from anchor_cli.evaluate_printing import print_result

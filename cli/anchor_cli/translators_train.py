@@ -46,7 +46,7 @@ def train_translator(
     limit: options.Limit = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    workers: options.Workers = 2,
+    workers: options.Readers = 2,
     processes: options.Processes = None,
     run_dir: Annotated[
         Path | None, typer.Option(
