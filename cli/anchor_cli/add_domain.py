@@ -86,16 +86,12 @@ def add_domain(
         help="Start from the weights of this domain (name or bundle folder), of the same or another hub "
         "[default: none].",
     ),
-    max_minutes: float | None = typer.Option(
-        None, min=0, help="Stop cleanly after this many minutes of training [default: no limit]."
-    ),
+    max_minutes: training_options.MaxMinutes = None,
     batch: int | None = typer.Option(None, min=1, help="Images per step, all processes together [default: 16]."),
     seed: training_options.GivenSeed = 0,
     precision: training_options.Precision = "auto",
     device: options.Device = "auto",
-    mirror: bool | None = typer.Option(
-        None, "--mirror/--no-mirror", help="Mirror half of the images left to right [default: as registered, or off]."
-    ),
+    mirror: training_options.Mirror = None,
     where: training_options.Where = None,
     limit: training_options.ImagesLimit = None,
     skip_bad: options.SkipBad = False,

@@ -14,7 +14,7 @@ def edit(
         None, help="Images of the source domain: files, folders or globs; or files of latents that anchor "
         "invert wrote.", show_default=False,
     ),
-    source: str | None = typer.Option(None, "--from", help="Source domain: a name, or a bundle's folder."),
+    source: options.EditedSource = None,
     target: str | None = typer.Option(
         None, "--to", help="Domain to decode with [default: the source itself; with --list the hub's own pictures]."
     ),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli import options
+
 
 def sample(
     name: str = typer.Argument(..., help="Hub: a name or a bundle's folder."),
@@ -15,13 +17,11 @@ def sample(
     hub_class: str | None = typer.Option(
         None, "--class", help="Class of a class-conditional hub, by name or index [default: its classes in turn]."
     ),
-    truncation: float = typer.Option(
-        1.0, min=0, max=2, help="Pull the latents towards the mean: 1 not at all, 0 entirely."
-    ),
-    seed: int = typer.Option(0, help="Seed of the latents; latent i of a seed is always the same."),
+    truncation: options.LatentTruncation = 1.0,
+    seed: options.LatentSeed = 0,
     batch: int = typer.Option(16, min=1, help="Number of pictures computed at once."),
-    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
 ) -> None:
     """Make pictures of random latents: anchor hubs sample faces-64 -n 16 --grid faces.png"""
     from anchor_cli.output import note, step_progress

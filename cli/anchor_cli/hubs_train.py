@@ -32,7 +32,7 @@ def train(
         None, help="Length of a latent [default: small 256, published 512]; biggan: of a chunk of z [small 16, "
         "published 20]."
     ),
-    images: int | None = typer.Option(None, min=1, help="Stop after training on this many images."),
+    images: training_options.Images = None,
     max_minutes: float | None = typer.Option(None, min=0, help="Stop cleanly after this many minutes of training."),
     batch: int | None = typer.Option(
         None, min=1, help="Images per step, all processes together [default: small 16, published 32; biggan 16, 256]."

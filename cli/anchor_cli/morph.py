@@ -12,7 +12,7 @@ def morph(
         ..., help="Images of the source domain in their order, two at least: files, folders or globs; or files of "
         "latents that anchor invert wrote.", show_default=False,
     ),
-    source: str | None = typer.Option(None, "--from", help="Source domain: a name, or a bundle's folder."),
+    source: options.EditedSource = None,
     target: str | None = typer.Option(None, "--to", help="Domain to decode with [default: the source itself]."),
     output: str = typer.Option(
         ..., "--output", "-o", help="Animation to write (.gif, .webp, .png or .apng), or folder for frames as PNG."

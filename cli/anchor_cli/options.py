@@ -81,3 +81,10 @@ Readers = Annotated[int, typer.Option(min=1, help="Number of threads that read i
 Arithmetic = Annotated[
     str, typer.Option(help="Arithmetic: fp32, bf16 (faster where native, small errors), or auto (bf16 where native).")
 ]
+LatentTruncation = Annotated[
+    float, typer.Option(min=0, max=2, help="Pull the latents towards the mean: 1 not at all, 0 entirely.")
+]
+LatentSeed = Annotated[int, typer.Option(help="Seed of the latents; latent i of a seed is always the same.")]
+EditedSource = Annotated[
+    str | None, typer.Option("--from", help="Source domain: a name, or a bundle's folder.")
+]

@@ -15,10 +15,8 @@ def synthesize(
     output: Path = typer.Option(
         ..., "--output", "-o", help="New folder to write to: one folder per domain, with the same file names."
     ),
-    truncation: float = typer.Option(
-        1.0, min=0, max=2, help="Pull the latents towards the mean: 1 not at all, 0 entirely."
-    ),
-    seed: int = typer.Option(0, help="Seed of the latents; latent i of a seed is always the same."),
+    truncation: options.LatentTruncation = 1.0,
+    seed: options.LatentSeed = 0,
     grid: Path | None = typer.Option(
         None, help="Also write a contact sheet (PNG): a row per latent, a column per domain."
     ),

@@ -84,7 +84,11 @@ License = Annotated[str | None, typer.Option(help="Licence of the weights [defau
 DataLicense = Annotated[
     str | None, typer.Option(help="Licence of the data [default: the registered data set's, or unknown].")
 ]
-# of hubs and domains
+# of hubs, domains and translators
+TranslatorFolder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Folder to write the bundle to [default: translators/NAME in the home]."),
+]
 GivenSeed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
 ImagesLimit = Annotated[
     int | None, typer.Option(min=1, help="Use only this many images, the first ones [default: all].")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from anchor_cli import options
+from anchor_cli import options, training_options
 
 
 def import_(
@@ -18,9 +18,7 @@ def import_(
     ),
     license: options.ImportedLicense = None,
     data_license: options.ImportedDataLicense = None,
-    output: Path | None = typer.Option(
-        None, "--output", "-o", help="Folder to write the bundle to [default: translators/NAME in the home]."
-    ),
+    output: training_options.TranslatorFolder = None,
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the translator of that name."),
     as_json: options.AsJson = False,
 ) -> None:

@@ -53,10 +53,7 @@ def train_translator(
             help="Folder for checkpoints, logs and samples [default: runs/translator-NAME in the home]."
         )
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder to write the bundle to [default: translators/NAME in the home]."),
-    ] = None,
+    output: options.TranslatorFolder = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     skip_bad: options.SkipBad = False,

@@ -71,7 +71,7 @@ def test_the_model_distance_is_that_of_the_evaluation() -> None:
     measured = stop(StopOptions(distance=1.0), base=hub.generator)
     measured.latents = hub.sample_z(6, seed=3)
     domain = FineTunedDomain("moved", build_modality({"name": "rgb"}), hub, moved)
-    (metric,) = model_distance(hub, domain, metrics=("efficientnet-lite0",), count=6, seed=3).pairs[0].metrics
+    (metric,) = model_distance(hub, domain, metrics=("efficientnet",), count=6, seed=3).pairs[0].metrics
     assert 0.01 < float(metric.value or 0) == pytest.approx(measured.look(moved, 8)["model_distance"], rel=1e-5)
 
 
