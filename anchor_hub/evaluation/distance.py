@@ -47,6 +47,12 @@ def pictures_of(model: Hub | Domain, latents: Tensor) -> Tensor:
     return torch.stack([modality.preview(sample, side) for sample in samples])
 
 
+def _latents_of(model: Hub | Domain, z: Tensor, truncation: float) -> Tensor:
+    """Complete latents ``[B, L, D]`` of random codes by the model's own mapping network, which fine-tuning may move."""
+    hub = model if isinstance(model, Hub) else model.image_hub or model.hub
+    return hub.expand(hub.truncate(hub.map(z), truncation))
+
+
 def model_distance(
     first: Hub | Domain,
     second: Hub | Domain,
@@ -59,7 +65,7 @@ def model_distance(
     networks: Networks | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> RunResult:
-    """The distance of two models, ``d(G_i, G_j) = E_z[dist(G_i(z), G_j(z))]``, over ``count`` latents that they share.
+    """The distance of two models, ``d(G_i, G_j) = E_z[dist(G_i(z), G_j(z))]``, over ``count`` random codes z.
 
     :param first, second: hubs (measured by their own images) or domains that decode, both of the same hub.
     :param metrics: names from ``MEASURES``; the paper uses ``lpips``.
@@ -85,13 +91,11 @@ def model_distance(
         rows = [Rows(Path(folder) / measure.key, measure.width) for measure in measures]
         batch = rounded(batch)
         for start in range(0, count, batch):
-            latents = hub.expand(
-                hub.sample(min(batch, count - start), seed=seed, truncation=truncation, start=start)
-            )
-            loaded = Loaded(
-                output_pictures=in_parts(partial(pictures_of, second), latents),
-                truth_pictures=in_parts(partial(pictures_of, first), latents),
-            )
+            z = hub.sample_z(min(batch, count - start), seed=seed, start=start)
+            pictures = [
+                in_parts(partial(pictures_of, model), _latents_of(model, z, truncation)) for model in (first, second)
+            ]
+            loaded = Loaded(output_pictures=pictures[1], truth_pictures=pictures[0])
             for measure, held in zip(measures, rows, strict=True):
                 held.append(measure.rows(loaded))
             if progress is not None:

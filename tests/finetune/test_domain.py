@@ -13,6 +13,7 @@ from anchor_finetune.domain import FineTunedDomain
 from anchor_finetune.swap import LayerSwap
 from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import AnchorError, BundleError, MissingPartError, UsageError
+from anchor_hub.evaluation.distance import model_distance
 from anchor_hub.modality import build_modality
 from anchor_hub.testing import check_architecture, check_domain, check_plugin
 from anchor_hub.translation.anchor import AnchorTranslator
@@ -82,6 +83,19 @@ def test_its_pictures_are_those_of_a_view_of_the_hub() -> None:
     torch.testing.assert_close(view.image(latents), domain.decode(latents))
     torch.testing.assert_close(view.mean_latent, domain.hub.mean_latent)
     assert (view.image(latents) - domain.hub.image(latents)).abs().max() > 0.1
+
+
+def test_the_model_distance_is_of_z_by_each_model_s_own_mapping() -> None:
+    """Equation 1 compares G_i(z) with G_j(z): the hub's synthesis behind another mapping is another model."""
+    hub = tiny_hub()
+    frozen, moved = copy.deepcopy(hub.generator), copy.deepcopy(hub.generator)
+    with torch.no_grad():
+        for layer in moved.mapping.layers:
+            layer.weight.neg_()
+    for generator, least, most in ((frozen, 0.0, 0.0), (moved, 0.01, 2.0)):
+        domain = FineTunedDomain("toon-ft", RGB, hub, generator)
+        (metric,) = model_distance(hub, domain, metrics=("l1",), count=4, seed=0).pairs[0].metrics
+        assert least <= float(metric.value or 0) <= most
 
 
 def test_damage_is_said(tmp_path: Path) -> None:
