@@ -12,7 +12,7 @@ demodulation coefficient ``d_bo = 1 / sqrt(sum_ikl (s_bi w_oikl)^2 + eps)`` of t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -290,7 +290,7 @@ class Synthesis(nn.Module):
         image: bool = True,
         learned: int | None = None,
         replaced: dict[int, Tensor] | None = None,
-        added: Mapping[int, Tensor] | None = None,
+        added: dict[int, Tensor] | None = None,
     ) -> SynthesisOutput:
         """See :meth:`Generator.synthesize`.
 

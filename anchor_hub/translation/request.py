@@ -13,7 +13,7 @@ from torch import Tensor
 from anchor_hub.errors import UsageError
 from anchor_hub.modality import Modality
 from anchor_hub.system.precision import autocast, resolve_precision
-from anchor_hub.translation.backends import find_way
+from anchor_hub.translation.backends import ends, find_way
 from anchor_hub.translation.base import OWN, RANDOM, REFERENCE, Translator, read_options
 from anchor_hub.translation.inputs import Inputs
 from anchor_hub.translation.styles import check_truncation
@@ -27,9 +27,12 @@ class TranslationRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: Names of domains, bundle folders, or the translator's own names.
-    source: str
-    target: str
+    #: Names of domains, bundle folders, or the translator's own names. Of a trained translator that takes any of its
+    #: own names, the source may be left out: ``""``.
+    source: str = ""
+    target: str = ""
+    #: To all targets of one trained translator; ``target`` is left out.
+    every: bool = False
     #: None: ``anchor`` between domains of one hub, else that of the installed translator that serves the pair.
     backend: str | None = None
     #: A trained translator, by name or bundle folder; needed if several serve the pair.
@@ -59,11 +62,19 @@ class TranslationRequest(BaseModel):
         way = find_way(self.source, self.target, backend=self.backend, translator=self.translator)
         self.check_styles(way.kind, way.backend)
         options = read_options(way.kind, way.backend, self.options)
-        between = way.kind.open(self.source, self.target, bundle=way.bundle, options=options, device=device)
-        return Session(between, self)
+        source, target = ends(way, self.source, self.target)
+        between = way.kind.open(source, target, bundle=way.bundle, options=options, device=device)
+        if not self.every:
+            return Session(between, self)
+        from anchor_hub.translation.every import EverySession
+
+        return EverySession(between, self)
 
     def check(self) -> None:
         """Raise UsageError for values that contradict each other with any backend."""
+        if self.every == bool(self.target):
+            both = "give one of --to NAME and --to-all"
+            raise UsageError(both if self.every else "say what to translate to: --to NAME")
         check_truncation(self.truncation)
         if self.references and self.styles:
             raise UsageError("--styles draws random styles, --style-from takes an image's: use one of them")
@@ -123,6 +134,11 @@ class Session:
         return len(self._shared)
 
     @property
+    def endings(self) -> list[str]:
+        """What the names of files end in, for each output of an input, where there are several."""
+        return [f"{self.unit}{number}" for number in range(1, self.outputs + 1)]
+
+    @property
     def labels(self) -> list[str]:
         """A heading for each output of an input."""
         return [f"{self.unit} {number}" for number in range(1, self.outputs + 1)]
@@ -143,10 +159,13 @@ class Session:
         # What was made in inference mode would be refused by whoever computes gradients of it.
         return [batch.clone() if batch.is_inference() else batch for batch in batches]
 
-    def _decoded(self, content: Any, style: Tensor | None, count: int) -> Tensor:
+    def _decoded(
+        self, content: Any, style: Tensor | None, count: int, translator: Translator[Any] | None = None
+    ) -> Tensor:
+        by = translator or self.translator
         with torch.no_grad():
-            output = self.translator.checked(self.translator.decode(content, style), count)
-        return self.target_modality.from_network(output.float()).cpu()
+            output = by.checked(by.decode(content, style), count)
+        return by.target_modality.from_network(output.float()).cpu()
 
     def compute(self, samples: Sequence[Tensor], indices: Sequence[int]) -> list[list[Tensor]]:
         """Outputs of each sample, one per style; see :meth:`__call__`."""

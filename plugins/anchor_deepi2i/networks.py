@@ -23,6 +23,8 @@ from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
 
 Maps = Mapping[int, Tensor]
+#: Samples of the mean style of a kind that maps z.
+MEAN_SAMPLES = 4096
 
 
 class EqualAdaptor(nn.Module):
@@ -98,9 +100,20 @@ class Networks(nn.Module, ABC):
     def code_shape(self) -> tuple[int, ...]:
         """Shape of a z, standard normal."""
 
+    def styles(self, z: Tensor) -> Tensor:
+        """What the generator takes of z ``[B, *code_shape]``: codes ``[B, D]``; of a BigGAN, z itself."""
+        return z
+
+    def mean_style(self) -> Tensor:
+        """The mean of all styles, ``[1, ...]``."""
+        stream = torch.Generator().manual_seed(0)
+        z = torch.randn(MEAN_SAMPLES, *self.code_shape, generator=stream)
+        with torch.no_grad():
+            return self.styles(z.to(next(self.generator.parameters()).device)).mean(0, keepdim=True)
+
     @abstractmethod
-    def generate(self, z: Tensor, labels: Tensor | None, added: Maps) -> Tensor:
-        """Images ``[B, 3, S, S]`` of z ``[B, *code_shape]``, classes ``[B]`` and the maps to add."""
+    def generate(self, style: Tensor, labels: Tensor | None, added: Maps) -> Tensor:
+        """Images ``[B, 3, S, S]`` of styles ``[B, ...]``, classes ``[B]`` and the maps to add."""
 
     @property
     def size(self) -> int:
@@ -120,7 +133,7 @@ class Networks(nn.Module, ABC):
 
     def forward(self, images: Tensor, z: Tensor, labels: Tensor | None) -> Tensor:
         """Translations ``[B, 3, S, S]`` of images, into classes ``[B]``."""
-        return self.generate(z, labels, self.adapt(self.features(images)))
+        return self.generate(self.styles(z), labels, self.adapt(self.features(images)))
 
     # -- for what learns no more -----------------------------------------------------------------------------------
 
@@ -171,8 +184,11 @@ class BigGANNetworks(Networks):
     def code_shape(self) -> tuple[int, ...]:
         return (self.generator.config.num_latents, self.generator.config.latent_dim)
 
-    def generate(self, z: Tensor, labels: Tensor | None, added: Maps) -> Tensor:
-        image = self.generator(z, labels, added=added).image
+    def mean_style(self) -> Tensor:
+        return torch.zeros(1, *self.code_shape, device=next(self.generator.parameters()).device)
+
+    def generate(self, style: Tensor, labels: Tensor | None, added: Maps) -> Tensor:
+        image = self.generator(style, labels, added=added).image
         assert isinstance(image, Tensor)
         return image
 
@@ -187,8 +203,6 @@ class StyleGAN2Networks(Networks):
     family = "stylegan2"
     Generator, GeneratorConfig = Generator, StyleGAN2Config
     Encoder, EncoderConfig = Discriminator, DiscriminatorConfig
-    #: "random" while it trains, else the stored noise.
-    noise = "const"
 
     @staticmethod
     def generator_channels(config: StyleGAN2Config) -> dict[int, int]:
@@ -202,9 +216,13 @@ class StyleGAN2Networks(Networks):
     def code_shape(self) -> tuple[int, ...]:
         return (self.generator.config.code_dim,)
 
-    def generate(self, z: Tensor, labels: Tensor | None, added: Maps) -> Tensor:
+    def styles(self, z: Tensor) -> Tensor:
+        codes: Tensor = self.generator.mapping(z)
+        return codes
+
+    def generate(self, style: Tensor, labels: Tensor | None, added: Maps) -> Tensor:
         noise = "random" if self.training else "const"
-        image = self.generator.synthesis(self.generator.mapping(z), noise=noise, added=added).image
+        image = self.generator.synthesis(style, noise=noise, added=added).image
         assert isinstance(image, Tensor)
         return image
 
@@ -228,8 +246,12 @@ class StyleGANNetworks(Networks):
     def code_shape(self) -> tuple[int, ...]:
         return (self.generator.config.code_dim,)
 
-    def generate(self, z: Tensor, labels: Tensor | None, added: Maps) -> Tensor:
-        image: Tensor = self.generator(self.generator.map(z), noise=self.noises(z), added=added)
+    def styles(self, z: Tensor) -> Tensor:
+        codes: Tensor = self.generator.map(z)
+        return codes
+
+    def generate(self, style: Tensor, labels: Tensor | None, added: Maps) -> Tensor:
+        image: Tensor = self.generator(style, noise=self.noises(style), added=added)
         return image
 
     def noises(self, z: Tensor) -> list[Tensor]:

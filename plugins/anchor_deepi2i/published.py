@@ -22,7 +22,7 @@ RGB = {"name": "rgb"}
 
 
 class ImportOptions(RecipeOptions):
-    """What ``--set`` may say to both readers. ``fusion``: weights w, ``4:0.1,8:0.1``; ``half``: store half precision."""
+    """What ``--set`` may say to both. ``fusion``: weights w, ``4:0.1,8:0.1``; ``half``: store half precision."""
 
     fusion: str | None = Field(default=None)
     half: bool = False
@@ -88,7 +88,9 @@ def class_names(given: str | int | None, rows: int) -> tuple[str, ...]:
         try:
             text = Path(str(given)).read_text("utf-8")
         except (OSError, ValueError) as error:
-            raise UsageError(f"--set classes={given}: cannot be read ({error}); give a number, or a text file") from None
+            raise UsageError(
+                f"--set classes={given}: cannot be read ({error}); give a number, or a text file"
+            ) from None
         names = list(_lines(text))
     if not 1 <= len(names) <= rows:
         raise UsageError(f"--set classes={given}: names {len(names)} classes, the file has rows for 1 to {rows}")

@@ -81,9 +81,7 @@ def config_of(generator: Mapping[str, Tensor], encoder: Mapping[str, Tensor], si
     layers = sum(1 for name in generator if re.fullmatch(r"style\.\d{1,3}\.linear\.bias", name))
     code_dim = generator["style.1.linear.weight_orig"].shape[1]
     activated = any(re.fullmatch(r"from_rgb\.\d\.0\.conv\.bias", name) for name in encoder)
-    return StyleGANConfig(
-        size, code_dim=code_dim, mapping_layers=layers, channels=channels, activate_rgb=activated
-    )
+    return StyleGANConfig(size, code_dim=code_dim, mapping_layers=layers, channels=channels, activate_rgb=activated)
 
 
 def generator_names(config: StyleGANConfig) -> dict[str, str]:

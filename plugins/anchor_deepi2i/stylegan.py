@@ -90,7 +90,7 @@ class GeneratorBlock(nn.Module):
         self.conv = ScaledConv(outputs, outputs, 3)
 
     def forward(self, x: Tensor | None, code: Tensor, noise: Tensor | None) -> Tensor:
-        """``[B, in, R/2, R/2]`` (nothing at 4 px), a code ``[B, D]``, noise ``[B or 1, 1, R, R]`` to ``[B, out, R, R]``."""
+        """``[B, in, R/2, R/2]`` (None at 4 px), code ``[B, D]``, noise ``[B or 1, 1, R, R]`` to ``[B, out, R, R]``."""
         if self.constant is not None:
             y = self.constant.expand(len(code), -1, -1, -1)
         else:

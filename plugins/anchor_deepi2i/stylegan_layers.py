@@ -57,7 +57,7 @@ class ScaledLinear(nn.Module):
 
 
 def spread(kernel: Tensor) -> Tensor:
-    """The kernel ``[a, b, k, k]`` of a convolution fused with resampling, ``[a, b, k + 1, k + 1]``: mean of 4 shifts."""
+    """The kernel ``[a, b, k, k]`` of a convolution fused with resampling: the mean of 4 shifts, one px wider."""
     wide = F.pad(kernel, (1, 1, 1, 1))
     return (wide[..., 1:, 1:] + wide[..., :-1, 1:] + wide[..., 1:, :-1] + wide[..., :-1, :-1]) / 4
 
@@ -110,7 +110,7 @@ class Styled(nn.Module):
             self.style.bias[:channels] = 1
 
     def forward(self, x: Tensor, code: Tensor, noise: Tensor | None) -> Tensor:
-        """``[B, C, H, W]``, code ``[B, code_dim]``, noise ``[B or 1, 1, H, W]``: ``gamma norm(leaky(x + n)) + beta``."""
+        """``gamma norm(leaky(x + n)) + beta`` of ``[B, C, H, W]``, code ``[B, D]``, noise ``[B or 1, 1, H, W]``."""
         if noise is not None:
             x = x + self.noise_strength * self.noise_scale * noise
         x = F.instance_norm(leaky(x), eps=NORM_EPSILON)

@@ -156,7 +156,9 @@ def test_gradients_of_a_generators_step_in_training_mode(
         if not state:
             near(adversarial, case, "train/g_adv")
             near(rec, case, "train/rec_pairs_weighted")
-            near(adversarial + losses.weighted(losses.published(*halves), losses.ALPHA), case, "train/g_total_published")
+            near(
+                adversarial + losses.weighted(losses.published(*halves), losses.ALPHA), case, "train/g_total_published"
+            )
             state.update({key: value.clone() for key, value in step.networks.state_dict().items()})
         parameters = dict(step.networks.named_parameters())
         wanted = [parameters[names[key.removeprefix(prefix)]] for key in expected]
