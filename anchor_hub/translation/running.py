@@ -192,8 +192,8 @@ def _write_grid(rows: list[list[Tensor]], session: Session, path: Path) -> None:
     size, outputs = session.size, session.outputs
     if len(rows) == 1 and outputs > WIDEST and not session.pictures:
         # One input in many outputs: near a square, each tile with its name.
-        labels, tiles, across = [names[0], *session.labels], rows[0], math.ceil(math.sqrt(outputs + 1))
-        save_png(named_sheet(tiles, labels, across, scale=sheet_scale(size)), path)
+        across = math.ceil(math.sqrt(outputs + 1))
+        save_png(named_sheet(rows[0], [names[0], *session.labels], across, scale=sheet_scale(size)), path)
         return
     if outputs == 1 and not session.pictures:
         # Near a square, for screens and pages.

@@ -65,10 +65,11 @@ def train_translator(
     quiet: options.Quiet = False,
 ) -> None:
     """Train a translator with a registered recipe. Give an end: --images or --max-minutes."""
+    needed = [*requires, *([f"hub={hub}"] if hub is not None else [])]
     options.run_training(
         "translator", name, backend=backend, recipe=recipe, source=source, targets=targets, data=data, set_=set_,
-        requires=[*requires, *([f"hub={hub}"] if hub is not None else [])], modality=modality,
-        modality_set=modality_set, images=images, max_minutes=max_minutes, batch=batch, count=count, seed=seed, mirror=mirror, where=where, limit=limit, device=device,
+        requires=needed, modality=modality, modality_set=modality_set, images=images, max_minutes=max_minutes,
+        batch=batch, count=count, seed=seed, mirror=mirror, where=where, limit=limit, device=device,
         precision=precision, workers=workers, processes=processes, run_dir=run_dir, output=output, resume=resume,
         overwrite=overwrite, skip_bad=skip_bad, license=license, data_license=data_license, quiet=quiet,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field
 from torch import Tensor
 
-from anchor_deepi2i.networks import BigGANNetworks
+from anchor_deepi2i.networks import BigGANNetworks, Networks
 from anchor_deepi2i.published import RGB, ImportOptions, adaptors_of, bundle_parts, class_names, converted, load_into
 from anchor_hub.checkpoints import biggan_brock
 from anchor_hub.checkpoints.base import ImportedParts
@@ -75,7 +75,7 @@ def cut(generator: BigGAN, classes: int) -> BigGAN:
     return generator
 
 
-def adaptor_names(networks: BigGANNetworks) -> dict[str, str]:
+def adaptor_names(networks: Networks) -> dict[str, str]:
     """Our name to the published one for every entry of the adaptors that is used."""
     names = {}
     for ours in networks.adaptors.state_dict():

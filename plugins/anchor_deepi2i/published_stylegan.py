@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 from torch import Tensor
 
-from anchor_deepi2i.networks import StyleGANNetworks
+from anchor_deepi2i.networks import Networks, StyleGANNetworks
 from anchor_deepi2i.published import RGB, ImportOptions, adaptors_of, bundle_parts, converted, load_into
 from anchor_deepi2i.stylegan import StyleGANConfig, StyleGANDiscriminator, StyleGANGenerator
 from anchor_hub.checkpoints.base import ImportedParts
@@ -124,7 +124,7 @@ def discriminator_names(config: StyleGANConfig) -> dict[str, str]:
     return names
 
 
-def adaptor_names(networks: StyleGANNetworks) -> dict[str, str]:
+def adaptor_names(networks: Networks) -> dict[str, str]:
     """Our name to the published one."""
     names: dict[str, str] = {}
     for side in networks.fusion:

@@ -105,8 +105,9 @@ def test_an_image_is_encoded_once_for_all_classes(home: Path, monkeypatch: pytes
     outputs = session(pictures(2), [0, 1])
     assert calls == [2] and len(outputs) == 3 == session.outputs
     assert session.labels == list(CLASSES)
-    towards = [opened(home).towards(name) for name in CLASSES]
-    assert len({id(translator.networks) for translator in towards}) == 1, "classes share one network"
+    translator = opened(home)
+    towards = [translator.towards(name) for name in CLASSES]
+    assert len({id(aimed.networks) for aimed in towards}) == 1, "classes share one network"
 
 
 def test_what_cannot_be_translated_is_said(home: Path) -> None:
