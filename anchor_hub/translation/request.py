@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -64,11 +65,7 @@ class TranslationRequest(BaseModel):
         options = read_options(way.kind, way.backend, self.options)
         source, target = ends(way, self.source, self.target)
         between = way.kind.open(source, target, bundle=way.bundle, options=options, device=device)
-        if not self.every:
-            return Session(between, self)
-        from anchor_hub.translation.every import EverySession
-
-        return EverySession(between, self)
+        return EverySession(between, self) if self.every else Session(between, self)
 
     def check(self) -> None:
         """Raise UsageError for values that contradict each other with any backend."""
@@ -192,3 +189,41 @@ class Session:
         styles = self.translator.reference_styles(modality.to_network(modality.collate(samples)))
         self.pictures = tuple(modality.preview(sample, self.size) for sample in samples)
         return [row[None] for row in styles]
+
+
+class EverySession(Session):
+    """A session whose outputs are one input's translations to all targets, with the same styles for each.
+
+    An input is encoded once for all of them.
+    """
+
+    def __init__(self, translator: Translator[Any], request: TranslationRequest) -> None:
+        super().__init__(translator, request)
+        self.aimed = [translator.towards(target) for target in translator.targets]
+
+    @property
+    def outputs(self) -> int:
+        return len(self.aimed) * len(self._shared)
+
+    @property
+    def labels(self) -> list[str]:
+        several = len(self._shared) > 1
+        return [
+            f"{aimed.target} {number}" if several else aimed.target
+            for aimed in self.aimed
+            for number in range(1, len(self._shared) + 1)
+        ]
+
+    @property
+    def endings(self) -> list[str]:
+        names = [re.sub(r"[^\w.-]+", "-", label).strip("-.") for label in self.labels]
+        distinct = len({name.casefold() for name in names}) == len(names) and all(names)
+        return names if distinct else [f"target{number}" for number in range(1, len(names) + 1)]
+
+    def __call__(self, samples: Tensor, indices: Sequence[int]) -> list[Tensor]:
+        """A batch of target samples (on the CPU) for each target and style; see :meth:`Session.__call__`."""
+        images = self.source_modality.to_network(samples)
+        with torch.inference_mode(self.translator.inference), autocast(self.precision, self.translator.device):
+            content, styles = self.translator.encode(images), self._styles(indices)
+            batches = [self._decoded(content, style, len(samples), aimed) for aimed in self.aimed for style in styles]
+        return [batch.clone() if batch.is_inference() else batch for batch in batches]
