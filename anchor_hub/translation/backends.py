@@ -16,7 +16,7 @@ from anchor_hub.translation.base import OWN, RANDOM, REFERENCE, Translator
 
 ANCHOR = "anchor"
 #: What a source is called that the user did not name.
-ANY = "any"
+ANY = "input"
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def serves(bundle: Bundle, source: str, target: str) -> bool:
 
 
 def ends(way: Way, source: str, target: str) -> tuple[str, str]:
-    """The names that a way is opened with, where some are left out: the source's own or "any", the first target."""
+    """The names that a way is opened with, where some are left out: the source's own or "input", the first target."""
     if way.bundle is None:
         return source, target
     own, targets = way.bundle.manifest.source, way.bundle.manifest.targets

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: A contact sheet shows this many inputs at most, so that it does not get too large.
 GRID_INPUTS = 64
 #: More outputs of a single input than this are laid out in several rows.
-WIDEST = 10
+WIDEST = 8
 
 
 @dataclass(frozen=True)
