@@ -152,17 +152,19 @@ class Session:
         """
         with torch.inference_mode(self.translator.inference), autocast(self.precision, self.translator.device):
             content = self.inputs.content(samples)
-            batches = [self._decoded(content, style, len(samples)) for style in self.styles(indices)]
+            batches = self._batches(content, self.styles(indices), len(samples))
         # What was made in inference mode would be refused by whoever computes gradients of it.
         return [batch.clone() if batch.is_inference() else batch for batch in batches]
 
-    def _decoded(
-        self, content: Any, style: Tensor | None, count: int, translator: Translator[Any] | None = None
-    ) -> Tensor:
-        by = translator or self.translator
+    def _batches(self, content: Any, styles: Sequence[Tensor | None], count: int) -> list[Tensor]:
+        """The outputs of a batch's content, in the order of :attr:`labels`."""
+        return [self._decoded(self.translator, content, style, count) for style in styles]
+
+    @staticmethod
+    def _decoded(translator: Translator[Any], content: Any, style: Tensor | None, count: int) -> Tensor:
         with torch.no_grad():
-            output = by.checked(by.decode(content, style), count)
-        return by.target_modality.from_network(output.float()).cpu()
+            output = translator.checked(translator.decode(content, style), count)
+        return translator.target_modality.from_network(output.float()).cpu()
 
     def compute(self, samples: Sequence[Tensor], indices: Sequence[int]) -> list[list[Tensor]]:
         """Outputs of each sample, one per style; see :meth:`__call__`."""
@@ -220,10 +222,5 @@ class EverySession(Session):
         distinct = len({name.casefold() for name in names}) == len(names) and all(names)
         return names if distinct else [f"target{number}" for number in range(1, len(names) + 1)]
 
-    def __call__(self, samples: Tensor, indices: Sequence[int]) -> list[Tensor]:
-        """A batch of target samples (on the CPU) for each target and style; see :meth:`Session.__call__`."""
-        images = self.source_modality.to_network(samples)
-        with torch.inference_mode(self.translator.inference), autocast(self.precision, self.translator.device):
-            content, styles = self.translator.encode(images), self._styles(indices)
-            batches = [self._decoded(content, style, len(samples), aimed) for aimed in self.aimed for style in styles]
-        return [batch.clone() if batch.is_inference() else batch for batch in batches]
+    def _batches(self, content: Any, styles: Sequence[Tensor | None], count: int) -> list[Tensor]:
+        return [self._decoded(aimed, content, style, count) for aimed in self.aimed for style in styles]
