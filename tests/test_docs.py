@@ -88,7 +88,7 @@ def test_command_lines_parse(page: Path) -> None:
         ("anchor translat x", True, "no command"),
         ("anchor hubs trains", False, "no command"),
         ("anchor translate --form seg", False, "no option --form"),
-        ("anchor translate x --from seg", True, "(?i)missing"),
+        ("anchor translate --from seg --to face", True, "(?i)missing"),
         ("anchor hubs train --data x", True, "(?i)missing"),
         ("anchor synthesize --domains a -n many -o x", True, "valid integer"),
         ("anchor domains show seg sketch", True, "sketch"),

@@ -41,7 +41,7 @@ FLOORS = (
     ("anchor_hub.inventory",),
     ("anchor_hub.doctor",),
     ("anchor_hub.testing",),
-    ("anchor_faces.rendering", "anchor_hands", "anchor_avatars", "anchor_finetune"),
+    ("anchor_faces.rendering", "anchor_hands", "anchor_avatars", "anchor_finetune", "anchor_deepi2i"),
     ("anchor_faces",),
     ("anchor_faces.benchmark",),
     ("anchor_faces.commands", "anchor_avatars.commands", "anchor_finetune.commands"),

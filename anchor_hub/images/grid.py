@@ -63,6 +63,25 @@ def contact_sheet(
     return sheet
 
 
+def named_sheet(tiles: Sequence[Tensor], names: Sequence[str], columns: int, *, scale: int = 4) -> Image.Image:
+    """One picture of many in rows of ``columns``, each tile under its own name; arguments as :func:`contact_sheet`'s.
+
+    :raises DataError: no tiles, or tiles of different sizes.
+    """
+    starts = range(0, len(tiles), columns)
+    rows = [
+        contact_sheet([list(tiles[at : at + columns])], scale=scale, labels=names[at : at + columns]) for at in starts
+    ]
+    if not rows:
+        raise DataError("a contact sheet needs at least one picture")
+    sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), WHITE)
+    top = 0
+    for row in rows:
+        sheet.paste(row, (0, top))
+        top += row.height
+    return sheet
+
+
 def sheet_scale(size: int) -> int:
     """The factor by which a contact sheet enlarges pictures of that size: to about 256 px, at least 4 up to 128 px."""
     return max(256 // size, 4 if size <= 128 else 1)

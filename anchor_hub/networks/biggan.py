@@ -286,6 +286,7 @@ class BigGAN(ClassConditionalGenerator):
         features: bool | Sequence[int] = (),
         image: bool = True,
         truncation: float | None = None,
+        added: Mapping[int, Tensor] | None = None,
     ) -> SynthesisOutput:
         """Images and feature maps of latents and classes; differentiable, twice.
 
@@ -298,6 +299,8 @@ class BigGAN(ClassConditionalGenerator):
             image: whether to compute the image ``[B, C, size, size]``, in [-1, 1]; without the image, no layer
                 finer than the finest map runs.
             truncation: has no effect on a BigGAN; BigGAN-deep, whose statistics depend on it, has the same argument.
+            added: resolution to a map ``[B, channels, R, R]`` that is added to the block's output (at the lowest
+                resolution: the linear layer's), before self-attention.
 
         Raises:
             ValueError: latents, labels or features do not fit the architecture.
@@ -319,6 +322,8 @@ class BigGAN(ClassConditionalGenerator):
                 if config.hierarchical:
                     condition = torch.cat([embedded, chunks[:, index].to(embedded.dtype)], dim=1)
                 x = self.blocks[str(resolution)](x, condition)
+            if added is not None and resolution in added:
+                x = x + added[resolution]
             if resolution in config.attention:
                 x = self.attentions[str(resolution)](x)
             if resolution in wanted:

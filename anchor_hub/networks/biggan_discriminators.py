@@ -6,7 +6,7 @@ Miyato and Koyama (2018, arXiv:1802.05637).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -281,18 +281,72 @@ class ProjectionDiscriminator(nn.Module):
     def _stem(self, images: Tensor) -> Tensor:
         return images
 
-    def pooled(self, images: Tensor) -> Tensor:
-        """``[B, C, size, size]`` to ``[B, channels]``: the last activation after ReLU, summed over positions."""
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Sides of the maps that :meth:`maps` can give, descending: those at which blocks end."""
+        found, side = [], self.config.size
+        for down, _ in self.config.block_list:
+            side = side // 2 if down else side
+            found.append(side)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def map_channels(self) -> dict[int, int]:
+        """Channels of the map of each side."""
+        side, found = self.config.size, {}
+        for down, outputs in self.config.block_list:
+            side = side // 2 if down else side
+            found[side] = outputs
+        return found
+
+    def _trunk(self, images: Tensor, wanted: Collection[int], *, whole: bool) -> tuple[Tensor, dict[int, Tensor]]:
+        """The last activation after ReLU, and the maps of ``wanted`` sides; unless ``whole``, no further than those."""
         config = self.config
         expected = (config.image_channels, config.size, config.size)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected:
             raise ValueError(f"images must be [B, {', '.join(map(str, expected))}], got {list(images.shape)}")
+        if unknown := sorted(set(wanted) - set(self.sides)):
+            raise ValueError(f"no maps of {unknown} px; this discriminator has those of {list(self.sides)}")
+        kept: dict[int, Tensor] = {}
+        last = min(wanted, default=0)
         x = self._stem(images)
         for position, block in enumerate(self.blocks, start=1):
+            if not whole and x.shape[-1] == last and self.config.block_list[position - 1][0]:
+                break
             x = block(x)
             if str(position) in self.attentions:
                 x = self.attentions[str(position)](x)
-        return F.relu(x).to(self.linear.weight.dtype).sum(dim=(2, 3))
+            if x.shape[-1] in wanted:
+                kept[x.shape[-1]] = x
+        if whole or last == self.sides[-1]:
+            x = F.relu(x)
+            if x.shape[-1] in kept:
+                kept[x.shape[-1]] = x
+        return x, kept
+
+    def maps(self, images: Tensor, sides: Collection[int]) -> dict[int, Tensor]:
+        """Hierarchical features: the last map ``[B, channels, R, R]`` of each side R; no later layer runs.
+
+        The map of the lowest side is taken after the last ReLU, all others before theirs (as DeepI2I's published
+        weights were trained). Raises ValueError: images of another shape, or a side at which no block ends.
+        """
+        return self._trunk(images, sides, whole=False)[1]
+
+    def judge(self, images: Tensor, labels: Tensor, sides: Collection[int]) -> tuple[Tensor, dict[int, Tensor]]:
+        """Logits ``[B]`` as :meth:`forward` gives them and the :meth:`maps` of ``sides``, from one pass."""
+        x, kept = self._trunk(images, sides, whole=True)
+        return self._logits(x, labels), kept
+
+    def pooled(self, images: Tensor) -> Tensor:
+        """``[B, C, size, size]`` to ``[B, channels]``: the last activation after ReLU, summed over positions."""
+        return self._pool(self._trunk(images, (), whole=True)[0])
+
+    def _pool(self, x: Tensor) -> Tensor:
+        return x.to(self.linear.weight.dtype).sum(dim=(2, 3))
+
+    def _logits(self, x: Tensor, labels: Tensor) -> Tensor:
+        pooled = self._pool(x)
+        return self.linear(pooled)[:, 0] + (self.embedding(labels) * pooled).sum(dim=1)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Logits of images and their classes.
@@ -307,8 +361,12 @@ class ProjectionDiscriminator(nn.Module):
         Raises:
             ValueError: images of another shape.
         """
-        pooled = self.pooled(images)
-        return self.linear(pooled)[:, 0] + (self.embedding(labels) * pooled).sum(dim=1)
+        return self.judge(images, labels, ())[0]
+
+    def without_head(self) -> ProjectionDiscriminator:
+        """This network without head and class vectors, which :meth:`maps` does not need."""
+        del self.linear, self.embedding
+        return self
 
 
 class BigGANDiscriminator(ProjectionDiscriminator):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +40,7 @@ class SpectralWeight(nn.Module):
         self.weight = nn.Parameter(torch.empty(shape))
         nn.init.orthogonal_(self.weight)
         self.epsilon = epsilon
+        self.folded = False
         self.u: Tensor
         self.v: Tensor | None
         self.register_buffer("u", F.normalize(torch.randn(shape[0]), dim=0))
@@ -66,7 +68,18 @@ class SpectralWeight(nn.Module):
 
     def normalized(self) -> Tensor:
         """``W / sigma``, of the weight's shape."""
-        return self.weight / self.sigma()
+        return self.weight if self.folded else self.weight / self.sigma()
+
+    @torch.no_grad()
+    def fold(self, *, divide: bool = True) -> None:
+        """Keep ``W / sigma`` as the weight: no pass iterates any more, and the vectors u and v are gone.
+
+        ``divide``: False where the weight is a normalised one already.
+        """
+        if divide and not self.folded:
+            self.weight.data = self.normalized()  # not in place: the old values may be a file's
+        self.folded = True
+        self.u = self.v = None  # type: ignore[assignment]
 
 
 class SpectralConv2d(SpectralWeight):
@@ -103,7 +116,7 @@ class SpectralConv2d(SpectralWeight):
         bias: Tensor | None = self.bias
         if self.keep is not None:
             weight, bias = weight[: self.keep], bias if bias is None else bias[: self.keep]
-        return F.conv2d(x, weight / self.sigma(), bias, padding=self.padding)
+        return F.conv2d(x, weight if self.folded else weight / self.sigma(), bias, padding=self.padding)
 
     def extra_repr(self) -> str:
         out_channels, in_channels, kernel_size, _ = self.weight.shape
@@ -142,7 +155,8 @@ class SpectralEmbedding(SpectralWeight):
 
     def forward(self, labels: Tensor) -> Tensor:
         """Integer labels ``[B]`` to ``[B, size]``."""
-        return F.embedding(labels, self.weight) / self.sigma()
+        rows = F.embedding(labels, self.weight)
+        return rows if self.folded else rows / self.sigma()
 
 
 class BatchNorm(nn.Module):
@@ -272,13 +286,27 @@ class SelfAttention(nn.Module):
         return x + self.gamma.to(x.dtype) * self.o(attended.unflatten(2, x.shape[2:]))
 
 
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def fold_spectral(network: Network, *, divide: bool = True) -> Network:
+    """The network itself, its spectral norms folded into its weights (:meth:`SpectralWeight.fold`), in eval mode.
+
+    For weights that learn no more: outputs are those of the unfolded network in eval mode, at the cost of plain layers.
+    """
+    for module in network.eval().modules():
+        if isinstance(module, SpectralWeight):
+            module.fold(divide=divide)
+    return network
+
+
 def upsample(x: Tensor) -> Tensor:
     """Nearest neighbour, ``[B, C, H, W]`` to ``[B, C, 2H, 2W]``."""
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
 @torch.no_grad()
-def standing_statistics(generator: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> int:
+def standing_statistics(generator: nn.Module, batches: Iterable[tuple[Any, ...]]) -> int:
     """Replace the statistics of every batch norm by their mean over some batches; returns the number of batches.
 
     The authors call these "standing statistics". The generator runs in training mode (so spectral norms iterate),
@@ -286,7 +314,7 @@ def standing_statistics(generator: nn.Module, batches: Iterable[tuple[Tensor, Te
 
     Args:
         generator: a BigGAN or BigGAN-deep without tables of statistics.
-        batches: pairs of latents and labels (or class embeddings), as the generator takes them.
+        batches: what the generator takes: pairs of latents and labels (or class embeddings).
 
     Returns:
         The number of batches.
@@ -303,8 +331,8 @@ def standing_statistics(generator: nn.Module, batches: Iterable[tuple[Tensor, Te
         norm._collected = []
     try:
         generator.train()
-        for latents, labels in batches:
-            generator(latents, labels)
+        for batch in batches:
+            generator(*batch)
             count += 1
         if not count:
             raise ValueError("standing statistics need at least one batch")

@@ -290,11 +290,13 @@ class Synthesis(nn.Module):
         image: bool = True,
         learned: int | None = None,
         replaced: dict[int, Tensor] | None = None,
+        added: dict[int, Tensor] | None = None,
     ) -> SynthesisOutput:
         """See :meth:`Generator.synthesize`.
 
         ``replaced``: resolution to a map ``[B, channels, R, R]`` that takes the place of this network's own right
         before ToRGB, and goes on from there; the coarser layers still make their part of the image.
+        ``added``: resolution to a map of that shape that is added to this network's own at the same place.
         """
         config = self.config
         latents = expand_latents(latents, config.num_latents)
@@ -319,6 +321,8 @@ class Synthesis(nn.Module):
                 layer += 1
             if replaced is not None and resolution in replaced:
                 x = replaced[resolution]
+            if added is not None and resolution in added:
+                x = x + added[resolution]
             if resolution in wanted:
                 kept[resolution] = x
             if image:

@@ -8,7 +8,7 @@ differentiable.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,12 +163,56 @@ class Discriminator(nn.Module):
             ValueError: the images' shape does not fit, the batch is no multiple of the stddev group, or labels are
                 missing, not wanted or do not fit.
         """
+        return self.judge(images, labels, ())[0]
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Sides of the maps that :meth:`maps` can give, descending: those at which blocks end."""
+        return tuple(r for r in reversed(self.config.resolutions) if r < self.config.size)
+
+    @property
+    def map_channels(self) -> dict[int, int]:
+        """Channels of the map of each side."""
+        return {side: self.config.channels_of[side] for side in self.sides}
+
+    def _trunk(self, images: Tensor, wanted: Collection[int], *, whole: bool) -> tuple[Tensor, dict[int, Tensor]]:
+        """The last block's output and those of ``wanted`` sides; unless ``whole``, no further than those."""
         expected = (self.config.image_channels, self.config.size, self.config.size)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected:
             raise ValueError(f"discriminator needs images [B, {expected}], got {list(images.shape)}")
+        if unknown := sorted(set(wanted) - set(self.sides)):
+            raise ValueError(f"no maps of {unknown} px; this discriminator has those of {list(self.sides)}")
+        kept: dict[int, Tensor] = {}
         x = self.from_rgb(images)
         for block in self.blocks.values():
+            if not whole and len(kept) == len(set(wanted)):
+                break
             x = block(x)
+            if x.shape[-1] in wanted:
+                kept[x.shape[-1]] = x
+        return x, kept
+
+    def maps(self, images: Tensor, sides: Collection[int]) -> dict[int, Tensor]:
+        """Hierarchical features: the output ``[B, channels, R, R]`` of the block that ends at each side R.
+
+        No later layer runs. Raises ValueError: images of another shape, or a side at which no block ends.
+        """
+        return self._trunk(images, sides, whole=False)[1]
+
+    def without_head(self) -> Discriminator:
+        """This network without head and label mapping, which :meth:`maps` does not need."""
+        del self.final_conv, self.final_dense, self.final_logit
+        self.label_mapping = None
+        return self
+
+    def judge(
+        self, images: Tensor, labels: Tensor | None, sides: Collection[int]
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """Logits ``[B, 1]`` as :meth:`forward` gives them and the :meth:`maps` of ``sides``, from one pass."""
+        x, kept = self._trunk(images, sides, whole=True)
+        return self._logits(x, labels), kept
+
+    def _logits(self, x: Tensor, labels: Tensor | None) -> Tensor:
         # The statistic and the two dense layers are cheap and sensitive: always in the parameters' precision.
         with torch.autocast(x.device.type, enabled=False):
             x = x.to(self.final_dense.weight.dtype)
@@ -180,5 +224,5 @@ class Discriminator(nn.Module):
             if labels is not None:
                 raise ValueError("this discriminator has no classes: it takes no labels")
             return logits
-        target = self.label_mapping(labels, len(images))
+        target = self.label_mapping(labels, len(x))
         return (logits * target).sum(dim=1, keepdim=True) / math.sqrt(target.shape[1])

@@ -93,16 +93,15 @@ def plan_outputs(
     output: str | Path,
     *,
     suffix: str,
-    styles: int = 0,
     suffixes: Collection[str] = (),
-    unit: str = "style",
+    endings: Sequence[str] = (),
 ) -> list[list[Path]]:
-    """The paths to write for each input, one per style.
+    """The paths to write for each input, one per output.
 
     ``output`` is a folder, or, for a single input, may be a file (a name with a suffix that is no existing
     folder). In a folder, ``a/b.jpg`` of an input folder becomes ``a/b<suffix>``; two inputs of one name get
-    ``-2``, ``-3``, ... in input order (upper and lower case count as the same). With ``styles`` > 1,
-    ``-style1``, ``-style2``, ... (``unit`` and the number) is appended to each name.
+    ``-2``, ``-3``, ... in input order (upper and lower case count as the same). With several ``endings``
+    (``style1``, ``style2``, ...), ``-`` and each of them is appended to each name.
 
     :param suffix: suffix of the target's files; ``suffixes``: others that it can write, too.
     :raises UsageError: several inputs for one file, a suffix that cannot be written, or an output that is an input.
@@ -123,8 +122,8 @@ def plan_outputs(
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"-o {shown(folder)} is a file; give a folder, or a name ending in {suffix}")
         names = _distinct([item.name for item in inputs])
-    endings = [suffix] if styles < 2 else [f"-{unit}{number}{suffix}" for number in range(1, styles + 1)]
-    planned = [[folder / name.with_name(name.name + ending) for ending in endings] for name in names]
+    tails = [suffix] if len(endings) < 2 else [f"-{ending}{suffix}" for ending in endings]
+    planned = [[folder / name.with_name(name.name + tail) for tail in tails] for name in names]
     sources = {os.path.realpath(item.path) for item in inputs}
     for path in (path for paths in planned for path in paths):
         if os.path.realpath(path) in sources:

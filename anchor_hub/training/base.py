@@ -316,7 +316,7 @@ class Recipe(ABC):
         return batch or BATCH
 
     def shares(self, batch: int) -> Mapping[str, int]:
-        """How many images of a step come from each data set; default: equally many.
+        """How many images of a step come from each data set (or stream of :meth:`trained_on`); default: equally many.
 
         :raises UsageError: a batch that cannot be shared so.
         """
@@ -343,7 +343,10 @@ class Recipe(ABC):
         return self
 
     def trained_on(self, data: Mapping[str, Samples]) -> Mapping[str, Samples]:
-        """The samples to train on, asked after :meth:`fitted`; default: all. Others may measure what was learned."""
+        """The samples to train on, asked after :meth:`fitted`; default: all. Others may measure what was learned.
+
+        May draw several streams from a data set, which :meth:`shares` names instead of it.
+        """
         return data
 
     def finished(self, step: int) -> str | None:

@@ -15,6 +15,8 @@ from anchor_hub.plugins.usable import require_usable
 from anchor_hub.translation.base import OWN, RANDOM, REFERENCE, Translator
 
 ANCHOR = "anchor"
+#: What a source is called that the user did not name.
+ANY = "input"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ def find_way(source: str, target: str, *, backend: str | None = None, translator
     """The backend that translates from ``source`` to ``target``, and the trained translator that it opens.
 
     Without ``backend`` and ``translator``: ``anchor`` where both are domains of one hub, else the installed translator
-    that serves the pair.
+    that serves the pair. Either name may be left out (``""``) where a trained translator is meant: the source if it
+    takes any of its own names, the target if all of its targets are wanted.
 
     :param translator: a trained translator, by name or by its bundle's folder.
     :raises BackendNotFoundError, TranslatorNotFoundError: no such name, or none that serves the pair.
@@ -45,11 +48,14 @@ def find_way(source: str, target: str, *, backend: str | None = None, translator
         return _way(own, bundle)
     if backend is not None:
         if not registry().backends[backend].spec.recipes:
+            _require_names(source, target, backend)
             return _way(backend)
         return _only(source, target, [item for item in serving(source, target) if backend_of(item) == backend], backend)
-    if _of_one_hub(source, target):
+    if source and target and _of_one_hub(source, target):
         return _way(ANCHOR)
     found = list(serving(source, target))
+    if not found:
+        _require_names(source, target, ANCHOR)
     # If no translator serves the pair, the anchor backend says best what is wrong with the two names.
     return _only(source, target, found, None) if found else _way(ANCHOR)
 
@@ -118,10 +124,26 @@ def serving(source: str, target: str) -> Iterator[Bundle]:
 
 
 def serves(bundle: Bundle, source: str, target: str) -> bool:
-    """Whether a translator translates between two names."""
+    """Whether a translator translates between two names; a name that is left out (``""``) is any."""
     targets = [str(item["name"]) for item in bundle.manifest.targets]
     own = bundle.manifest.source
-    return target in targets and (source in targets if own is None else source == own["name"])
+    takes = targets if own is None else [str(own["name"])]
+    return (not target or target in targets) and (not source or source in takes)
+
+
+def ends(way: Way, source: str, target: str) -> tuple[str, str]:
+    """The names that a way is opened with, where some are left out: the source's own or "input", the first target."""
+    if way.bundle is None:
+        return source, target
+    own, targets = way.bundle.manifest.source, way.bundle.manifest.targets
+    return source or (str(own["name"]) if own is not None else ANY), target or str(targets[0]["name"])
+
+
+def _require_names(source: str, target: str, backend: str) -> None:
+    """:raises UsageError: a name is left out, though the backend translates between two that the user gives."""
+    for option, name in (("--from", source), ("--to", target)):
+        if not name:
+            raise UsageError(f"{option} NAME is missing: the backend {backend!r} translates between two domains")
 
 
 def _way(backend: str, bundle: Bundle | None = None) -> Way:

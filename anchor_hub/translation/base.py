@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from anchor_hub.bundles.base import MANIFEST
-from anchor_hub.errors import BundleError, ConfigError, UsageError, did_you_mean
+from anchor_hub.errors import BundleError, ConfigError, TranslatorNotFoundError, UsageError, did_you_mean
 from anchor_hub.system.config import validate
 from anchor_hub.system.files import file_sha256
 from anchor_hub.system.memory import memory_errors as memory_errors
@@ -117,6 +117,20 @@ class Translator(ABC, Generic[Content]):
     def reference_styles(self, images: Tensor) -> Tensor:
         """The styles ``[n, ...]`` of reference pictures ``[n, C, H, W]`` (``reference_modality.to_network``)."""
         raise UsageError(f"the backend {self.backend!r} takes no reference pictures: leave --style-from out")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names that it translates to, :attr:`target` among them: several, where one network has many classes."""
+        return (self.target,)
+
+    def towards(self, target: str) -> Translator[Any]:
+        """The same translator to another of its :attr:`targets`; it shares the weights, and takes this one's content.
+
+        :raises NotFoundError: no such target.
+        """
+        if target == self.target:
+            return self
+        raise TranslatorNotFoundError(f"{self.decoder}: translates to {self.target} alone, not to {target}")
 
     def settings(self) -> dict[str, Any]:
         """The options that are recorded beside results, as plain JSON: those that differ from the defaults."""

@@ -12,9 +12,10 @@ from anchor_hub.translation.request import TranslationRequest
 
 
 def request_of(
-    source: str | Path,
-    target: str | Path,
+    source: str | Path | None,
+    target: str | Path | None,
     *,
+    every: bool = False,
     backend: str | None = None,
     translator: str | Path | None = None,
     styles: int = 0,
@@ -31,6 +32,8 @@ def request_of(
 ) -> TranslationRequest:
     """The request that ``anchor translate`` and ``anchor evaluate`` make of their options.
 
+    :param source, target: may be left out where a trained translator takes any of its names, or ``every`` asks for all
+        of its targets.
     :param seed: of the random styles; given alone, it asks for one style.
     :param style_layers, style_domain, invert, merge_classes: options of the backend ``anchor``.
     :param settings: further options of the backend, ``name=value``.
@@ -45,7 +48,7 @@ def request_of(
     }
     options = merged_settings(own, settings)
     request = TranslationRequest(
-        source=str(source), target=str(target), backend=backend,
+        source=str(source or ""), target=str(target or ""), every=every, backend=backend,
         translator=None if translator is None else str(translator),
         styles=count, vary=vary, seed=seed or 0, truncation=truncation,
         references=tuple(map(str, style_from)), precision=precision, options=options,

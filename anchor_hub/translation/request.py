@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from torch import Tensor
 from anchor_hub.errors import UsageError
 from anchor_hub.modality import Modality
 from anchor_hub.system.precision import autocast, resolve_precision
-from anchor_hub.translation.backends import find_way
+from anchor_hub.translation.backends import ends, find_way
 from anchor_hub.translation.base import OWN, RANDOM, REFERENCE, Translator, read_options
 from anchor_hub.translation.inputs import Inputs
 from anchor_hub.translation.styles import check_truncation
@@ -27,9 +28,12 @@ class TranslationRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: Names of domains, bundle folders, or the translator's own names.
-    source: str
-    target: str
+    #: Names of domains, bundle folders, or the translator's own names. Of a trained translator that takes any of its
+    #: own names, the source may be left out: ``""``.
+    source: str = ""
+    target: str = ""
+    #: To all targets of one trained translator; ``target`` is left out.
+    every: bool = False
     #: None: ``anchor`` between domains of one hub, else that of the installed translator that serves the pair.
     backend: str | None = None
     #: A trained translator, by name or bundle folder; needed if several serve the pair.
@@ -59,11 +63,15 @@ class TranslationRequest(BaseModel):
         way = find_way(self.source, self.target, backend=self.backend, translator=self.translator)
         self.check_styles(way.kind, way.backend)
         options = read_options(way.kind, way.backend, self.options)
-        between = way.kind.open(self.source, self.target, bundle=way.bundle, options=options, device=device)
-        return Session(between, self)
+        source, target = ends(way, self.source, self.target)
+        between = way.kind.open(source, target, bundle=way.bundle, options=options, device=device)
+        return EverySession(between, self) if self.every else Session(between, self)
 
     def check(self) -> None:
         """Raise UsageError for values that contradict each other with any backend."""
+        if self.every == bool(self.target):
+            both = "give one of --to NAME and --to-all"
+            raise UsageError(both if self.every else "say what to translate to: --to NAME")
         check_truncation(self.truncation)
         if self.references and self.styles:
             raise UsageError("--styles draws random styles, --style-from takes an image's: use one of them")
@@ -123,6 +131,11 @@ class Session:
         return len(self._shared)
 
     @property
+    def endings(self) -> list[str]:
+        """What the names of files end in, for each output of an input, where there are several."""
+        return [f"{self.unit}{number}" for number in range(1, self.outputs + 1)]
+
+    @property
     def labels(self) -> list[str]:
         """A heading for each output of an input."""
         return [f"{self.unit} {number}" for number in range(1, self.outputs + 1)]
@@ -139,14 +152,19 @@ class Session:
         """
         with torch.inference_mode(self.translator.inference), autocast(self.precision, self.translator.device):
             content = self.inputs.content(samples)
-            batches = [self._decoded(content, style, len(samples)) for style in self.styles(indices)]
+            batches = self._batches(content, self.styles(indices), len(samples))
         # What was made in inference mode would be refused by whoever computes gradients of it.
         return [batch.clone() if batch.is_inference() else batch for batch in batches]
 
-    def _decoded(self, content: Any, style: Tensor | None, count: int) -> Tensor:
+    def _batches(self, content: Any, styles: Sequence[Tensor | None], count: int) -> list[Tensor]:
+        """The outputs of a batch's content, in the order of :attr:`labels`."""
+        return [self._decoded(self.translator, content, style, count) for style in styles]
+
+    @staticmethod
+    def _decoded(translator: Translator[Any], content: Any, style: Tensor | None, count: int) -> Tensor:
         with torch.no_grad():
-            output = self.translator.checked(self.translator.decode(content, style), count)
-        return self.target_modality.from_network(output.float()).cpu()
+            output = translator.checked(translator.decode(content, style), count)
+        return translator.target_modality.from_network(output.float()).cpu()
 
     def compute(self, samples: Sequence[Tensor], indices: Sequence[int]) -> list[list[Tensor]]:
         """Outputs of each sample, one per style; see :meth:`__call__`."""
@@ -173,3 +191,36 @@ class Session:
         styles = self.translator.reference_styles(modality.to_network(modality.collate(samples)))
         self.pictures = tuple(modality.preview(sample, self.size) for sample in samples)
         return [row[None] for row in styles]
+
+
+class EverySession(Session):
+    """A session whose outputs are one input's translations to all targets, with the same styles for each.
+
+    An input is encoded once for all of them.
+    """
+
+    def __init__(self, translator: Translator[Any], request: TranslationRequest) -> None:
+        super().__init__(translator, request)
+        self.aimed = [translator.towards(target) for target in translator.targets]
+
+    @property
+    def outputs(self) -> int:
+        return len(self.aimed) * len(self._shared)
+
+    @property
+    def labels(self) -> list[str]:
+        several = len(self._shared) > 1
+        return [
+            f"{aimed.target} {number}" if several else aimed.target
+            for aimed in self.aimed
+            for number in range(1, len(self._shared) + 1)
+        ]
+
+    @property
+    def endings(self) -> list[str]:
+        names = [re.sub(r"[^\w.-]+", "-", label).strip("-.") for label in self.labels]
+        distinct = len({name.casefold() for name in names}) == len(names) and all(names)
+        return names if distinct else [f"target{number}" for number in range(1, len(names) + 1)]
+
+    def _batches(self, content: Any, styles: Sequence[Tensor | None], count: int) -> list[Tensor]:
+        return [self._decoded(aimed, content, style, count) for aimed in self.aimed for style in styles]

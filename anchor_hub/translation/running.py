@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: A contact sheet shows this many inputs at most, so that it does not get too large.
 GRID_INPUTS = 64
+#: More outputs of a single input than this are laid out in several rows.
+WIDEST = 8
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def translate_files(
     planned: list[list[Path]] = [[] for _ in files]
     if output is not None:
         suffix, more = target.output_suffix, getattr(target, "output_suffixes", ())
-        planned = plan_outputs(files, output, suffix=suffix, styles=session.outputs, suffixes=more, unit=session.unit)
+        planned = plan_outputs(files, output, suffix=suffix, suffixes=more, endings=session.endings)
     results: dict[int, FileResult] = {}
     rows: list[list[Tensor]] = []
     done = 0
@@ -184,10 +186,15 @@ def translate_files(
 
 def _write_grid(rows: list[list[Tensor]], session: Session, path: Path) -> None:
     """Input previews beside outputs; with one output per input, several pairs in a row; exemplars on top."""
-    from anchor_hub.images.grid import contact_sheet, save_png, sheet_scale
+    from anchor_hub.images.grid import contact_sheet, named_sheet, save_png, sheet_scale
 
     names = session.translator.source, session.translator.target
     size, outputs = session.size, session.outputs
+    if len(rows) == 1 and outputs > WIDEST and not session.pictures:
+        # One input in many outputs: near a square, each tile with its name.
+        across = math.ceil(math.sqrt(outputs + 1))
+        save_png(named_sheet(rows[0], [names[0], *session.labels], across, scale=sheet_scale(size)), path)
+        return
     if outputs == 1 and not session.pictures:
         # Near a square, for screens and pages.
         pairs = min(5, math.ceil(math.sqrt(len(rows) / 2)))

@@ -13,10 +13,12 @@ def translate(
     inputs: list[str] = typer.Argument(
         ..., help="Images of the source domain: files, folders or globs.", show_default=False
     ),
-    source: str = typer.Option(
-        ..., "--from", help="Source: a domain (anchor domains list), a bundle's folder, or a name of the translator."
+    source: str | None = typer.Option(
+        None, "--from", help="Source: a domain (anchor domains list), a bundle's folder, or a name of the translator. "
+        "May be left out where the translator takes any of its names.", show_default=False
     ),
-    target: str = typer.Option(..., "--to", help="Target, given as the source is."),
+    target: str | None = typer.Option(None, "--to", help="Target, given as the source is.", show_default=False),
+    to_all: bool = typer.Option(False, "--to-all", help="Translate to all targets of the translator."),
     output: options.Outputs = None,
     grid: Path | None = typer.Option(
         None, help="Write a contact sheet (PNG) of at most 64 inputs beside their translations."
@@ -57,6 +59,7 @@ def translate(
     request = request_of(
         source,
         target,
+        every=to_all,
         backend=backend,
         translator=translator,
         styles=styles,

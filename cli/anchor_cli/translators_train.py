@@ -34,6 +34,9 @@ def train_translator(
     data: options.Data = [],  # noqa: B006
     set_: options.Settings = [],  # noqa: B006
     requires: options.Requires = [],  # noqa: B006
+    hub: Annotated[
+        str | None, typer.Option(help="Hub that the recipe builds on: short for --requires hub=NAME.")
+    ] = None,
     modality: options.ModalityNames = [],  # noqa: B006
     modality_set: options.ModalitySettings = [],  # noqa: B006
     images: options.Images = None,
@@ -62,9 +65,10 @@ def train_translator(
     quiet: options.Quiet = False,
 ) -> None:
     """Train a translator with a registered recipe. Give an end: --images or --max-minutes."""
+    needed = [*requires, *([f"hub={hub}"] if hub is not None else [])]
     options.run_training(
         "translator", name, backend=backend, recipe=recipe, source=source, targets=targets, data=data, set_=set_,
-        requires=requires, modality=modality, modality_set=modality_set, images=images, max_minutes=max_minutes,
+        requires=needed, modality=modality, modality_set=modality_set, images=images, max_minutes=max_minutes,
         batch=batch, count=count, seed=seed, mirror=mirror, where=where, limit=limit, device=device,
         precision=precision, workers=workers, processes=processes, run_dir=run_dir, output=output, resume=resume,
         overwrite=overwrite, skip_bad=skip_bad, license=license, data_license=data_license, quiet=quiet,

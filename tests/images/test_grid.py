@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from anchor_hub.errors import DataError
-from anchor_hub.images.grid import contact_sheet, save_png
+from anchor_hub.images.grid import contact_sheet, named_sheet, save_png
 
 
 def tile(value: int, height: int = 4, width: int = 6, channels: int = 3) -> torch.Tensor:
@@ -41,6 +41,19 @@ def test_gray_tiles_and_labels() -> None:
     plain = contact_sheet([[tile(9, channels=1)]], scale=8)
     assert sheet.width > plain.width and sheet.height > plain.height
     assert np.asarray(sheet).min() < 255
+
+
+def test_every_tile_of_a_named_sheet_has_its_name() -> None:
+    tiles = [tile(50 * number) for number in range(5)]
+    names = ["one", "two", "three", "four", "five"]
+    sheet = np.asarray(named_sheet(tiles, names, 3, scale=4))
+    first, second = (np.asarray(contact_sheet([part], scale=4, labels=of)) for part, of in (
+        (tiles[:3], names[:3]), (tiles[3:], names[3:])
+    ))  # fmt: skip
+    assert np.array_equal(sheet[: len(first)], first)
+    assert np.array_equal(sheet[len(first) :, : second.shape[1]], second) and len(sheet) == len(first) + len(second)
+    with pytest.raises(DataError, match="at least one picture"):
+        named_sheet([], [], 3)
 
 
 def test_wrong_tiles() -> None:

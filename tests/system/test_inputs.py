@@ -93,10 +93,10 @@ def test_collisions_by_case_alone(tmp_path):
 
 def test_output_file_and_styles(tmp_path):
     assert planned(tmp_path, ["in.jpg"], tmp_path / "face.png") == [["face.png"]]
-    assert planned(tmp_path, ["in.jpg"], tmp_path / "face.png", styles=2) == [
+    assert planned(tmp_path, ["in.jpg"], tmp_path / "face.png", endings=("style1", "style2")) == [
         ["face-style1.png", "face-style2.png"]
     ]
-    assert planned(tmp_path, ["in.jpg"], tmp_path / "o", styles=1) == [["o/in.png"]]
+    assert planned(tmp_path, ["in.jpg"], tmp_path / "o", endings=("style1",)) == [["o/in.png"]]
 
 
 def test_wrong_outputs(tmp_path):

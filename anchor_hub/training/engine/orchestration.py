@@ -201,6 +201,7 @@ class _Finished:
         # A domain's hub, and a hub itself, are named in fields of their own.
         needs = [item.requirement for item in self.required.values() if item.requirement is not None]
         needs = [item for item in needs if not (kind == "domain" and item.kind == "hub")]
+        needs = [item for item in needs if contents.needs is None or item.kind in contents.needs]
         return write_contents(contents, folder, kind, self.plan.name, record, self._license(made), needs)
 
     def _facts(self, made: Mapping[str, Any]) -> dict[str, Any]:

@@ -413,9 +413,9 @@ class Trainer:
 
 def _shares(recipe: Recipe, data: Mapping[str, Samples], batch: int) -> dict[str, int]:
     """Samples of a step from each data set. :raises TrainingError: other data sets than the recipe's."""
-    if set(data) != set(recipe.data):
-        raise TrainingError(f"recipe {recipe.name!r} reads {', '.join(recipe.data)}, it was given {', '.join(data)}")
     shares = dict(recipe.shares(batch))
-    if set(shares) != set(data) or sum(shares.values()) != batch:
+    if set(data) != set(shares):
+        raise TrainingError(f"recipe {recipe.name!r} reads {', '.join(shares)}, it was given {', '.join(data)}")
+    if sum(shares.values()) != batch:
         raise TrainingError(f"recipe {recipe.name!r} shares a batch of {batch} as {shares}: that is not the batch")
     return shares
