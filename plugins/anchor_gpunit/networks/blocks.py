@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from anchor_gpunit.networks import winograd
 from anchor_hub.networks.biggan_layers import SpectralWeight
 
 NORM_EPSILON = 1e-5
@@ -59,6 +60,7 @@ class Conv(nn.Module):
     """
 
     folded: Tensor | None
+    matrices: Tensor | None
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel: int = 3, *, stride: int = 1, padding: int | None = None,
@@ -77,6 +79,8 @@ class Conv(nn.Module):
             self.weight = nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.register_buffer("folded", None, persistent=False)
+        self.register_buffer("matrices", None, persistent=False)
+        self.many = not (double or blocks) and (kernel, stride) == (3, 1) and in_channels >= winograd.CHANNELS
         initialise(self)
 
     def kernel(self) -> Tensor:
@@ -93,23 +97,34 @@ class Conv(nn.Module):
         return torch.einsum("kt,ls,oits->iokl", rows, rows, weight)
 
     def fold(self) -> None:
-        """Keep the kernel; for networks in eval mode whose weights get no gradients."""
+        """Keep the kernel; for networks in eval mode whose weights get no gradients.
+
+        Of many channels, CPUs keep the matrices of :mod:`anchor_gpunit.networks.winograd` in its place.
+        """
         with torch.no_grad():
-            self.folded = self.kernel().contiguous(memory_format=torch.channels_last)
+            kernel = self.kernel()
+            if self.many and kernel.device.type == "cpu":
+                self.matrices = winograd.transformed(kernel)
+            else:
+                self.folded = kernel.contiguous(memory_format=torch.channels_last)
 
     def _load_from_state_dict(self, *arguments: Any, **options: Any) -> None:
-        self.folded = None
+        self.folded = self.matrices = None
         super()._load_from_state_dict(*arguments, **options)  # type: ignore[no-untyped-call]
 
     def train(self, mode: bool = True) -> Conv:
         if mode:
-            self.folded = None
+            self.folded = self.matrices = None
         return super().train(mode)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, in, H, W]`` to ``[B, out, H', W']``."""
-        kernel = self.kernel() if self.folded is None else self.folded
         padding = self.padding
+        even = not (x.shape[2] % 2 or x.shape[3] % 2)
+        if self.matrices is not None and even and not (torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")):
+            padded = F.pad(x, (padding,) * 4, "reflect" if self.reflect else "constant")
+            return winograd.convolved(padded, self.matrices, self.bias)
+        kernel = self.kernel() if self.folded is None else self.folded
         if self.double:
             if self.reflect:  # what is reflected on the doubled map is the border's pixel on the small one
                 return F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), "replicate"), kernel, self.bias, 2, 3)
