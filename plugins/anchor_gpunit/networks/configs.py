@@ -158,12 +158,8 @@ class DistillationConfig(NetworkConfig):
         return asdict(self)
 
 
-#: The networks of the paper's code.
-PUBLISHED_CONTENT, PUBLISHED_GENERATOR = ContentConfig(), GeneratorConfig()
-PUBLISHED_DISCRIMINATOR = DiscriminatorConfig()
-
-#: For hubs of 64 px on two cores: a prior and two translators are 6 MB in half precision.
-SMALL_CONTENT = ContentConfig(size=64, width=32)
-SMALL_GENERATOR = GeneratorConfig(size=64, content_width=32, width=32, style_width=32, style_halvings=4, intensity=True)
-SMALL_DISCRIMINATOR = DiscriminatorConfig(size=64, width=32, max_width=128)
-SMALL_DISTILLATION = DistillationConfig(size=64, width=32)
+#: For hubs of 64 px on two cores: a prior and two translators are 2 MB in half precision.
+SMALL_CONTENT = ContentConfig(size=64, width=16)
+SMALL_GENERATOR = GeneratorConfig(size=64, content_width=16, width=16, style_width=16, style_halvings=4, intensity=True)
+SMALL_DISCRIMINATOR = DiscriminatorConfig(size=64, width=24, max_width=128)
+SMALL_DISTILLATION = DistillationConfig(size=64, width=16, label_dim=32)
