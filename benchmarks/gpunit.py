@@ -164,6 +164,7 @@ def step(as_plain: bool = False) -> Callable[[Path], Piece]:
             optimisers[1].step()
             return torch.stack([part.detach() for part in parts])
 
+        @torch.enable_grad()
         def output() -> Tensor:
             found = learn()
             for network, state in zip((generator, critic), start, strict=True):

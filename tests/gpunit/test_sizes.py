@@ -12,10 +12,6 @@ from anchor_gpunit.networks import winograd
 from anchor_gpunit.networks.autoencoder import AutoEncoder
 from anchor_gpunit.networks.blocks import Conv, fold, folded_weights, instance_norm
 from anchor_gpunit.networks.configs import (
-    SMALL_CONTENT,
-    SMALL_DISCRIMINATOR,
-    SMALL_DISTILLATION,
-    SMALL_GENERATOR,
     ContentConfig,
     DiscriminatorConfig,
     DistillationConfig,
@@ -27,6 +23,12 @@ from anchor_gpunit.networks.generator import Generator
 from anchor_gpunit.networks.sampler import StyleSampler
 from anchor_gpunit.translator import translator_parts
 from anchor_hub.networks.blank import blank
+
+#: As the presets "small" of the recipes have them, for 64 px and two cores.
+SMALL_CONTENT = ContentConfig(size=64, width=16)
+SMALL_GENERATOR = GeneratorConfig(size=64, content_width=16, width=16, style_width=16, style_halvings=4, intensity=True)
+SMALL_DISCRIMINATOR = DiscriminatorConfig(size=64, width=24, max_width=128)
+SMALL_DISTILLATION = DistillationConfig(size=64, width=16, label_dim=32)
 
 
 def megabytes(*networks: torch.nn.Module, half: bool = True) -> float:

@@ -1,4 +1,4 @@
-"""Sizes of GP-UNIT's networks: the published one, a small one for 64 px and two cores, and everything between."""
+"""Sizes of GP-UNIT's networks; the defaults are the published ones."""
 
 from __future__ import annotations
 
@@ -156,10 +156,3 @@ class DistillationConfig(NetworkConfig):
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
         return asdict(self)
-
-
-#: For hubs of 64 px on two cores: a prior and two translators are 2 MB in half precision.
-SMALL_CONTENT = ContentConfig(size=64, width=16)
-SMALL_GENERATOR = GeneratorConfig(size=64, content_width=16, width=16, style_width=16, style_halvings=4, intensity=True)
-SMALL_DISCRIMINATOR = DiscriminatorConfig(size=64, width=24, max_width=128)
-SMALL_DISTILLATION = DistillationConfig(size=64, width=16, label_dim=32)
