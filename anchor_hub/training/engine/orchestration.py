@@ -108,7 +108,7 @@ def train(
     check_target_is_free(kind, plan.name, output, run_dir, resume=run.resume, overwrite=run.overwrite or own)
     device = resolve_device(run.device)
     precision = resolve_precision(run.precision, device)
-    given = sources(plan, recipe_class.data)
+    given = sources(plan, recipe_class.data, recipe_class.optional)
     required = load_required(plan.recipe, recipe_class.requires, plan.requires, device)
     recipe = recipe_class.build(plan, options, {key: item.loaded for key, item in required.items()})
     batch = recipe.images_per_step(plan.batch)
@@ -156,7 +156,7 @@ def _check_complete(plan: TrainingPlan, recipe: type[Recipe]) -> None:
 
 
 def _processes(recipe: Recipe, device: torch.device, batch: int) -> int:
-    return 1 if recipe.one_thread else default_processes(device, math.gcd(*recipe.shares(batch).values()))
+    return 1 if recipe.one_thread else default_processes(device, math.gcd(batch, *recipe.shares(batch).values()))
 
 
 def _everything(plan: TrainingPlan, options: RecipeOptions, required: Mapping[str, Required]) -> dict[str, Any]:
