@@ -214,9 +214,10 @@ class DistillRecipe(Recipe):
         content, images = made.content.float(), made.images.float()
         losses = {"appearance": appearance_loss(images, seen.images)}
         if self.perceptual is not None:
+            rows = slice(None, None, self._stride(count))
             with torch.no_grad():
-                wanted = self.perceptual.describe(seen.images)
-            losses["perceptual"] = self.perceptual.distance(images, wanted).mean()
+                wanted = self.perceptual.describe(seen.images[rows])
+            losses["perceptual"] = self.perceptual.distance(images[rows], wanted).mean()
         if bool(seen.known.any()):
             wanted_shapes, known = shapes_at(seen.shapes, 2 * side), seen.known
             losses["shape"] = shape_loss(made.shapes.float()[known], wanted_shapes[known])
@@ -229,6 +230,11 @@ class DistillRecipe(Recipe):
         losses["class"] = class_loss(made.logits.float(), seen.labels)
         losses["norm"] = norm_loss(content, whole_batch=options.norm == "batch")
         return losses
+
+    def _stride(self, count: int) -> int:
+        """Every how many pictures of a step's ``count`` the perceptual network compares."""
+        compared = self.options.value("compared")
+        return max(1, count // compared) if compared else 1
 
     # -- what the trainer asks for -------------------------------------------------------------------------------------
 

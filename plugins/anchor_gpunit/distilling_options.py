@@ -21,11 +21,11 @@ DISTILL_WEIGHTS: dict[str, float] = {
     "class": 1.0,  # L_reg: a classifier behind a gradient reversal does not find the class in the content
     "norm": NORM_WEIGHT,  # L_reg: the content is small
 }
-#: What a preset decides unless an option says otherwise; ``half_life`` 0: no moving average, as published.
+#: What a preset decides unless an option says otherwise.
 PRESETS: dict[str, Preset] = {
     # For hubs of 64 px and a CPU: few channels, and a step size for a thousand steps instead of 45,000.
-    "small": {"width": 16, "label_dim": 32, "learning_rate": 1e-3, "batch": 16},
-    "published": {"width": 64, "label_dim": 128, "learning_rate": 2e-4, "batch": 16},
+    "small": {"width": 16, "label_dim": 32, "learning_rate": 1e-3, "batch": 16, "compared": 16},
+    "published": {"width": 64, "label_dim": 128, "learning_rate": 2e-4, "batch": 16, "compared": 0},
 }
 
 
@@ -45,6 +45,7 @@ class DistillOptions(RecipeOptions):
     :param jitter: how much larger pictures become before they are cropped at random; 286/256 as published, 1: no crop.
     :param mirror_style: chance that the style encoder sees all pictures of a step mirrored.
     :param perceptual: network of L_arec's features: a name that `anchor invert` knows, "auto" or "none".
+    :param compared: pictures of a step that this network compares, of all kinds alike; 0: all.
     :param distance: "symmetric", or "one-sided" as in the published code. :param norm: of each content ("content"), or
         of all contents of a step together as in the published code ("batch").
     :param weights: weights of terms by name; a single one: ``--set weight_shape=0``.
@@ -63,6 +64,7 @@ class DistillOptions(RecipeOptions):
     jitter: float = Field(default=286 / 256, ge=1, le=2)
     mirror_style: float = Field(default=0.5, ge=0, le=1)
     perceptual: str = "auto"
+    compared: int | None = Field(default=None, ge=0)
     distance: Literal["symmetric", "one-sided"] = "symmetric"
     norm: Literal["content", "batch"] = "content"
     weights: Mapping[str, float] = Field(default_factory=dict)
