@@ -255,7 +255,7 @@ class Recipe(ABC):
     Options: ClassVar[type[RecipeOptions]] = RecipeOptions
     #: Names of the data sets it reads: ``--data NAME=FOLDER`` each; of the only one: ``--data FOLDER``.
     data: ClassVar[tuple[str, ...]] = (OWN,)
-    #: Those of `data` that a plan may leave out; all of them: a recipe that can make its own pictures.
+    #: Those of `data` and `requires` that a plan may leave out; all data: a recipe that can make its own pictures.
     optional: ClassVar[tuple[str, ...]] = ()
     #: Kinds of the bundles it needs; ``build`` receives a hub, a domain, a prior as its architecture loads it, or (of a
     #: translator) the opened bundle.

@@ -57,8 +57,8 @@ def _training_faults(
     def run(where: str, steps: int, resume: bool = False) -> Recipe:
         ready = recipe.build(plan, recipe.Options.read(plan.options, recipe.name), required).fitted(data)
         trainer = Trainer(
-            ready, data, folder / where, batch=batch, total_images=steps * batch, seed=plan.seed, sample_every=2,
-            quiet=True, options=ready.describe() or {},
+            ready, ready.trained_on(data), folder / where, batch=batch, total_images=steps * batch, seed=plan.seed,
+            sample_every=2, quiet=True, options=ready.describe() or {},
         )  # fmt: skip
         trainer.run(resume)
         return ready

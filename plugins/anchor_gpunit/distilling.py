@@ -7,14 +7,15 @@ and for the unary losses over real pictures, too. The result is a prior, on whic
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anchor_gpunit.distilling_data import MASKS, REAL, Joined, RealPictures
+from anchor_gpunit.comparing import compared_rows
+from anchor_gpunit.distilling_data import MASKS, REAL, RealPictures
 from anchor_gpunit.distilling_options import DistillOptions
 from anchor_gpunit.losses import (
     appearance_loss,
@@ -28,6 +29,7 @@ from anchor_gpunit.networks.autoencoder import AutoEncoder
 from anchor_gpunit.networks.blocks import folded_weights
 from anchor_gpunit.networks.configs import DistillationConfig
 from anchor_gpunit.pairs import Pairs, PairSource
+from anchor_gpunit.prior import PART, prior_architecture
 from anchor_gpunit.shapes import AnchoredShapes, Change, ShapeReader
 from anchor_hub.errors import UsageError
 from anchor_hub.hubs.base import Hub
@@ -36,7 +38,6 @@ from anchor_hub.modality import Modality
 from anchor_hub.modality.pictures import from_unit
 from anchor_hub.training.base import Batch, Contents, Recipe, RecipeOptions, Samples, TrainingContext, TrainingPlan
 
-ARCHITECTURE = "gp-unit-content"
 #: Pairs on the sample sheet.
 SHOWN = 8
 READER_RATE = 2e-3
@@ -214,7 +215,7 @@ class DistillRecipe(Recipe):
         content, images = made.content.float(), made.images.float()
         losses = {"appearance": appearance_loss(images, seen.images)}
         if self.perceptual is not None:
-            rows = slice(None, None, self._stride(count))
+            rows = compared_rows(count, options.value("compared"))
             with torch.no_grad():
                 wanted = self.perceptual.describe(seen.images[rows])
             losses["perceptual"] = self.perceptual.distance(images[rows], wanted).mean()
@@ -230,11 +231,6 @@ class DistillRecipe(Recipe):
         losses["class"] = class_loss(made.logits.float(), seen.labels)
         losses["norm"] = norm_loss(content, whole_batch=options.norm == "batch")
         return losses
-
-    def _stride(self, count: int) -> int:
-        """Every how many pictures of a step's ``count`` the perceptual network compares."""
-        compared = self.options.value("compared")
-        return max(1, count // compared) if compared else 1
 
     # -- what the trainer asks for -------------------------------------------------------------------------------------
 
@@ -284,9 +280,9 @@ class DistillRecipe(Recipe):
 
     def contents(self) -> Contents:
         """The content encoder, its weights divided by their spectral norms."""
-        config = {**self.config.content.to_dict(), "spectral": False}
+        config = replace(self.config.content, spectral=False)
         weights = folded_weights(self.model.content.state_dict())
-        return Contents({"name": ARCHITECTURE, "config": config}, {"content": weights}, self._card)
+        return Contents(prior_architecture(config), {PART: weights}, self._card)
 
     def _card(self, provenance: Mapping[str, Any]) -> str:
         return (
@@ -305,6 +301,3 @@ def grey(content: Tensor, side: int) -> Tensor:
 def resized(pictures: Tensor, side: int) -> Tensor:
     """Pictures of that side, pixels repeated."""
     return F.interpolate(pictures.float(), (side, side), mode="nearest-exact")
-
-
-__all__ = ["ARCHITECTURE", "DistillRecipe", "Joined"]

@@ -138,12 +138,15 @@ class Change:
 
     def __init__(self, count: int, jitter: float) -> None:
         flip = (torch.rand(count) < 0.5).float() * -2 + 1
-        self.theta = torch.zeros(count, 2, 3)
+        self.jitter, self.theta = jitter, torch.zeros(count, 2, 3)
         self.theta[:, 0, 0], self.theta[:, 1, 1] = flip / jitter, 1 / jitter
         self.theta[:, :, 2] = (torch.rand(count, 2) * 2 - 1) * (1 - 1 / jitter)
 
     def __call__(self, images: Tensor, side: int, mode: str = "bilinear") -> Tensor:
         """Pictures ``[k count, C, H, W]`` changed, ``side`` pixels high and wide; rows ``i + j count`` change alike."""
+        if self.jitter == 1 and side == images.shape[-1]:  # nothing to interpolate
+            flipped = (self.theta[:, 0, 0] < 0).repeat(len(images) // len(self.theta)).to(images.device)
+            return torch.where(flipped[:, None, None, None], images.flip(-1), images)
         theta = self.theta.repeat(len(images) // len(self.theta), 1, 1).to(images.device)
         grid = F.affine_grid(theta, [len(images), images.shape[1], side, side], align_corners=False)
         return F.grid_sample(images.float(), grid, mode=mode, padding_mode="border", align_corners=False)

@@ -109,7 +109,7 @@ def train(
     device = resolve_device(run.device)
     precision = resolve_precision(run.precision, device)
     given = sources(plan, recipe_class.data, recipe_class.optional)
-    required = load_required(plan.recipe, recipe_class.requires, plan.requires, device)
+    required = load_required(plan.recipe, recipe_class.requires, plan.requires, device, recipe_class.optional)
     recipe = recipe_class.build(plan, options, {key: item.loaded for key, item in required.items()})
     batch = recipe.images_per_step(plan.batch)
     recipe.shares(batch)  # whether it can be shared is told before anything is read
