@@ -1,7 +1,7 @@
 """Stage I of GP-UNIT: what a class-conditional hub draws alike in all its classes becomes a content encoder.
 
-Equation 1 of the paper, ``min L_arec + L_srec + L_dis + L_reg``, over pairs of pictures that the hub makes of one latent,
-and for the unary losses over real pictures, too. The result is a prior, on which stage II builds.
+Equation 1 of the paper, ``min L_arec + L_srec + L_dis + L_reg``, over pairs of pictures that the hub makes of one
+latent, and for the unary losses over real pictures, too. The result is a prior, on which stage II builds.
 """
 
 from __future__ import annotations

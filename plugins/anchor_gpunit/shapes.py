@@ -82,7 +82,8 @@ def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 class AnchoredShapes:
     """Reads the shapes of generated pictures off the hub's feature maps, by anchored domains of label maps.
 
-    :param domains: index of the hub's class -> a domain of label maps of that class. :param parts: see :class:`Drawing`.
+    :param domains: index of the hub's class -> a domain of label maps of that class.
+    :param parts: see :class:`Drawing`.
     """
 
     def __init__(self, domains: Mapping[int, AnchoredDomain], parts: bool = False) -> None:

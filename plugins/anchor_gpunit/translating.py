@@ -1,7 +1,7 @@
 """Stage II of GP-UNIT: adversarial training of a translator on a frozen content encoder (section 4 of the paper).
 
-``min_G max_D L_adv + lambda_1 L_con + lambda_2 L_sty + lambda_3 L_msk + lambda_4 L_rec`` over pictures of two domains that
-have nothing to do with each other. At the end, a sampler of styles learns the codes of the target's pictures.
+``min_G max_D L_adv + lambda_1 L_con + lambda_2 L_sty + lambda_3 L_msk + lambda_4 L_rec`` over pictures of two domains
+that have nothing to do with each other. At the end, a sampler of styles learns the codes of the target's pictures.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ TRANSLATE_WEIGHTS: dict[str, float] = {
 }
 #: What a preset decides unless an option says otherwise.
 PRESETS: dict[str, Preset] = {
-    # For 64 px and a CPU: few channels, larger steps, R1 at every 8th step with 8 times the weight, the generator's step
-    # takes the pictures of the discriminator's.
+    # For 64 px and a CPU: few channels, larger steps, R1 at every 8th step with 8 times the weight; the generator's
+    # step takes the pictures of the discriminator's.
     "small": {
         "width": 16, "style_width": 16, "style_halvings": 4, "discriminator_width": 24, "discriminator_max_width": 128,
         "learning_rate": 5e-4, "discriminator_learning_rate": 1e-3, "weight_decay": 0.0, "r1_every": 8,
@@ -51,8 +51,8 @@ class TranslateOptions(RecipeOptions):
     :param style_layer: layer of the discriminator whose means are the style (4 as published; 5 for faces).
     :param adversarial: "minmax" (equation 3) or "non-saturating", as in the published code.
     :param r1_every: steps from one R1 penalty to the next, whose weight counts as many times.
-    :param share_fakes: the generator's step takes the pictures of the discriminator's; else, as published, the generator
-        moves first, and the discriminator sees new pictures.
+    :param share_fakes: the generator's step takes the pictures of the discriminator's; else, as published, the
+        generator moves first, and the discriminator sees new pictures.
     :param skips: use dynamic skip connections. :param reconstruct_with_skips: also where the target reconstructs itself
         (close domains). :param intensity: learn translations of every intensity of the content correspondence.
     :param content: of the "prior", or "learned" within this stage without one (the paper's ablation).

@@ -31,8 +31,10 @@ def recipe(prior: ContentPrior | None = None, **options: Any) -> TranslateRecipe
     return TranslateRecipe.build(plan, TranslateOptions(**{**TRANSLATE, **options}), required)
 
 
-def ready(tmp_path: Path, prior: ContentPrior | None = None, precision: str = "fp32", **options: Any) -> TranslateRecipe:
-    made = recipe(prior or (None if options.get("content") == "learned" else tiny_prior()), **options).fitted(data())
+def ready(
+    tmp_path: Path, prior: ContentPrior | None = None, precision: str = "fp32", **options: Any
+) -> TranslateRecipe:
+    made = recipe(prior or tiny_prior(), **options).fitted(data())
     torch.manual_seed(0)
     made.setup(TrainingContext(torch.device("cpu"), precision, 0, 8, tmp_path))
     return made
