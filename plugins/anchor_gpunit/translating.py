@@ -148,7 +148,7 @@ class TranslateRecipe(Recipe):
             self.generator.dynamic.requires_grad_(False)
         self.critic = context.place(Discriminator(self.critic_config)).train()
         self.average = WeightAverage(self.generator)
-        learning = [self.generator]
+        learning: list[torch.nn.Module] = [self.generator]
         if self.prior is None:
             encoder = ContentEncoder(replace(self.config.content, spectral=True))
             self.encoder = context.place(encoder).train()
