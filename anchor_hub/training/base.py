@@ -260,6 +260,8 @@ class Recipe(ABC):
     #: Kinds of the bundles it needs; ``build`` receives a hub, a domain, a prior as its architecture loads it, or (of a
     #: translator) the opened bundle.
     requires: ClassVar[tuple[str, ...]] = ()
+    #: Those of `requires` that the training needs, and its bundle does not.
+    only_to_train: ClassVar[tuple[str, ...]] = ()
     #: Whether the run keeps to one process and one thread of the CPU, as small networks need.
     one_thread: ClassVar[bool] = False
     #: Whether a translator's contents name its ends (classes of the data, say), which plans do otherwise.

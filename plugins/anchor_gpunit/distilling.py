@@ -74,6 +74,7 @@ class DistillRecipe(Recipe):
     data: ClassVar[tuple[str, ...]] = (REAL, MASKS)
     optional: ClassVar[tuple[str, ...]] = (REAL, MASKS)
     requires: ClassVar[tuple[str, ...]] = ("hub",)
+    only_to_train: ClassVar[tuple[str, ...]] = ("hub",)
 
     def __init__(self, hub: Hub, real: RealPictures, options: DistillOptions, given: frozenset[str]) -> None:
         if MASKS in given and REAL not in given:

@@ -198,9 +198,10 @@ class _Finished:
         made = {name: rendered_data_set(place) for name, place in self.read.folders.items()}
         command = self.run.command or COMMANDS.get(kind, f"training of {kind}")
         record = provenance(command, **recipe.record(self._facts(made)))
-        # A domain's hub, and a hub itself, are named in fields of their own.
         needs = [item.requirement for item in self.required.values() if item.requirement is not None]
-        needs = [item for item in needs if not (kind == "domain" and item.kind == "hub")]
+        # A domain's hub, and a hub itself, are named in fields of their own.
+        spared = ("hub",) if kind == "domain" else type(recipe).only_to_train
+        needs = [item for item in needs if item.kind not in spared]
         return write_contents(contents, folder, kind, self.plan.name, record, self._license(made), needs)
 
     def _facts(self, made: Mapping[str, Any]) -> dict[str, Any]:
