@@ -126,6 +126,13 @@ class DistillRecipe(Recipe):
     def trained_on(self, data: Mapping[str, Samples]) -> Mapping[str, Samples]:
         return {REAL: self.joined.samples} if self.joined.samples is not None else {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the real pictures, which other processes of a run get from the trainer."""
+        state = dict(self.__dict__)
+        if "joined" in state:
+            state["joined"] = replace(self.joined, samples=None)
+        return state
+
     # -- what learns ---------------------------------------------------------------------------------------------------
 
     def setup(self, context: TrainingContext) -> None:

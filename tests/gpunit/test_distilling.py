@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,11 @@ def test_plans_that_cannot_be(hub: Any, given: tuple[str, ...], options: dict[st
     plan = TrainingPlan("content", "distill", data=dict.fromkeys(given, "x"))
     with pytest.raises(UsageError, match=message):
         DistillRecipe.build(plan, DistillOptions(**{**DISTILL, **options}), {"hub": hub()})
+
+
+def test_the_recipe_travels_without_the_pictures() -> None:
+    made = pickle.loads(pickle.dumps(recipe(data())))
+    assert made.joined.samples is None and made.joined.masks and made.config.classes == 4
 
 
 def test_a_weight_of_no_term() -> None:

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 import torch
 
+from anchor_gpunit import comparing
 from anchor_gpunit.networks.generator import Generator
 from anchor_gpunit.prior import ContentPrior
 from anchor_gpunit.translating import TranslateRecipe
 from anchor_gpunit.translating_options import TranslateOptions
 from anchor_gpunit.translator import GpUnitTranslator
 from anchor_hub import testing
-from anchor_hub.errors import DataError, UsageError
+from anchor_hub.errors import DataError, MissingPartError, UsageError
+from anchor_hub.metrics.features import Extractor
 from anchor_hub.training import Batch, Samples, TrainingContext, TrainingPlan
 from tests.gpunit.making import SIDE, TRANSLATE, generator, pictures, rgb, tiny_prior
 
@@ -113,6 +115,36 @@ def test_r1_is_float32_whatever_the_precision(tmp_path: Path) -> None:
     assert torch.equal(plain._penalty(target, 0)["r1"], fast._penalty(target, 0)["r1"])
     for one, other in zip(plain.critic.parameters(), fast.critic.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+class Mean(Extractor):
+    """The mean colour."""
+
+    name, sha256, resize, preprocessing, dimensions = "mean", "", "", "", 3
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        assert float(images.detach().max()) > 2, "pictures are 0 to 255"
+        return images.mean((2, 3))
+
+
+def test_an_extractor_compares_identities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparing, "load_extractor", lambda name: Mean())
+    identity = comparing.Identity("mean")
+    target = torch.rand(4, 3, 8, 8, generator=generator(0)) * 2 - 1
+    images = torch.rand(4, 3, 8, 8, generator=generator(1)).requires_grad_()
+    identity(images, target).backward()  # type: ignore[no-untyped-call]
+    assert images.grad is not None and bool(images.grad.any())
+    assert abs(float(identity(target, target))) < 1e-6
+    assert "identity" in ready(tmp_path, identity="mean").step(batches(), 0)
+    monkeypatch.setattr(comparing, "load_extractor", lambda name: torch.nn.Identity())
+    with pytest.raises(UsageError, match="identity=other: this extractor has no gradients"):
+        recipe(tiny_prior(), identity="other")
+
+
+def test_without_a_hub_no_discriminator_compares() -> None:
+    with pytest.raises(MissingPartError, match="no hub here whose discriminator compares"):
+        comparing.network_without_hub("discriminator", SIDE, torch.device("cpu"))
+    assert comparing.network_without_hub("none", SIDE, torch.device("cpu")) is None
 
 
 def test_the_bundle_translates(tmp_path: Path) -> None:
