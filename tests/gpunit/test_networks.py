@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from anchor_gpunit import released
 from anchor_gpunit.losses import perceptual_loss, r1_penalty
 from anchor_gpunit.networks.autoencoder import LabelledConv
-from anchor_gpunit.networks.blocks import Conv, StyledResidual, Whitened, fold, leaky
+from anchor_gpunit.networks.blocks import Conv, StyledResidual, fold, instance_norm, leaky
 from anchor_gpunit.networks.discriminator import HalvingResidual
 from anchor_gpunit.networks.skips import DynamicSkip
 from anchor_gpunit.networks.vgg import Vgg19, trunk_weights
@@ -58,9 +58,9 @@ def outputs(made: Mapping[str, nn.Module], inputs: Mapping[str, Tensor], *, all_
     """What the manifest's calls compute."""
     x = inputs["x"]
     found = {
-        "conv_instance": leaky(Whitened(made["conv_instance"](x)).plain()),
+        "conv_instance": leaky(instance_norm(made["conv_instance"](x))),
         "conv_plain": torch.tanh(made["conv_plain"](x)),
-        "conv_moments": torch.relu(Whitened(made["conv_moments"](x)).scaled(inputs["std"], inputs["mean"])),
+        "conv_moments": torch.relu(instance_norm(made["conv_moments"](x), *(inputs[key].flatten(1) for key in ("std", "mean")))),
         "conv_adain": made["conv_adain"](x, inputs["embed"]),
         "d_res": made["d_res"](x),
         "d_res_same": made["d_res_same"](x),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from anchor_gpunit.networks.blocks import AdaIN, Conv, Whitened, initialise, leaky
+from anchor_gpunit.networks.blocks import AdaIN, Conv, initialise, instance_norm, leaky
 from anchor_gpunit.networks.configs import DistillationConfig
 from anchor_gpunit.networks.content import ContentEncoder
 
@@ -67,7 +67,7 @@ class LabelledConv(nn.Module):
         self.norm = AdaIN(channels, label_dim)
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
-        return torch.relu(self.norm(Whitened(self.conv(x)), label))
+        return torch.relu(self.norm(self.conv(x), label))
 
 
 class Decoder(nn.Module):
@@ -93,7 +93,7 @@ class Decoder(nn.Module):
 
     def trunk(self, content: Tensor, label: Tensor) -> Tensor:
         """The last map ``[B, C, 2 s, 2 s]`` of F_s, of contents ``[B, 1, s, s]`` and embeddings ``[B, D]``."""
-        x = leaky(Whitened(self.entry(content)).plain())
+        x = leaky(instance_norm(self.entry(content)))
         for layer in self.coarse:
             x = layer(x, label)
         return x
@@ -106,7 +106,7 @@ class Decoder(nn.Module):
         """The picture ``[B, 3, H, W]`` in [-1, 1]."""
         x = trunk
         for conv, (mean, deviation) in zip(self.fine, reversed(moments), strict=True):
-            x = torch.relu(Whitened(conv(x)).scaled(deviation, mean))
+            x = torch.relu(instance_norm(conv(x), deviation.flatten(1), mean.flatten(1)))
         return torch.tanh(self.rgb(x))
 
 

@@ -1,11 +1,12 @@
 """Building blocks of GP-UNIT: convolutions, instance norm, AdaIN, residual blocks.
 
-Two identities make them cheaper than they read in the paper, without changing a number:
+Three identities make them cheaper than they read in the paper, without changing a number:
 
 * A 3x3 convolution of a picture that was doubled by repeating its pixels is one transposed 4x4 convolution of the
   small picture: 4 products for each output pixel in place of 9.
 * Repeating pixels changes neither mean nor variance, and commutes with everything that treats pixels one by one: norms,
   activations and 1x1 convolutions are computed before the doubling.
+* A convolution to 3 channels is one of stride 2 to the 12 numbers of 2x2 pixels, which fill a vector of the processor.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Any, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
+from anchor_gpunit.networks import winograd
 from anchor_hub.networks.biggan_layers import SpectralWeight
 
 NORM_EPSILON = 1e-5
@@ -52,58 +55,83 @@ class Conv(nn.Module):
         spectral: divide the weight by its largest singular value, with torch's rule: one power iteration for each
             forward pass in training, the stored vectors in eval mode.
         double: repeat pixels to twice the side first; for 3x3 kernels of stride 1.
+        blocks: compute 2x2 pixels at once; for few output channels, zero padding, stride 1 and even sides.
         bias: whether there is a bias.
     """
 
     folded: Tensor | None
+    matrices: Tensor | None
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel: int = 3, *, stride: int = 1, padding: int | None = None,
-        reflect: bool = False, spectral: bool = False, double: bool = False, bias: bool = True,
+        reflect: bool = False, spectral: bool = False, double: bool = False, blocks: bool = False, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
+        if blocks and (reflect or double or stride != 1):
+            raise ValueError("a convolution by blocks has zero padding and stride 1, and doubles nothing")
         if double and (kernel, stride, padding) != (3, 1, None):
             raise ValueError("only a 3x3 convolution of stride 1 can double the side")
         shape = (out_channels, in_channels, kernel, kernel)
-        self.stride, self.reflect, self.double = stride, reflect, double
+        self.stride, self.reflect, self.double, self.blocks = stride, reflect, double, blocks
         self.padding = kernel // 2 if padding is None else padding
         self.spectral = SpectralWeight(shape, epsilon=SPECTRAL_EPSILON, store_v=True) if spectral else None
         if not spectral:
             self.weight = nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.register_buffer("folded", None, persistent=False)
+        self.register_buffer("matrices", None, persistent=False)
+        self.many = not (double or blocks) and (kernel, stride) == (3, 1) and in_channels >= winograd.CHANNELS
         initialise(self)
 
     def kernel(self) -> Tensor:
-        """The kernel of the forward pass, ``[out, in, k, k]``; ``[in, out, 4, 4]`` where it doubles the side."""
+        """The kernel of the forward pass: ``[out, in, k, k]``; ``[in, out, 4, 4]`` where it doubles the side,
+        ``[4 out, in, k + 1, k + 1]`` where it goes by blocks.
+        """
         weight = self.weight if self.spectral is None else self.spectral.normalized()
+        if self.blocks:
+            moved = [F.pad(weight, (x, 1 - x, y, 1 - y)) for y in (0, 1) for x in (0, 1)]
+            return torch.stack(moved, 1).flatten(0, 1)
         if not self.double:
             return weight
         rows = weight.new_tensor(_DOUBLING)
         return torch.einsum("kt,ls,oits->iokl", rows, rows, weight)
 
     def fold(self) -> None:
-        """Keep the kernel; for networks in eval mode whose weights get no gradients."""
+        """Keep the kernel; for networks in eval mode whose weights get no gradients.
+
+        Of many channels, CPUs keep the matrices of :mod:`anchor_gpunit.networks.winograd` in its place.
+        """
         with torch.no_grad():
-            self.folded = self.kernel().contiguous(memory_format=torch.channels_last)
+            kernel = self.kernel()
+            if self.many and kernel.device.type == "cpu":
+                self.matrices = winograd.transformed(kernel)
+            else:
+                self.folded = kernel.contiguous(memory_format=torch.channels_last)
 
     def _load_from_state_dict(self, *arguments: Any, **options: Any) -> None:
-        self.folded = None
+        self.folded = self.matrices = None
         super()._load_from_state_dict(*arguments, **options)  # type: ignore[no-untyped-call]
 
     def train(self, mode: bool = True) -> Conv:
         if mode:
-            self.folded = None
+            self.folded = self.matrices = None
         return super().train(mode)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, in, H, W]`` to ``[B, out, H', W']``."""
-        kernel = self.kernel() if self.folded is None else self.folded
         padding = self.padding
+        even = not (x.shape[2] % 2 or x.shape[3] % 2)
+        if self.matrices is not None and even and not (torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")):
+            padded = F.pad(x, (padding,) * 4, "reflect" if self.reflect else "constant")
+            return winograd.convolved(padded, self.matrices, self.bias)
+        kernel = self.kernel() if self.folded is None else self.folded
         if self.double:
             if self.reflect:  # what is reflected on the doubled map is the border's pixel on the small one
                 return F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), "replicate"), kernel, self.bias, 2, 3)
             return F.conv_transpose2d(x, kernel, self.bias, 2, 1)
+        if self.blocks:
+            bias = None if self.bias is None else self.bias.repeat_interleave(4)
+            return F.pixel_shuffle(F.conv2d(x, kernel, bias, 2, padding), 2)
         if self.reflect and padding:
             x, padding = F.pad(x, (padding,) * 4, "reflect"), 0
         return F.conv2d(x, kernel, self.bias, self.stride, padding)
@@ -141,22 +169,46 @@ def initialise(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-class Whitened:
-    """A map without the mean and scale of its channels: ``(x - mean) / sqrt(variance + 1e-5)`` for each picture."""
+class _InstanceNorm(torch.autograd.Function):
+    """Instance norm in few passes over channels-last maps, for which torch's own norms and variances are slow."""
 
-    def __init__(self, x: Tensor) -> None:
-        # Two passes over x, as the variance is small beside a large mean; torch's own reductions of variances and its
-        # instance norm are several times slower on channels-last maps.
-        self.centred = x - x.mean((2, 3), keepdim=True)
-        self.inverse = torch.rsqrt(self.centred.square().mean((2, 3), keepdim=True) + NORM_EPSILON)
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        mean = x.mean((2, 3), keepdim=True)
+        # The variance of differences, as that of squares would be lost beside a large mean.
+        variance = F.mse_loss(x, mean.expand_as(x), reduction="none").mean((2, 3), keepdim=True)
+        inverse = torch.rsqrt(variance + NORM_EPSILON)
+        ctx.save_for_backward(x, mean, inverse, scale)
+        slope = inverse * scale
+        return torch.addcmul(shift - mean * slope, x, slope)
 
-    def plain(self) -> Tensor:
-        """The instance-normalised map ``[B, C, H, W]``."""
-        return self.centred * self.inverse
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, mean, inverse, scale = ctx.saved_tensors
+        count = x.shape[2] * x.shape[3]
+        total = gradient.sum((2, 3), keepdim=True)
+        along = ((gradient * x).sum((2, 3), keepdim=True) - mean * total) * inverse
+        slope = inverse * scale
+        curve = slope * inverse * along / count
+        of_x = torch.addcmul(mean * curve - slope * total / count, gradient, slope).addcmul_(x, -curve)
+        return of_x, along.sum_to_size(scale.shape), total.sum_to_size(scale.shape)
 
-    def scaled(self, scale: Tensor, shift: Tensor) -> Tensor:
-        """The map times ``scale`` plus ``shift``, each ``[B or 1, C, 1, 1]``."""
-        return torch.addcmul(shift, self.centred, self.inverse * scale)
+
+def instance_norm(x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+    """``scale (x - mean) / sqrt(variance + 1e-5) + shift``, mean and variance of each picture's channels.
+
+    :param x: ``[B, C, H, W]``; differentiable once. :param scale, shift: ``[N, C]``, where N is B or 1, or B is 1;
+        by default 1 and 0.
+    """
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    if scale is None or shift is None:
+        scale, shift = x.new_ones(1, x.shape[1]), x.new_zeros(1, x.shape[1])
+    scale, shift = (value.to(x.dtype)[:, :, None, None] for value in (scale, shift))
+    if len(x) == 1:
+        x = x.expand(len(scale), -1, -1, -1)
+    normed: Tensor = _InstanceNorm.apply(x, scale, shift)  # type: ignore[no-untyped-call]
+    return normed
 
 
 class AdaIN(nn.Module):
@@ -167,10 +219,9 @@ class AdaIN(nn.Module):
         self.style = nn.Linear(code_dim, 2 * channels)
         initialise(self)
 
-    def forward(self, x: Whitened, code: Tensor) -> Tensor:
-        """``scale(code) * x + shift(code)``, ``[B, C, H, W]``."""
-        scale, shift = self.style(code)[:, :, None, None].chunk(2, 1)
-        return x.scaled(scale, shift)
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """``scale(code) norm(x) + shift(code)``, ``[B, C, H, W]``."""
+        return instance_norm(x, *self.style(code).chunk(2, 1))
 
 
 class StyledResidual(nn.Module):
@@ -190,9 +241,8 @@ class StyledResidual(nn.Module):
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """``[B or 1, in, H, W]`` and a code ``[B, D]`` to ``[B, out, H', W']``."""
-        white = Whitened(x)
+        inner = self.conv_in(leaky(self.norm_in(x, code)))
+        inner = self.conv_out(leaky(self.norm_out(inner, code)))
         if self.shortcut is not None and self.norm_shortcut is not None:
-            x = self.shortcut(self.norm_shortcut(white, code))
-        inner = self.conv_in(leaky(self.norm_in(white, code)))
-        inner = self.conv_out(leaky(self.norm_out(Whitened(inner), code)))
+            x = self.shortcut(self.norm_shortcut(x, code))
         return (doubled(x) if self.double else x) + inner

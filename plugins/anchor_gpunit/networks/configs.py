@@ -28,8 +28,8 @@ class ContentConfig(NetworkConfig):
     spectral: bool = False
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.content_side < 4:
-            raise ValueError(f"width {self.width} must be 1 or more, content_side {self.content_side} 4 or more")
+        if self.width < 1 or self.content_side < 4 or self.content_side % 2:
+            raise ValueError(f"width {self.width} must be 1 or more, content_side {self.content_side} even, 4 or more")
         halvings = (max(self.size // self.content_side, 1)).bit_length() - 1
         if halvings < 3 or self.content_side << halvings != self.size:
             raise ValueError(f"size {self.size} must be 8, 16, 32 ... times the content side {self.content_side}")
@@ -145,8 +145,8 @@ class DistillationConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         self.content  # noqa: B018  (checks size, width and side)
-        if self.classes < 1 or self.label_dim < 1 or self.noise < 0 or self.content_side % 2:
-            raise ValueError("classes and label_dim must be 1 or more, noise 0 or more, content_side even")
+        if self.classes < 1 or self.label_dim < 1 or self.noise < 0:
+            raise ValueError("classes and label_dim must be 1 or more, noise 0 or more")
 
     @property
     def content(self) -> ContentConfig:

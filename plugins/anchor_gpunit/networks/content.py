@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anchor_gpunit.networks.blocks import Conv, Whitened, leaky
+from anchor_gpunit.networks.blocks import Conv, instance_norm, leaky
 from anchor_gpunit.networks.configs import ContentConfig
 
 
@@ -17,7 +17,7 @@ class NormedConv(nn.Module):
         self.conv = Conv(in_channels, out_channels, stride=stride, reflect=True, spectral=spectral)
 
     def forward(self, x: Tensor) -> Tensor:
-        return leaky(Whitened(self.conv(x)).plain())
+        return leaky(instance_norm(self.conv(x)))
 
 
 class ContentEncoder(nn.Module):

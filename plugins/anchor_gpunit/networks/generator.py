@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anchor_gpunit.networks.blocks import Conv, StyledResidual, initialise, leaky
+from anchor_gpunit.networks.blocks import SLOPE, Conv, StyledResidual, initialise, leaky
 from anchor_gpunit.networks.configs import GeneratorConfig
 from anchor_gpunit.networks.skips import DynamicSkip, Skip
 
@@ -58,7 +59,7 @@ class Stage(nn.Module):
         super().__init__()
         self.block = StyledResidual(in_channels, out_channels, code_dim, double=not first)
         self.post = StyledResidual(out_channels, out_channels, code_dim) if first else None
-        self.rgb = Conv(out_channels, 3, 7)
+        self.rgb = Conv(out_channels, 3, 7, blocks=True)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """The map ``[B, out, H', W']``: twice the side but for the first stage."""
@@ -67,7 +68,7 @@ class Stage(nn.Module):
 
     def picture(self, x: Tensor) -> Tensor:
         """RGB ``[B, 3, H', W']`` of the map that :meth:`forward` gives, before a skip joins it."""
-        return torch.tanh(self.rgb(torch.nn.functional.leaky_relu(x, 0.2)))
+        return torch.tanh(self.rgb(F.leaky_relu(x, SLOPE)))
 
 
 class Generator(nn.Module):
