@@ -75,8 +75,6 @@ class Hub(ABC):
         self.classes: tuple[str, ...] = tuple(classes)
         #: The class that this view of the hub fixes, or None.
         self.class_index: int | None = None
-        #: The class of each picture of a batch, where :meth:`of_classes` gives one to each; else None.
-        self._each: Tensor | None = None
         self.path: Path | None = None
         self.fingerprint = fingerprint or self.current_fingerprint()
         self._base: Hub = self
@@ -167,24 +165,8 @@ class Hub(ABC):
             base._views[index] = view
         return base._views[index]
 
-    def of_classes(self, labels: Tensor) -> Hub:
-        """This hub with a class of its own for each of ``len(labels)`` pictures: a view for batches of that length.
-
-        :param labels: ``[B]``, indices of classes.
-        """
-        view = copy.copy(self._base)
-        view._whitening, view._each = {}, labels.to(self.device)
-        return view
-
     def labels(self, count: int) -> Tensor:
-        """``[count]`` labels of the fixed class, or of :meth:`of_classes`.
-
-        :raises UsageError: no class is fixed. :raises ValueError: :meth:`of_classes` named more or fewer.
-        """
-        if self._each is not None:
-            if len(self._each) != count:
-                raise ValueError(f"hub {self.name!r}: {count} pictures do not fit the {len(self._each)} classes given")
-            return self._each
+        """``[count]`` labels of the fixed class. :raises UsageError: none is fixed."""
         if self.class_index is None:
             raise UsageError(
                 f"hub {self.name!r} makes pictures of {len(self.classes)} classes; say of which: "

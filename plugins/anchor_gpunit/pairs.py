@@ -15,6 +15,7 @@ from torch import Tensor
 from anchor_hub.domains.base import HubOutput
 from anchor_hub.errors import MissingPartError, UsageError
 from anchor_hub.hubs.base import Hub
+from anchor_hub.hubs.classes import with_classes
 
 #: Pictures of each class by which the discriminator's scores of different classes are made comparable.
 JUDGED, JUDGED_IN_ALL = 32, 4096
@@ -74,7 +75,7 @@ class PairSource:
         labels, seed = torch.cat((first, second)), int(torch.randint(2**31, ()))
         # One seed: the same latents in both, also where the mapping network knows the class.
         latents = torch.cat([
-            self.hub.expand(self.hub.of_classes(part).sample(count, seed=seed, truncation=self.truncation))
+            self.hub.expand(with_classes(self.hub, part).sample(count, seed=seed, truncation=self.truncation))
             for part in (first, second)
         ])  # fmt: skip
         return self.pictures(latents, labels, features)
@@ -82,7 +83,7 @@ class PairSource:
     @torch.no_grad()
     def pictures(self, latents: Tensor, labels: Tensor, features: tuple[int, ...] = ()) -> Pairs:
         """The pictures of latents ``[B, L, D]`` in classes ``[B]``, in [-1, 1]."""
-        output = self.hub.of_classes(labels).synthesize(latents, features=features)
+        output = with_classes(self.hub, labels).synthesize(latents, features=features)
         assert output.image is not None
         images = output.image.float().clamp(-1, 1)
         return Pairs(images, labels.to(images.device), HubOutput(latents, output.features, images))
@@ -107,7 +108,7 @@ class PairSource:
             scores = []
             for label in torch.arange(classes):
                 labels = label.repeat(each)
-                latents = self.hub.of_classes(labels).sample(each, seed=0, truncation=self.truncation)
+                latents = with_classes(self.hub, labels).sample(each, seed=0, truncation=self.truncation)
                 scores.append(self._scores(self.pictures(self.hub.expand(latents), labels)))
             found = torch.stack(scores)
             self._scale = torch.stack((found.mean(1), found.std(1).clamp(min=1e-6)))

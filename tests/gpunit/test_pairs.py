@@ -13,6 +13,7 @@ from anchor_gpunit.shapes import AnchoredShapes, Change, Drawing, ShapeReader
 from anchor_hub.domains.loading import clear_cache
 from anchor_hub.errors import MissingPartError, UsageError
 from anchor_hub.hubs.base import Hub
+from anchor_hub.hubs.classes import with_classes
 from anchor_hub.modality.palettes import resolve_palette
 from tests.tiny import tiny_biggan, tiny_domain, tiny_hub
 
@@ -70,7 +71,7 @@ def test_hubs_that_give_no_pairs() -> None:
 
 def test_a_class_for_each_picture() -> None:
     hub = tiny_biggan()
-    view = hub.of_classes(torch.tensor([2, 0]))
+    view = with_classes(hub, torch.tensor([2, 0]))
     z = hub.sample(2, seed=0)
     torch.testing.assert_close(view.image(z)[1:], hub.of_class(0).image(z[1:]), rtol=0, atol=1e-5)
     with pytest.raises(ValueError, match="3 pictures do not fit the 2 classes"):
