@@ -1,4 +1,4 @@
-"""Makes bundles of published translators: the work of `anchor translators import`."""
+"""Makes bundles of published translators and priors: the work of `anchor translators import`, `anchor priors import`."""
 
 from __future__ import annotations
 

@@ -152,9 +152,7 @@ def _ends(raw: RawCheckpoint, options: Mapping[str, Any]) -> tuple[str, str]:
     named = dict(zip(("source", "target"), found.groups(), strict=True)) if found else {}
     ends = [options.get(end, named.get(end)) for end in ("source", "target")]
     if None in ends or ends[0] == ends[1]:
-        raise UsageError(
-            f"{raw.path.name} does not say what it translates: give --set source=NAME --set target=NAME"
-        )
+        raise UsageError(f"{raw.path.name} does not say what it translates: give --set source=NAME --set target=NAME")
     return str(ends[0]), str(ends[1])
 
 

@@ -36,7 +36,9 @@ def anchor_register_architectures(register: Callable[[ArchitectureSpec], None]) 
 def anchor_register_checkpoints(register: Callable[[CheckpointSpec], None]) -> None:
     register(
         CheckpointSpec(
-            "gp-unit", target="anchor_gpunit.importing:TRANSLATORS", summary="translators that GP-UNIT's authors released"
+            "gp-unit",
+            target="anchor_gpunit.importing:TRANSLATORS",
+            summary="translators that GP-UNIT's authors released",
         )
     )
     register(

@@ -55,15 +55,13 @@ def _renamed(state: Mapping[str, Tensor], table: Table, what: str) -> dict[str, 
     """The state under our names. :raises ValueError: an entry that ``what`` does not have."""
     found: dict[str, Tensor] = {}
     for name, value in state.items():
-        for pattern, ours in table:
-            if match := re.match(pattern, name):
-                rest = name[match.end() :]
-                break
-        else:
+        fits = ((match, ours) for pattern, ours in table if (match := re.match(pattern, name)))
+        match, ours = next(fits, (None, ""))
+        if match is None:
             raise ValueError(f"{what} has no entry {name}")
         if not ours:
             continue
-        new = match.expand(ours) + rest
+        new = match.expand(ours) + name[match.end() :]
         for pattern, ours in _PARTS:
             new = re.sub(pattern, ours, new)
         for theirs, ours in _SPECTRAL:

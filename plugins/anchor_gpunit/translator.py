@@ -88,8 +88,9 @@ class GpUnitTranslator(Translator[Content]):
 
         :raises BundleError: a damaged bundle, or a prior that is missing or of another size.
         """
-        assert bundle is not None and bundle.manifest.source is not None and isinstance(options, GpUnitOptions)
+        assert bundle is not None and isinstance(options, GpUnitOptions)
         manifest, where = bundle.manifest, resolve_device(device)
+        assert manifest.source is not None  # a translator of this backend has one, as its recipe and import write it
         architecture = manifest.architecture
         config = read_config(bundle, GeneratorConfig, architecture.get("generator"))
         weights = {"translator": bundle_digest(bundle)}

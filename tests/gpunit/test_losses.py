@@ -36,7 +36,9 @@ def gradients_of(network: nn.Module, rename: Any, names: Sequence[str]) -> dict[
 # ------------------------------------------------------------------------------------------------ stage II
 
 
-VARIANTS = [(name, tuple(variant)) for name in case_names("gpunit_losses") for variant in case_of(name)[0]["config"]["variants"]]
+VARIANTS = [
+    (name, tuple(variant)) for name in case_names("gpunit_losses") for variant in case_of(name)[0]["config"]["variants"]
+]
 
 
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)

@@ -56,11 +56,11 @@ def blocks(state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, nn.Modu
 
 def outputs(made: Mapping[str, nn.Module], inputs: Mapping[str, Tensor], *, all_blocks: bool) -> dict[str, Tensor]:
     """What the manifest's calls compute."""
-    x = inputs["x"]
+    x, (std, mean) = inputs["x"], (inputs[key].flatten(1) for key in ("std", "mean"))
     found = {
         "conv_instance": leaky(instance_norm(made["conv_instance"](x))),
         "conv_plain": torch.tanh(made["conv_plain"](x)),
-        "conv_moments": torch.relu(instance_norm(made["conv_moments"](x), *(inputs[key].flatten(1) for key in ("std", "mean")))),
+        "conv_moments": torch.relu(instance_norm(made["conv_moments"](x), std, mean)),
         "conv_adain": made["conv_adain"](x, inputs["embed"]),
         "d_res": made["d_res"](x),
         "d_res_same": made["d_res_same"](x),

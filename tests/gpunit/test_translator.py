@@ -21,7 +21,13 @@ from anchor_hub.plugins.registry import registry
 from anchor_hub.translation import TranslationRequest
 from tests.cli.running import anchor
 from tests.gpunit.makers import (
-    CONTENT, SIZE, picture, prior_bundle, tiny_encoder, tiny_generator, translator_bundle,
+    CONTENT,
+    SIZE,
+    picture,
+    prior_bundle,
+    tiny_encoder,
+    tiny_generator,
+    translator_bundle,
 )  # fmt: skip
 
 
@@ -74,8 +80,10 @@ def test_the_bundle_gives_the_networks_that_were_written(home: Path) -> None:
     found = translator.translate(x, translator.reference_styles(x[:1]))
     assert torch.allclose(found, wanted, atol=1e-5)
     half = translator_bundle(home / "half", None, half=True)
-    size, whole = (sum(file.stat().st_size for file in folder.glob("*.safetensors")) for folder in (
-        half, translator_bundle(home / "whole", None)))
+    size, whole = (
+        sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        for folder in (half, translator_bundle(home / "whole", None))
+    )
     assert size < 0.6 * whole
     options: Any = GpUnitOptions()
     again = GpUnitTranslator.open("face", "cat", bundle=open_bundle(half), options=options, device="cpu")
@@ -156,7 +164,8 @@ def test_by_command_line(home: Path, tmp_path: Path) -> None:
     assert {image.size for image in made} == {(SIZE, SIZE)} and len({image.tobytes() for image in made}) == 3
     run(*asked, "-o", tmp_path / "own.png")
     run(*asked, "-o", tmp_path / "like.png", "--style-from", cat)
-    run(*asked, "-o", tmp_path / "mixed.png", "--style-from", cat, "--set", f"blend_with={portrait}", "--set", "blend=0.3")
+    mixed = ("--style-from", cat, "--set", f"blend_with={portrait}", "--set", "blend=0.3")
+    run(*asked, "-o", tmp_path / "mixed.png", *mixed)
     run(*asked, "-o", tmp_path / "flat.png", "--style-from", cat, "--set", "intensity=0")
     looks = {Image.open(tmp_path / f"{name}.png").tobytes() for name in ("own", "like", "mixed", "flat")}
     assert len(looks) == 4

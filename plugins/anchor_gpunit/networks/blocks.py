@@ -72,7 +72,7 @@ class Conv(nn.Module):
         if double and (kernel, stride, padding) != (3, 1, None):
             raise ValueError("only a 3x3 convolution of stride 1 can double the side")
         shape = (out_channels, in_channels, kernel, kernel)
-        self.stride, self.reflect, self.double, self.blocks = stride, reflect, double, blocks
+        self.stride, self.reflect, self.doubles, self.blocks = stride, reflect, double, blocks
         self.padding = kernel // 2 if padding is None else padding
         self.spectral = SpectralWeight(shape, epsilon=SPECTRAL_EPSILON, store_v=True) if spectral else None
         if not spectral:
@@ -91,7 +91,7 @@ class Conv(nn.Module):
         if self.blocks:
             moved = [F.pad(weight, (x, 1 - x, y, 1 - y)) for y in (0, 1) for x in (0, 1)]
             return torch.stack(moved, 1).flatten(0, 1)
-        if not self.double:
+        if not self.doubles:
             return weight
         rows = weight.new_tensor(_DOUBLING)
         return torch.einsum("kt,ls,oits->iokl", rows, rows, weight)
@@ -125,7 +125,7 @@ class Conv(nn.Module):
             padded = F.pad(x, (padding,) * 4, "reflect" if self.reflect else "constant")
             return winograd.convolved(padded, self.matrices, self.bias)
         kernel = self.kernel() if self.folded is None else self.folded
-        if self.double:
+        if self.doubles:
             if self.reflect:  # what is reflected on the doubled map is the border's pixel on the small one
                 return F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), "replicate"), kernel, self.bias, 2, 3)
             return F.conv_transpose2d(x, kernel, self.bias, 2, 1)
@@ -229,7 +229,7 @@ class StyledResidual(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, code_dim: int, *, double: bool = False) -> None:
         super().__init__()
-        self.double = double
+        self.doubles = double
         self.norm_in, self.norm_out = AdaIN(in_channels, code_dim), AdaIN(out_channels, code_dim)
         self.conv_in = Conv(in_channels, out_channels, double=double)
         self.conv_out = Conv(out_channels, out_channels)
@@ -245,4 +245,4 @@ class StyledResidual(nn.Module):
         inner = self.conv_out(leaky(self.norm_out(inner, code)))
         if self.shortcut is not None and self.norm_shortcut is not None:
             x = self.shortcut(self.norm_shortcut(x, code))
-        return (doubled(x) if self.double else x) + inner
+        return (doubled(x) if self.doubles else x) + inner

@@ -1,4 +1,4 @@
-"""Sizes of GP-UNIT's networks: the published one, a small one for 64 px and two cores, and everything between."""
+"""Sizes of GP-UNIT's networks; the defaults are the published ones."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class GeneratorConfig(NetworkConfig):
         if min(self.width, self.content_width, self.style_width) < 1:
             raise ValueError("the widths of a generator must be 1 or more")
         if not 1 <= self.style_halvings or self.size >> self.style_halvings < 2:
-            raise ValueError(f"style_halvings {self.style_halvings}: pictures of {self.size} px can't be halved so often")
+            raise ValueError(f"style_halvings {self.style_halvings}: too many for pictures of {self.size} px")
         self.content  # noqa: B018  (checks the rest)
 
     @property
@@ -156,16 +156,3 @@ class DistillationConfig(NetworkConfig):
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
         return asdict(self)
-
-
-#: The networks of the paper's code.
-PUBLISHED_CONTENT, PUBLISHED_GENERATOR = ContentConfig(), GeneratorConfig()
-PUBLISHED_DISCRIMINATOR = DiscriminatorConfig()
-
-#: For hubs of 64 px on two cores: a prior and two translators are 6 MB in half precision.
-SMALL_CONTENT = ContentConfig(size=64, width=32)
-SMALL_GENERATOR = GeneratorConfig(
-    size=64, content_width=32, width=32, style_width=32, style_halvings=4, intensity=True
-)
-SMALL_DISCRIMINATOR = DiscriminatorConfig(size=64, width=32, max_width=128)
-SMALL_DISTILLATION = DistillationConfig(size=64, width=32)

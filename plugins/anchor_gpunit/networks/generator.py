@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anchor_gpunit.networks.blocks import SLOPE, Conv, StyledResidual, initialise, leaky
+from anchor_gpunit.networks.blocks import SLOPE, Conv, StyledResidual, initialise
 from anchor_gpunit.networks.configs import GeneratorConfig
 from anchor_gpunit.networks.skips import DynamicSkip, Skip
 

@@ -30,18 +30,17 @@ class DynamicSkip(nn.Module):
     The paper writes sigma for all activations. They are, as in its code: leaky ReLU for h^, sigmoid for r, tanh of a
     ReLU for m, so that masks can be exactly zero, and none for f_E.
 
-    With an *intensity* i in [0, 1] the mask is ``i tanh(relu(logits_i))``, so its mean is at most i: 0 leaves the coarse
-    content alone, 1 is the unconstrained skip. ``conditioned`` lets the logits depend on i:
-    ``logits_i = logits (1 + (1 - i) gain) + (1 - i) shift`` with a learned gain and shift for each channel.
+    With an *intensity* i in [0, 1] the mask is ``i tanh(relu(logits_i))``, so its mean is at most i: 0 leaves the
+    coarse content alone, 1 is the unconstrained skip. ``conditioned`` lets the logits depend on i: ``logits_i =
+    logits (1 + (1 - i) gain) + (1 - i) shift`` with a learned gain and shift for each channel. This form is ours: the
+    article that introduces the parameter (TPAMI 2023) was not at hand, and its code is not public.
 
     Args:
         encoder_channels: of the encoder's map. channels: of the generator's map.
         state_channels: of the state of the stage below.
     """
 
-    def __init__(
-        self, encoder_channels: int, channels: int, state_channels: int, *, conditioned: bool = False
-    ) -> None:
+    def __init__(self, encoder_channels: int, channels: int, state_channels: int, *, conditioned: bool = False) -> None:
         super().__init__()
         both = 2 * encoder_channels
         self.lift = Conv(state_channels, encoder_channels, reflect=True, double=True)

@@ -1,7 +1,7 @@
 """3x3 convolutions of many channels on small maps by Winograd's algorithm F(2x2, 3x3) (Lavin and Gray 2016).
 
-Four output pixels cost 16 products for each pair of channels in place of 36. Sums of inputs and outputs come on top, so it
-pays where channels are many; the results differ from the plain sum by rounding, about 3e-6 of the largest value.
+Four output pixels cost 16 products for each pair of channels in place of 36. Sums of inputs and outputs come on top, so
+it pays where channels are many; the results differ from the plain sum by rounding, about 3e-6 of the largest value.
 """
 
 from __future__ import annotations
