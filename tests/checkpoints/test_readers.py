@@ -13,11 +13,10 @@ from anchor_hub.bundles.base import open_bundle
 from anchor_hub.checkpoints.families import families, family_of
 from anchor_hub.checkpoints.importing import read_hub
 from anchor_hub.checkpoints.importing_domains import import_domain
-from anchor_hub.checkpoints.importing_translators import import_parts
 from anchor_hub.checkpoints.raw import load_raw
 from anchor_hub.checkpoints.stylegan2_rosinality import to_theirs
 from anchor_hub.domains.loading import clear_cache, load_domain
-from anchor_hub.errors import CheckpointError, PluginError, UsageError
+from anchor_hub.errors import CheckpointError, PluginError
 from anchor_hub.plugins.registry import registry
 from tests.cli.running import anchor
 from tests.plugin_makers import hooks, install_plugin
@@ -148,11 +147,12 @@ def test_broken_readers_take_nobody_down_and_are_named(install: Callable[..., No
 
 
 def test_a_strangers_translator(install: Callable[..., None], tmp_path: Path, home: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANCHOR_LOAD_PLUGINS", "builtin")  # the others bring readers
-        registry.cache_clear()
-        none = anchor("translators", "import", str(tmp_path / "absent.pt"), "--name", "x")
-    assert none.exit_code == 2 and "no reader of published translators is installed" in none.stderr
+    for kind in ("translators", "priors"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ANCHOR_LOAD_PLUGINS", "builtin")  # the project's other plugins bring readers
+            registry.cache_clear()
+            none = anchor(kind, "import", str(tmp_path / "absent.pt"), "--name", "x")
+        assert none.exit_code == 2 and f"no reader of published {kind} is installed" in none.stderr
     install({"toy_release_one": TRANSLATOR}, ":reader")
     torch.save({"pair": {"w": torch.ones(3)}}, tmp_path / "pair.pt")
     torch.save({"v": torch.zeros(2)}, tmp_path / "content.pt")
@@ -178,8 +178,6 @@ def test_a_strangers_translator(install: Callable[..., None], tmp_path: Path, ho
         assert wrong.exit_code == 2 and part in wrong.stderr
     inspected = anchor("checkpoints", "inspect", str(tmp_path / "pair.pt"))
     assert "family toy-release: a translator (`anchor translators import`)" in inspected.stdout
-    with pytest.raises(UsageError, match="no reader of published priors"):
-        import_parts("prior", tmp_path / "pair.pt", "x")
 
 
 def test_a_strangers_domain(
