@@ -174,7 +174,7 @@ class TranslateRecipe(Recipe):
             made = self._made(source, target, styled, intensity)
         if self.options.value("share_fakes"):
             found |= self._critic_step(target, made.translated.images.detach())
-        found |= self._generator_step(made, target)
+        found |= self._generator_step(made, target, index)
         if not self.options.value("share_fakes"):
             with self.context.autocast(), torch.no_grad():
                 fresh = self._translated(source, styled, intensity).images
@@ -210,7 +210,12 @@ class TranslateRecipe(Recipe):
         )
         return made
 
-    def _generator_step(self, made: Made, target: Tensor) -> dict[str, Tensor]:
+    def _mask_share(self, index: int) -> float:
+        """The part of its weight that L_msk has in a step."""
+        rise = self.options.value("mask_rise")
+        return min(1.0, index * self.context.batch / rise) if rise else 1.0
+
+    def _generator_step(self, made: Made, target: Tensor, index: int) -> dict[str, Tensor]:
         options, images = self.options, made.translated.images
         layers = (options.value("style_layer"),)
         self.critic.requires_grad_(False)
@@ -237,7 +242,10 @@ class TranslateRecipe(Recipe):
                 found["perceptual"] = self.perceptual.distance(made.again[rows], goal).float().mean()
         if self.identity is not None:
             found["identity"] = self.identity(images, target)
-        total = sum((options.weight(term) * value for term, value in found.items()), start=target.new_zeros(()))
+        weights = {term: options.weight(term) for term in found}
+        if "mask" in weights:
+            weights["mask"] *= self._mask_share(index)
+        total = sum((weights[term] * value for term, value in found.items()), start=target.new_zeros(()))
         self.context.descend(self.learning, self.optimizer, total)
         return found
 

@@ -30,13 +30,14 @@ PRESETS: dict[str, Preset] = {
         "width": 16, "style_width": 16, "style_halvings": 4, "discriminator_width": 24, "discriminator_max_width": 128,
         "learning_rate": 5e-4, "discriminator_learning_rate": 1e-3, "weight_decay": 0.0, "r1_every": 8,
         "style_layer": 3, "adversarial": "non-saturating", "share_fakes": True, "half_life": 3_000.0, "jitter": 1.0,
-        "compared": 8, "sampler_codes": 500_000, "batch": 16,
+        "compared": 8, "mask_rise": 25_000, "sampler_codes": 500_000, "batch": 16,
     },
     "published": {
         "width": 64, "style_width": 64, "style_halvings": 5, "discriminator_width": 64,
         "discriminator_max_width": 512, "learning_rate": 1e-4, "discriminator_learning_rate": 1e-4,
         "weight_decay": 1e-4, "r1_every": 1, "style_layer": 4, "adversarial": "minmax", "share_fakes": False,
-        "half_life": 11_000.0, "jitter": 286 / 256, "compared": 0, "sampler_codes": 2_000_000, "batch": 32,
+        "half_life": 11_000.0, "jitter": 286 / 256, "compared": 0, "mask_rise": 0,
+        "sampler_codes": 2_000_000, "batch": 32,
     },
 }  # fmt: skip
 
@@ -55,6 +56,8 @@ class TranslateOptions(RecipeOptions):
         generator moves first, and the discriminator sees new pictures.
     :param skips: use dynamic skip connections. :param reconstruct_with_skips: also where the target reconstructs itself
         (close domains). :param intensity: learn translations of every intensity of the content correspondence.
+    :param mask_rise: images over which the weight of "mask" rises from 0; at once, it closes the skips of a short
+        training for good before the generator has learned to use them.
     :param content: of the "prior", or "learned" within this stage without one (the paper's ablation).
     :param identity: an extractor (`anchor evaluate --extractor`) whose features of translation and style are to agree.
     :param perceptual, compared: as of the recipe `distill`.
@@ -82,6 +85,7 @@ class TranslateOptions(RecipeOptions):
     skips: bool = True
     reconstruct_with_skips: bool = False
     intensity: bool = False
+    mask_rise: int | None = Field(default=None, ge=0)
     content: Literal["prior", "learned"] = "prior"
     identity: str = ""
     perceptual: str = "auto"

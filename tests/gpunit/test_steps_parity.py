@@ -75,7 +75,7 @@ def test_stage_two(name: str, variant: tuple[str, int, bool, bool], tmp_path: Pa
     made = recipe._made(x, y, y.flip(3) if flip else y, None)
     for optimizer in (recipe.optimizer, recipe.critic_optimizer):
         optimizer.param_groups[0]["lr"] = 0.0  # the discriminator's numbers are of the same weights
-    found = recipe._generator_step(made, y)
+    found = recipe._generator_step(made, y, 0)
     assert set(found) == set(TERMS)
     for term, value in found.items():
         assert_parity(options.weight(term) * value.detach().reshape(1), expected[f"{key}/g_{TERMS[term]}"], term)

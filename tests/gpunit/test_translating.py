@@ -14,7 +14,7 @@ from anchor_gpunit import comparing
 from anchor_gpunit.networks.generator import Generator
 from anchor_gpunit.prior import ContentPrior
 from anchor_gpunit.translating import TranslateRecipe
-from anchor_gpunit.translating_options import TranslateOptions
+from anchor_gpunit.translating_options import TRANSLATE_WEIGHTS, TranslateOptions
 from anchor_gpunit.translator import GpUnitTranslator
 from anchor_hub import testing
 from anchor_hub.errors import DataError, MissingPartError, UsageError
@@ -72,6 +72,17 @@ def test_terms_of_the_loss(tmp_path: Path) -> None:
     assert terms | {"discriminator", "real_logit", "fake_logit", "r1"} == set(made.step(batches(), 0))
     assert "r1" not in made.step(batches(), 1)
     assert "mask" not in ready(tmp_path, skips=False).step(batches(), 0)
+
+
+def test_the_weight_of_masks_rises(tmp_path: Path) -> None:
+    made = ready(tmp_path, mask_rise=80, weights=dict.fromkeys(TRANSLATE_WEIGHTS, 0.0) | {"mask": 1.0})
+    assert [made._mask_share(index) for index in (0, 5, 10, 20)] == [0.0, 0.5, 1.0, 1.0]  # steps of 8 images
+    before = made.generator.dynamic[0].mask.weight.clone()
+    made.step(batches(), 0)
+    assert torch.equal(before, made.generator.dynamic[0].mask.weight)
+    made.step(batches(), 10)
+    assert not torch.equal(before, made.generator.dynamic[0].mask.weight)
+    assert ready(tmp_path, preset="published", mask_rise=0)._mask_share(0) == 1.0
 
 
 def test_the_prior_is_frozen(tmp_path: Path) -> None:
