@@ -31,7 +31,7 @@ def recipe_faults(
     if not name or recipe.kind not in RECIPE_KINDS:
         yield f"name {name!r}, kind {recipe.kind!r}: a recipe has a name, and a kind of {', '.join(RECIPE_KINDS)}"
         return
-    if set(data) != set(recipe.data):
+    if not set(recipe.data) - set(recipe.optional) <= set(data) <= set(recipe.data):
         yield f"it reads the data sets {', '.join(recipe.data)}, not {', '.join(data)}"
         return
     try:
@@ -57,8 +57,8 @@ def _training_faults(
     def run(where: str, steps: int, resume: bool = False) -> Recipe:
         ready = recipe.build(plan, recipe.Options.read(plan.options, recipe.name), required).fitted(data)
         trainer = Trainer(
-            ready, data, folder / where, batch=batch, total_images=steps * batch, seed=plan.seed, sample_every=2,
-            quiet=True, options=ready.describe() or {},
+            ready, ready.trained_on(data), folder / where, batch=batch, total_images=steps * batch, seed=plan.seed,
+            sample_every=2, quiet=True, options=ready.describe() or {},
         )  # fmt: skip
         trainer.run(resume)
         return ready

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from anchor_hub.hookspecs import hookimpl
-from anchor_hub.specs import ArchitectureSpec, BackendSpec, CheckpointSpec
+from anchor_hub.specs import ArchitectureSpec, BackendSpec, CheckpointSpec, RecipeSpec
 
 
 @hookimpl
@@ -44,5 +44,25 @@ def anchor_register_checkpoints(register: Callable[[CheckpointSpec], None]) -> N
     register(
         CheckpointSpec(
             "gp-unit-content", target="anchor_gpunit.importing:PRIORS", summary="content encoders of GP-UNIT"
+        )
+    )
+
+
+@hookimpl
+def anchor_register_recipes(register: Callable[[RecipeSpec], None]) -> None:
+    register(
+        RecipeSpec(
+            "distill",
+            target="anchor_gpunit.distilling:DistillRecipe",
+            kind="prior",
+            summary="GP-UNIT's stage I: distil the content that a class-conditional hub draws alike in all its classes",
+        )
+    )
+    register(
+        RecipeSpec(
+            "gp-unit",
+            target="anchor_gpunit.translating:TranslateRecipe",
+            kind="translator",
+            summary="GP-UNIT's stage II: translate between two sets of pictures on a content prior",
         )
     )

@@ -113,7 +113,7 @@ class Trainer:
     def count(self) -> int | dict[str, int]:
         """How many samples there are; by data set, where there are several."""
         counts = {name: len(samples) for name, samples in self.data.items()}
-        return counts if len(counts) > 1 else next(iter(counts.values()))
+        return counts if len(counts) > 1 else sum(counts.values())
 
     def run(self, resume: bool = False) -> RunEnd:
         """Train until the budget is spent or a signal comes; leaves a checkpoint in both cases.
@@ -413,9 +413,10 @@ class Trainer:
 
 def _shares(recipe: Recipe, data: Mapping[str, Samples], batch: int) -> dict[str, int]:
     """Samples of a step from each data set. :raises TrainingError: other data sets than the recipe's."""
-    if set(data) != set(recipe.data):
+    if not set(recipe.data) - set(recipe.optional) <= set(data) <= set(recipe.data):
         raise TrainingError(f"recipe {recipe.name!r} reads {', '.join(recipe.data)}, it was given {', '.join(data)}")
     shares = dict(recipe.shares(batch))
-    if set(shares) != set(data) or sum(shares.values()) != batch:
+    # Without a data set the recipe makes the pictures of the batch.
+    if set(shares) != set(data) or (data and sum(shares.values()) != batch):
         raise TrainingError(f"recipe {recipe.name!r} shares a batch of {batch} as {shares}: that is not the batch")
     return shares
