@@ -5,7 +5,7 @@ The same code serves every kind that is installed and found by name: hubs, domai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ def describe(kind: Kind, name: str, installed: Installed | None = None) -> dict[
         manifest = installed.manifest(kind, name)
     except AnchorError as error:
         return {**row, "state": "damaged", "note": str(error)}
+    if kind == "hub" and manifest is not None:
+        row.update(_generator(manifest.architecture))
     missing = lacks(manifest, installed) if manifest is not None else []
     if missing:
         notes = [*([record.note] if record.note else []), *(lack.message for lack in missing)]
@@ -70,7 +72,15 @@ def _own_columns(kind: Kind, record: Registered[Any] | None) -> dict[str, Any]:
     if kind == "translator":
         ends = {"from": spec.source, "to": list(spec.targets)} if spec else {"from": "", "to": []}
         return {**ends, "backend": spec.backend if spec else ""}
-    return {}
+    return _generator({}) if kind == "hub" else {}
+
+
+def _generator(architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """A hub's columns: its architecture, the side of its images, the length of a latent of one layer, its classes."""
+    config = architecture.get("config")
+    config = config if isinstance(config, Mapping) else {}
+    facts = {name: config.get(key, "") for name, key in (("px", "size"), ("latent", "latent_dim"))}
+    return {"architecture": architecture.get("name", ""), **facts, "classes": config.get("classes") or ""}
 
 
 def describe_all(kind: Kind) -> list[dict[str, Any]]:

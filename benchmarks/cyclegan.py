@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anchor_faces.benchmark.samples import render_modality
 from anchor_hub.bundles.base import open_bundle
 from anchor_hub.data.image_folder import ImageFolder
 from anchor_hub.modality import Modality, build_modality
@@ -271,7 +272,7 @@ def translate(arguments: argparse.Namespace) -> None:
         network.load_state_dict(bundle.tensors(part, network.state_dict()))
         network.eval()
         names, read, write = (source, target), modalities[way[0]], modalities[way[1]]
-        files = ImageFolder(arguments.samples / names[way[0]], read, SIZE, limit=arguments.count)
+        files = ImageFolder(arguments.samples / render_modality(names[way[0]]), read, SIZE, limit=arguments.count)
         folder = arguments.output / f"{names[way[0]]}-to-{names[way[1]]}"
         folder.mkdir(parents=True, exist_ok=True)
         for first in range(0, len(files), arguments.batch):

@@ -1,7 +1,7 @@
 """SSIM, MSE and processor time of every inverter on a folder of pictures: the table of docs/inversion.md.
 
-    anchor data render -o held --count 20 --size 64 --modalities face --seed 4711
-    python -m benchmarks.inversion_methods held/face --domain face --steps 200
+anchor data render -o held --count 20 --size 64 --modalities face --seed 4711
+python -m benchmarks.inversion_methods held/face --domain face --steps 200
 """
 
 from __future__ import annotations

@@ -10,7 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from anchor_faces.rendering import CLASS_COLOURS, factor_table_markdown, landmark_map, render
+from anchor_faces.rendering import (
+    CLASS_COLOURS,
+    factor_table_markdown,
+    landmark_map,
+    render,
+    render_factors,
+    sample_factors,
+)
 from anchor_faces.rendering.creatures import CREATURE_NAMES, creature_table_markdown, render_creatures
 from anchor_faces.rendering.render import MODALITIES
 from anchor_hub.images.grid import contact_sheet, save_png
@@ -20,6 +27,8 @@ PAGE = DOCS / "rendered-faces.md"
 BEGIN, END = "<!-- factors: made by docs/make_rendered_faces.py -->", "<!-- end of factors -->"
 CREATURES_BEGIN, CREATURES_END = "<!-- creatures: made by docs/make_rendered_faces.py -->", "<!-- end of creatures -->"
 COLUMNS = ("face", "seg", "sketch", "landmark", "depth", "normal", "toon", "cat")
+CAR_COLUMNS = ("face", "toon", "cat", "car_front", "car", "car_seg")
+TURNS = (-35, -20, -8, 0, 8, 20, 35)
 
 
 def picture(modality: str, value: Tensor) -> Tensor:
@@ -55,12 +64,29 @@ def creature_sheet() -> None:
     save_png(contact_sheet(rows, scale=1, pad=2), DOCS / "images" / "rendered-creatures.png")
 
 
+def car_sheets() -> None:
+    """Cars beside the heads of the same factors; and three bodies from the front and the rear, turned as heads are."""
+    samples = render(4, (1, 2, 4, 6, 11), 96, CAR_COLUMNS)
+    rows = [[picture(name, sample[name]) for name in CAR_COLUMNS] for sample in samples]
+    save_png(contact_sheet(rows, scale=1, pad=2, labels=CAR_COLUMNS), DOCS / "images" / "rendered-cars.png")
+    rows = []
+    for body, colour, roof, wheels in ((0.1, 0.0, 0.0, 0.1), (0.5, 0.5, 0.9, 0.5), (0.9, 0.2, 0.0, 0.9)):
+        looks = {"car_body": body, "car_colour": colour, "car_roof": roof, "car_wheels": wheels}
+        plain = {**sample_factors(4, 3), **looks, "pitch": 0.0, "roll": 0.0, "light_azimuth": -20.0}
+        for rear in (0, 1):
+            turned = [{**plain, "yaw": float(yaw), "car_rear": rear} for yaw in TURNS]
+            rows.append([picture("car", sample["car"]) for sample in render_factors(turned, 96, ["car"])])
+    titles = [f"yaw {yaw}" for yaw in TURNS]
+    save_png(contact_sheet(rows, scale=1, pad=2, labels=titles), DOCS / "images" / "car-headings.png")
+
+
 def main() -> None:
     rows = [[picture(name, sample[name]) for name in COLUMNS] for sample in render(4, range(5), 96, COLUMNS)]
     save_png(contact_sheet(rows, scale=1, pad=2, labels=COLUMNS), DOCS / "images" / "rendered-faces.png")
     faces = [picture("face", sample["face"]) for sample in render(0, range(60), 64, ["face"])]
     save_png(contact_sheet(faces, 12, scale=1, pad=1), DOCS / "images" / "rendered-faces-variety.png")
     creature_sheet()
+    car_sheets()
     PAGE.write_text(page_with_factors(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 

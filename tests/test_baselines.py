@@ -7,10 +7,15 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from anchor_faces.dataset import render_dataset
+from anchor_hub.domains.loading import load_domain
+from anchor_hub.inversion.latents import LatentFile
+from anchor_hub.modality.pictures import from_unit
 from anchor_hub.training.base import Batch, TrainingContext
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +59,20 @@ def test_the_nearest_neighbour_of_a_training_sample_is_itself(
     assert len(list((tmp_path / "out" / "face-to-landmark").glob("*.json"))) == 8
 
 
+def test_toons_and_cats_have_neighbours_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample's nearest neighbour in another kind of pictures is often its own twin: both turn the same way."""
+    nearest = script("nearest")
+    folder = render_dataset(tmp_path / "all", count=12, size=64, seed=5, modalities=["face", "toon"], workers=1)
+    call(nearest, monkeypatch, "--pair", "face:toon", "--data", folder, "--samples", folder, "-o", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["face-to-toon"]
+    names = [f"{index:06d}.png" for index in range(12)]
+    same = [
+        (tmp_path / "out" / "face-to-toon" / name).read_bytes() == (folder / "toon" / name).read_bytes()
+        for name in names
+    ]
+    assert sum(same) >= 6  # by chance one
+
+
 def test_cyclegan_trains_resumes_and_answers(renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cyclegan = script("cyclegan")
     arguments = ["train", "--data", renders, "--count", 8, "--batch", 2, "-o", tmp_path / "bundle"]
@@ -83,3 +102,16 @@ def test_cyclegan_learns_to_come_back() -> None:
     assert output.shape == (4, 3, 64, 64) and float(output.detach().abs().max()) <= 1
     back = recipe.backward_(modalities[1].to_network(pictures)).detach()
     torch.testing.assert_close(back.sum(1), torch.ones(4, 64, 64))
+
+
+def test_inverted_latents_become_pictures_of_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files are named after the inverted pictures, and are what the domain decodes."""
+    inverted = script("inverted")
+    hub = load_domain("face").hub
+    latents = hub.expand(hub.sample(2, seed=3))
+    record = {"names": ["a/000007.png", "000009.png"], "hub": hub.name, "hub_fingerprint": hub.fingerprint}
+    (tmp_path / "codes.safetensors").write_bytes(LatentFile(latents, record).to_bytes())
+    call(inverted, monkeypatch, tmp_path / "codes.safetensors", "--targets", "face", "-o", tmp_path / "out")
+    for name, picture in zip(("000007", "000009"), from_unit(hub.image(latents, noise="const")), strict=True):
+        found = torch.from_numpy(np.asarray(Image.open(tmp_path / "out" / "face-to-face" / f"{name}.png")).copy())
+        assert (found.permute(2, 0, 1).int() - picture.int()).abs().max() <= 1

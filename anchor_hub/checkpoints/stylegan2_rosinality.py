@@ -15,6 +15,7 @@ from torch import Tensor
 
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.stylegan2 import StyleGAN2Config
+from anchor_hub.networks.stylegan2_config import channel_table
 from anchor_hub.networks.stylegan2_discriminator import DiscriminatorConfig
 
 State = dict[str, Tensor]
@@ -179,9 +180,10 @@ def _discriminator_config(state: Mapping[str, Tensor]) -> DiscriminatorConfig:
 
 
 def _multiplier(channels: Mapping[int, int]) -> float:
-    """The published channel multiplier, which shows from 64 px on only; 2 below."""
+    """The published channel multiplier, which shows from 64 px on only; 2 below, and where channels follow no table."""
     large = [r for r in channels if r >= 64]
-    return channels[large[0]] * large[0] / 16384 if large else 2.0
+    found = channels[large[0]] * large[0] / 16384 if large else 2.0
+    return found if channel_table(max(channels), None, found) == dict(channels) else 2.0
 
 
 def _our_shape(name: str, value: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ _EXPORTS = {
     "morph_files": "anchor_hub.editing.morph",
     "morph_frames": "anchor_hub.editing.morph",
     "open_editor": "anchor_hub.editing.opening",
+    "open_latents": "anchor_hub.editing.latent_inputs",
 }
 
 __all__ = list(_EXPORTS)
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from anchor_hub.editing.directions import directions_of as directions_of
     from anchor_hub.editing.edit import EditSession as EditSession
     from anchor_hub.editing.edit import edit_files as edit_files
+    from anchor_hub.editing.latent_inputs import open_latents as open_latents
     from anchor_hub.editing.morph import morph_files as morph_files
     from anchor_hub.editing.morph import morph_frames as morph_frames
     from anchor_hub.editing.opening import open_editor as open_editor

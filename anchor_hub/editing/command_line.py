@@ -1,4 +1,4 @@
-"""What `anchor edit` does with its options."""
+"""What `anchor edit` and `anchor morph` do with their options."""
 
 from __future__ import annotations
 
@@ -12,15 +12,45 @@ from anchor_hub.domains.base import Domain
 from anchor_hub.domains.loading import load_domain
 from anchor_hub.editing.directions import directions_of, parse_strengths
 from anchor_hub.editing.edit import edit_files
+from anchor_hub.editing.latent_inputs import are_latents, open_latents
 from anchor_hub.editing.opening import backend_options, open_editor
 from anchor_hub.editing.sheet import direction_sheet
 from anchor_hub.errors import UsageError
 from anchor_hub.hubs.base import Hub
 from anchor_hub.hubs.loading import load_hub
 from anchor_hub.images.grid import save_png
+from anchor_hub.system.inputs import shown
 from anchor_hub.translation.anchor import AnchorTranslator
+from anchor_hub.translation.request import Session
 from anchor_hub.translation.running import FileResult
 from anchor_hub.translation.styles import parse_layers
+
+
+def session_for(
+    inputs: Sequence[str],
+    source: str | None,
+    target: str | None,
+    *,
+    hub: str | None = None,
+    seed: int | None = None,
+    invert: int = 0,
+    settings: Sequence[str] = (),
+    device: str | torch.device = "auto",
+) -> Session:
+    """The session of what is edited or morphed: pictures of the domain ``source``, or files of latents.
+
+    :raises UsageError: options that belong to the other kind of inputs.
+    """
+    if are_latents(inputs):
+        for option, given in (("--from", source), ("--invert", invert), ("--set", settings)):
+            if given:
+                raise UsageError(f"{option}: {shown(inputs[0])} holds latents, so nothing is encoded; leave it out")
+        return open_latents(inputs, target, hub=hub, seed=seed, device=device)
+    if hub is not None:
+        raise UsageError("--hub says whose directions --list shows, or whose latents a file holds: leave it out")
+    if source is None:
+        raise UsageError("say whose pictures these are: --from DOMAIN")
+    return open_editor(source, target, seed=seed, options=backend_options(invert, settings), device=device)
 
 
 def edit_of(
@@ -48,14 +78,14 @@ def edit_of(
 
     :raises UsageError: options that are missing or do not go together.
     """
-    if hub is not None:
-        raise UsageError("--hub says whose directions --list shows; the hub of an edit is that of --from")
-    if source is None:
-        raise UsageError("say whose pictures these are: --from DOMAIN (or show directions: --list --hub HUB)")
+    if not inputs:
+        raise UsageError("give pictures or a file of latents, or show directions: --list --hub HUB")
     if direction is None:
         raise UsageError("say which direction: --direction 0; `anchor edit --list` shows them")
     strengths = parse_strengths(strength, steps)
-    session = open_editor(source, target, seed=seed, options=backend_options(invert, settings), device=device)
+    session = session_for(
+        inputs, source, target, hub=hub, seed=seed, invert=invert, settings=settings, device=device
+    )
     assert isinstance(session.translator, AnchorTranslator)
     own = session.translator.hub
     return edit_files(

@@ -19,7 +19,7 @@ from anchor_hub.translation.running import FileResult, translate_files
 class EditSession(Session):
     """A session whose outputs are one input's translation, its latents moved to each of several strengths.
 
-    :param session: of the backend ``anchor``, see :func:`~anchor_hub.editing.opening.open_editor`.
+    :param session: of the backend ``anchor``, as ``open_editor`` and ``open_latents`` open it.
     :param strengths: in standard deviations of the hub's latents along the direction; 0 is the translation itself.
     :param layers: W+ layers that move; default: all.
     :raises UsageError: no such direction.
@@ -35,7 +35,7 @@ class EditSession(Session):
         strengths: Sequence[float],
         layers: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(session.translator, session.request)
+        super().__init__(session.translator, session.request, session.inputs)
         assert isinstance(self.translator, AnchorTranslator)
         self.anchor: AnchorTranslator = self.translator
         self.directions, self.direction = directions, directions.check(direction)
@@ -51,10 +51,9 @@ class EditSession(Session):
 
     def __call__(self, samples: Tensor, indices: Sequence[int]) -> list[Tensor]:
         """A batch of target samples (on the CPU) for each strength; see :meth:`Session.__call__`."""
-        images = self.source_modality.to_network(samples)
         with torch.inference_mode(self.anchor.inference), autocast(self.precision, self.anchor.device):
-            structure = self.anchor.encode(images)
-            styled = self.anchor.with_style(structure, self._styles(indices)[0])
+            structure = self.inputs.content(samples)
+            styled = self.anchor.with_style(structure, self.styles(indices)[0])
             batches = [self._picture(structure, styled, strength) for strength in self.strengths]
         return [batch.clone() if batch.is_inference() else batch for batch in batches]
 

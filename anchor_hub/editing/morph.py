@@ -11,7 +11,7 @@ from torch import Tensor
 from anchor_hub.errors import UsageError
 from anchor_hub.images.animation import SUFFIXES, write_animation
 from anchor_hub.images.writing import write_image
-from anchor_hub.system.inputs import list_inputs, shown
+from anchor_hub.system.inputs import shown
 from anchor_hub.system.outputs import check_file, check_new
 from anchor_hub.system.precision import autocast
 from anchor_hub.system.staging import Staging
@@ -48,7 +48,7 @@ def morph_frames(
 
     Without ``loop`` the first and the last one are the translations of the first and the last sample.
 
-    :param session: of the backend ``anchor``, see :func:`~anchor_hub.editing.opening.open_editor`.
+    :param session: of the backend ``anchor``, as ``open_editor`` and ``open_latents`` open it.
     :param frames, loop, ease: see :func:`positions`.
     """
     anchor = session.translator
@@ -56,11 +56,8 @@ def morph_frames(
     codes: list[tuple[Tensor, Tensor]] = []
     with torch.no_grad(), autocast(session.precision, anchor.device):
         for begin in range(0, len(samples), batch):
-            images = session.source_modality.to_network(
-                session.source_modality.collate(list(samples[begin : begin + batch]))
-            )
-            structure = anchor.encode(images)
-            styled = anchor.with_style(structure, session._styles(range(begin, begin + len(images)))[0])
+            structure = session.inputs.content(session.inputs.collate(samples[begin : begin + batch]))
+            styled = anchor.with_style(structure, session.styles(range(begin, begin + len(structure)))[0])
             codes.extend(zip(structure, styled, strict=True))
         places = positions(len(samples), frames, loop=loop, ease=ease)
         for begin in range(0, len(places), batch):
@@ -99,10 +96,10 @@ def morph_files(
     check_file(path, "-o") if animated else check_new(path, "-o")
     if frames < 1 or scale < 1 or not rate > 0:
         raise UsageError("--frames, --scale and --fps must be 1 or more")
-    files = list_inputs(inputs, session.source_modality.extensions)
+    files = session.inputs.files(inputs)
     if len(files) < 2:
-        raise UsageError("a morph goes from one picture to another: give two files at least")
-    samples = [session.read(item.path) for item in files]
+        raise UsageError("a morph goes from one picture to another: give two files at least, or latents of two")
+    samples = [session.inputs.read(item) for item in files]
     total = len(positions(len(samples), frames, loop=loop))
     pictures = []
     found = morph_frames(session, samples, frames=frames, loop=loop, ease=ease, batch=batch)

@@ -16,6 +16,7 @@ from anchor_hub.modality import build_modality
 from anchor_hub.system.settings import merged_settings
 from anchor_hub.translation.anchor import AnchorOptions, AnchorTranslator, translator
 from anchor_hub.translation.base import read_options
+from anchor_hub.translation.inputs import Inputs
 from anchor_hub.translation.request import Session, TranslationRequest
 
 
@@ -39,11 +40,14 @@ def open_editor(
     if target is None:
         source = source if isinstance(source, Domain) else load_domain(source, device=device)
         target = source if source.can_decode else hub_pictures(source.hub)
-    between = translator(source, target, device=device, options=table)
+    return session_of(translator(source, target, device=device, options=table), seed)
+
+
+def session_of(between: AnchorTranslator, seed: int | None, inputs: Inputs | None = None) -> Session:
+    """The session of a translator; with a ``seed`` its outputs have random style 0 of that seed."""
     styles = 0 if seed is None else 1
-    return Session(
-        between, TranslationRequest(source=between.source, target=between.target, styles=styles, seed=seed or 0)
-    )
+    request = TranslationRequest(source=between.source, target=between.target, styles=styles, seed=seed or 0)
+    return Session(between, request, inputs)
 
 
 def backend_options(invert: int, settings: Sequence[str]) -> dict[str, Any]:

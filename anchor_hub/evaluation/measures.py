@@ -14,6 +14,7 @@ from anchor_hub.errors import DataError
 from anchor_hub.evaluation.passes import in_parts
 from anchor_hub.evaluation.result import ExtractorRecord, Metric
 from anchor_hub.evaluation.rows import Rows
+from anchor_hub.inversion.perceptual import EfficientNetDistance
 from anchor_hub.metrics import image, structural
 from anchor_hub.metrics.landmarks import OUTER_EYE_CORNERS, point_distances, true_eye_distance
 from anchor_hub.metrics.perceptual import MIN_SIDE, Perceptual
@@ -111,33 +112,51 @@ class PictureMeasure(Measure):
         return {self.key: _finite(row[0])}
 
 
+class EfficientNetPairs:
+    """The distance of EfficientNet-Lite0's maps, in LPIPS' place. :raises DataError: its weights are not there."""
+
+    net = "lite0"
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.network = EfficientNetDistance(device)
+        self.sha256 = self.network.sha256
+
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        """Distance of each pair ``[B]`` of pictures uint8 ``[B, 3, H, W]``: 0 to 1, 1 minus a mean cosine."""
+        return self.network.between(first, second)
+
+
 class PerceptualMeasure(Measure):
-    """LPIPS of the output to the truth (``lpips``), to the input (``lpips_s``), or among an input's outputs
-    (``lpips_diversity``: the mean over all their pairs)."""
+    """LPIPS, or a stand-in, of the output to the truth (``lpips``), to the input (``lpips_s``), between two outputs
+    (``lpips_d``), or among an input's outputs (``lpips_diversity``: the mean over all their pairs).
+
+    :param name: the family, ``lpips`` or ``efficientnet``, and what is compared.
+    """
 
     _NEEDS = {
-        "lpips": ("output_pictures", "truth_pictures"),
-        "lpips_s": ("output_pictures", "input_pictures"),
-        "lpips_diversity": ("styles",),
-        "lpips_d": ("output_pictures", "truth_pictures"),
+        "": ("output_pictures", "truth_pictures"),
+        "s": ("output_pictures", "input_pictures"),
+        "diversity": ("styles",),
+        "d": ("output_pictures", "truth_pictures"),
     }
-    _LABELS = {
-        "lpips": "LPIPS",
-        "lpips_s": "LPIPS_s (to the input)",
-        "lpips_diversity": "LPIPS diversity",
-        "lpips_d": "LPIPS_d (between outputs)",
+    _LABELS = {"": "", "s": "_s (to the input)", "diversity": " diversity", "d": "_d (between outputs)"}
+    #: Family -> its label, the extractor's name, and facts that decide the number.
+    _FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
+        "lpips": ("LPIPS", "lpips-", {"version": "0.1", "linear_layers": "trained"}),
+        "efficientnet": ("EfficientNet-Lite0", "efficientnet-", {"distance": "1 - cosine"}),
     }
 
-    def __init__(self, name: str, model: Perceptual) -> None:
+    def __init__(self, name: str, model: Perceptual | EfficientNetPairs) -> None:
         self.name, self.model = name, model
         self.key = f"{name}_{model.net}"
-        self.needs = self._NEEDS[name]
+        self.family, _, self.compared = name.partition("_")
+        self.needs = self._NEEDS[self.compared]
 
     def rows(self, batch: Loaded) -> Tensor:
-        if self.name == "lpips_diversity":
+        if self.compared == "diversity":
             assert batch.styles is not None
             return self._diversity(batch.styles)[:, None]
-        other = batch.input_pictures if self.name == "lpips_s" else batch.truth_pictures
+        other = batch.input_pictures if self.compared == "s" else batch.truth_pictures
         assert batch.output_pictures is not None and other is not None
         return self._distance(batch.output_pictures, other)[:, None]
 
@@ -154,14 +173,15 @@ class PerceptualMeasure(Measure):
         return total / len(pairs)
 
     def metrics(self, rows: Rows, setting: Setting) -> list[Metric]:
-        settings: dict[str, Any] = {"side": setting.side, "version": "0.1", "linear_layers": "trained"}
-        if self.name == "lpips_diversity":
+        label, network, facts = self._FAMILIES[self.family]
+        settings: dict[str, Any] = {"side": setting.side, **facts}
+        if self.compared == "diversity":
             settings["outputs"] = setting.styles
-        higher = self.name in ("lpips_diversity", "lpips_d")
-        record = ExtractorRecord(name=f"lpips-{self.model.net}", sha256=self.model.sha256)
+        higher = self.compared in ("diversity", "d")
+        record = ExtractorRecord(name=f"{network}{self.model.net}", sha256=self.model.sha256)
         seed = setting.seed if higher else None
         return [
-            mean_metric(self.key, rows, setting, higher, "", self._LABELS[self.name], settings=settings,
+            mean_metric(self.key, rows, setting, higher, "", label + self._LABELS[self.compared], settings=settings,
                         extractor=record, seed=seed)
         ]  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from anchor_hub.errors import DataError, UsageError, did_you_mean
 from anchor_hub.evaluation.measures import (
+    EfficientNetPairs,
     LabelMeasure,
     LandmarkMeasure,
     Measure,
@@ -32,6 +33,10 @@ METRICS = {
     "lpips_s": "LPIPS to the input (UI2I)",
     "lpips_d": "LPIPS between random outputs (UI2I)",
     "lpips_diversity": "LPIPS among the outputs of one input, 10 random styles unless told otherwise (GP-UNIT)",
+    "efficientnet": "distance of EfficientNet-Lite0's maps to the truth, in LPIPS' place",
+    "efficientnet_s": "the same to the input",
+    "efficientnet_d": "the same between random outputs",
+    "efficientnet_diversity": "the same among the outputs of one input",
     "pixel_accuracy": "label maps: share of pixels of the right class",
     "mean_iou": "label maps: mean intersection over union",
     "landmark_error": "points: mean distance in pixels, and in distances of the eyes",
@@ -48,7 +53,7 @@ METRICS = {
     "rc_linear": "as rc, with logistic regression on the features of --extractor",
     "fc_linear": "as fc, with logistic regression on the features of --extractor",
 }
-PAIRED = ("ssim", "psnr", "l1", "l2", "lpips", "pixel_accuracy", "mean_iou", "landmark_error")
+PAIRED = ("ssim", "psnr", "l1", "l2", "lpips", "efficientnet", "pixel_accuracy", "mean_iou", "landmark_error")
 INCEPTION_SETS = ("fid", "kid", "mfid", "mkid")
 OTHER_SETS = ("fd", "kd", "mfd", "mkd")
 CLASSIFIERS = ("rc", "fc")
@@ -56,7 +61,10 @@ LINEAR_CLASSIFIERS = ("rc_linear", "fc_linear")
 BY_CLASS = ("mfid", "mkid", "mfd", "mkd", *CLASSIFIERS, *LINEAR_CLASSIFIERS)
 SETS = (*INCEPTION_SETS, *OTHER_SETS, *CLASSIFIERS, *LINEAR_CLASSIFIERS)
 LPIPS = ("lpips", "lpips_s", "lpips_d", "lpips_diversity")
-#: Outputs per input, as in GP-UNIT, where `lpips_diversity` is asked for and `--styles` is not given.
+EFFICIENTNET = ("efficientnet", "efficientnet_s", "efficientnet_d", "efficientnet_diversity")
+#: The metrics that compare the outputs of one input.
+DIVERSITY = ("lpips_diversity", "efficientnet_diversity")
+#: Outputs per input, as in GP-UNIT, where one of these is asked for and `--styles` is not given.
 DIVERSITY_OUTPUTS = 10
 
 
@@ -82,7 +90,7 @@ class Plan:
 
     metrics: tuple[str, ...]
     measures: list[Measure] = field(default_factory=list)
-    between: PerceptualMeasure | None = None
+    between: list[PerceptualMeasure] = field(default_factory=list)
     #: Each extractor with the metrics that use it.
     extractors: list[tuple[Any, tuple[str, ...]]] = field(default_factory=list)
     #: ``rc``, ``fc`` or both, where they are asked for.
@@ -163,11 +171,16 @@ def make_plan(
         plan.measures.append(LabelMeasure(len(target.traits.classes)))
     if "landmark_error" in metrics:
         plan.measures.append(LandmarkMeasure(target.traits.points))
+    perceptual: list[PerceptualMeasure] = []
     if any(name in LPIPS for name in metrics):
         check_perceptual_side(side)
         model = Perceptual(networks.lpips_net, weights=networks.lpips_weights, device=device)
-        plan.measures += [PerceptualMeasure(name, model) for name in metrics if name in LPIPS and name != "lpips_d"]
-        plan.between = PerceptualMeasure("lpips_d", model) if "lpips_d" in metrics else None
+        perceptual += [PerceptualMeasure(name, model) for name in metrics if name in LPIPS]
+    if any(name in EFFICIENTNET for name in metrics):
+        pairs = EfficientNetPairs(device)
+        perceptual += [PerceptualMeasure(name, pairs) for name in metrics if name in EFFICIENTNET]
+    plan.measures += [measure for measure in perceptual if measure.compared != "d"]
+    plan.between += [measure for measure in perceptual if measure.compared == "d"]
     plan.extractors = _extractors(metrics, networks, device)
     plan.classifiers = tuple(name for name in metrics if name in CLASSIFIERS)
     return plan

@@ -25,6 +25,7 @@ from anchor_hub.evaluation.passes import run_pass
 from anchor_hub.evaluation.plan import (
     BY_CLASS,
     CLASSIFIERS,
+    DIVERSITY,
     DIVERSITY_OUTPUTS,
     LINEAR_CLASSIFIERS,
     SETS,
@@ -67,14 +68,15 @@ class Options:
 
 
 def outputs_wanted(metrics: Sequence[str], styles: int) -> int:
-    """The number of outputs per input: ``styles``, or GP-UNIT's 10 for ``lpips_diversity`` where ``styles`` is 0.
+    """The number of outputs per input: ``styles``, or GP-UNIT's 10 for a metric of diversity where ``styles`` is 0.
 
-    :raises UsageError: ``lpips_diversity`` with a single output.
+    :raises UsageError: a metric of diversity with a single output.
     """
-    if "lpips_diversity" not in metrics:
+    asked = [name for name in metrics if name in DIVERSITY]
+    if not asked:
         return styles
     if styles == 1:
-        raise UsageError("--metrics lpips_diversity compares the outputs of one input: give --styles 2 or more")
+        raise UsageError(f"--metrics {asked[0]} compares the outputs of one input: give --styles 2 or more")
     return styles or DIVERSITY_OUTPUTS
 
 
@@ -258,7 +260,8 @@ class _Evaluation:
         """Pairs of numbers of two different outputs, drawn from the seed; no pair twice."""
         count = len(self.data.items)
         if count < 2:
-            raise UsageError("--metrics lpips_d compares two outputs, but there is only one input; give more inputs")
+            name = self.plan.between[0].name
+            raise UsageError(f"--metrics {name} compares two outputs, but there is only one input; give more inputs")
         most = count * (count - 1) // 2
         if most <= RANDOM_PAIRS:
             return [(i, j) for i in range(count) for j in range(i + 1, count)]
@@ -270,18 +273,18 @@ class _Evaluation:
         return list(found)
 
     def _measure_between(self, pairs: list[tuple[int, int]], step: Callable[[int], None]) -> list[Metric]:
-        measure = self.plan.between
-        if measure is None:
+        if not self.plan.between:
             return []
 
         def read(pair: tuple[int, int]) -> dict[str, Tensor]:
             first, second = (self._picture(self.target, self._outputs(self.data.items[index])[0]) for index in pair)
             return {"output_pictures": first, "truth_pictures": second}
 
-        rows = self._rows(measure, f"-{self.options.seed}")
-        self._pass(pairs, read, [(rows, measure)], step)
+        held = [(self._rows(measure, f"-{self.options.seed}"), measure) for measure in self.plan.between]
+        self._pass(pairs, read, held, step)
         counts = {"pairs": len(pairs), "outputs": len(self.data.items)}
-        return [metric.model_copy(update={"counts": counts}) for metric in measure.metrics(rows, self.setting)]
+        found = [metric for rows, measure in held for metric in measure.metrics(rows, self.setting)]
+        return [metric.model_copy(update={"counts": counts}) for metric in found]
 
     def _set_measures(self, role: str) -> list[Measure]:
         """The measures that keep what the metrics of whole sets need; ``role`` is real or fake."""
@@ -373,7 +376,7 @@ def _same_networks(before: RunResult, plan: Plan) -> bool:
     used = {metric.extractor.sha256 for pair in before.pairs for metric in pair.metrics if metric.extractor}
     resizes = {metric.resize for pair in before.pairs for metric in pair.metrics}
     wanted = {extractor.sha256 for extractor, _ in plan.extractors}
-    wanted |= {m.model.sha256 for m in (*plan.measures, plan.between) if m is not None and hasattr(m, "model")}
+    wanted |= {m.model.sha256 for m in (*plan.measures, *plan.between) if hasattr(m, "model")}
     filters = {getattr(extractor, "resize", "") or extractor.preprocessing for extractor, _ in plan.extractors}
     return used == wanted and filters <= resizes
 

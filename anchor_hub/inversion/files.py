@@ -83,11 +83,16 @@ class FileInverter:
 
     def __init__(
         self, hub: str | Path | Hub | None, domain: str | Path | Domain | None, method: str,
-        options: Mapping[str, Any] | None = None, *, device: str | torch.device = "auto", precision: str = "fp32",
+        options: Mapping[str, Any] | None = None, *, hub_class: str | int | None = None,
+        device: str | torch.device = "auto", precision: str = "fp32",
     ) -> None:  # fmt: skip
         if hub is None and domain is None:
             raise UsageError("whose latents? Give --hub NAME, or --domain NAME for pictures of a domain")
+        if hub_class is not None and domain is not None:
+            raise UsageError("--class says which pictures a hub makes; a domain knows its own: leave one of them out")
         base = load_hub(hub, device) if isinstance(hub, (str, Path)) else hub
+        if hub_class is not None and base is not None:
+            base = base.of_class(hub_class)
         self.domain = load_domain(domain, base, device) if isinstance(domain, (str, Path)) else domain
         self.hub = self._image_hub(base)
         self.method = inverter_name(method)
@@ -104,6 +109,8 @@ class FileInverter:
     def _image_hub(self, hub: Hub | None) -> Hub:
         if self.domain is None:
             assert hub is not None
+            if hub.classes:
+                hub.labels(0)  # raises, and names a class, where none is fixed
             return hub
         if not self.domain.modality.traits.picture:
             raise UsageError(
@@ -138,10 +145,12 @@ class FileInverter:
 
     def record(self) -> dict[str, Any]:
         """What the file of latents says of how they were found."""
+        # A domain with a generator of its own has a view of the hub, which is called after the domain.
+        hub = self.hub if self.domain is None else self.domain.hub
         return {
-            "method": self.method, "options": self.inverter.options.model_dump(mode="json"), "hub": self.hub.name,
-            "hub_fingerprint": self.hub.fingerprint if self.domain is None else self.domain.hub_fingerprint,
-            "domain": None if self.domain is None else self.domain.name, "precision": self.precision,
+            "method": self.method, "options": self.inverter.options.model_dump(mode="json"), "hub": hub.name,
+            "hub_fingerprint": hub.fingerprint, "domain": None if self.domain is None else self.domain.name,
+            "precision": self.precision, **({"class": hub.class_name} if hub.classes else {}),
         }  # fmt: skip
 
 
@@ -149,6 +158,7 @@ def invert_files(
     inputs: Sequence[str | Path] | str | Path,
     *,
     hub: str | Path | Hub | None = None,
+    hub_class: str | int | None = None,
     domain: str | Path | Domain | None = None,
     method: str = "w-plus",
     options: Mapping[str, Any] | None = None,
@@ -163,8 +173,8 @@ def invert_files(
 ) -> InvertedFiles:
     """Latents of picture files, folders and globs; files are written at the end, or none.
 
-    :param hub: whose latents. :param domain: the domain whose pictures these are; a domain with a generator of its own
-        is inverted in that generator.
+    :param hub: whose latents. :param hub_class: the class of a class-conditional hub, by name or index.
+    :param domain: the domain whose pictures these are; one with a generator of its own is inverted in that generator.
     :param method: a registered inverter: ``w``, ``w-plus``, ``projection``, ``projection-plus``, ``factor``,
         ``encoder``, ``encoder-w-plus``, a plugin's; ``w+`` and ``encoder+w+`` are understood.
     :param options: of the method. :param output: a .safetensors file for :func:`read_latents`.
@@ -185,7 +195,7 @@ def invert_files(
             check_file(Path(path), option)
     if batch < 1:
         raise UsageError(f"--batch must be at least 1, got {batch}")
-    work = FileInverter(hub, domain, method, options, device=device, precision=precision)
+    work = FileInverter(hub, domain, method, options, hub_class=hub_class, device=device, precision=precision)
     given = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     files = list_inputs(given, work.modality.extensions)
     rows: dict[int, _Row] = {}

@@ -29,7 +29,7 @@ class LatentFile:
     Attributes:
         latents: W+ ``[N, L, D]``, float32.
         record: ``names`` of the pictures; ``method``, ``options``, ``perceptual``, ``hub``, ``hub_fingerprint``,
-            ``domain``.
+            ``domain``, of a class-conditional hub ``class``.
         values: numbers of each picture ``[N]``: ``errors``, ``mse``, ``ssim``, ``steps``.
         noise: noise maps ``[N, 1, R, R]`` found with the latents, if they were kept.
     """

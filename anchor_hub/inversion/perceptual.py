@@ -60,6 +60,14 @@ class PerceptualNetwork(ABC):
             total = total + self.layer_distance(number, one - other).to(total)
         return total
 
+    def between(self, first: Tensor, second: Tensor) -> Tensor:
+        """``[B]``, float64 on the CPU: distances of 8-bit pictures, uint8 ``[B, 3, H, W]``, at their own size.
+
+        The distance of UI2I's equation 1, for `anchor evaluate distance` and early stop alike.
+        """
+        one, other = (part.float() / 127.5 - 1 for part in (first, second))
+        return self.distance(one, self.describe(other)).cpu().double()
+
     def record(self) -> dict[str, Any]:
         """Plain values for files: the name and the SHA-256 of the weights."""
         return {"perceptual": self.name, **({"perceptual_sha256": self.sha256} if self.sha256 else {})}
@@ -89,8 +97,8 @@ class EfficientNetDistance(PerceptualNetwork):
 
     name = "efficientnet-lite0"
 
-    def __init__(self, hub: Hub) -> None:
-        self.network = efficientnet.load_efficientnet(device=hub.device)
+    def __init__(self, device: torch.device | str) -> None:
+        self.network = efficientnet.load_efficientnet(device=device)
         self.sha256, self.count = efficientnet.SHA256, len(self.network.channels)
 
     def maps(self, images: Tensor) -> list[Tensor]:
@@ -140,7 +148,7 @@ NETWORKS: dict[str, Callable[[Hub], PerceptualNetwork]] = {
     "lpips-vgg": _lpips("vgg"),
     "lpips-alex": _lpips("alex"),
     "lpips-squeeze": _lpips("squeeze"),
-    EfficientNetDistance.name: EfficientNetDistance,
+    EfficientNetDistance.name: lambda hub: EfficientNetDistance(hub.device),
     DiscriminatorDistance.name: DiscriminatorDistance,
 }
 

@@ -51,8 +51,7 @@ class AnchorTranslator(Translator[Tensor]):
         if source.hub_fingerprint != target.hub_fingerprint:
             raise hub_mismatch(source, target)
         self.options = options or AnchorOptions()
-        if not source.can_encode and not (self._inverts and source.image_hub is not None):
-            raise source.no_encoder()
+        self.check_source(source)
         if not target.can_decode:
             raise target.no_decoder()
         if self.options.corrections is not None:
@@ -70,6 +69,12 @@ class AnchorTranslator(Translator[Tensor]):
         if self.options.appearance == "published":
             self._check_published()
         self._inverter = self._open_inverter(self.source_domain) if self._inverts else None
+
+    def check_source(self, source: Domain) -> None:
+        """:raises MissingPartError: nothing makes latents of the source's images; where inversion would, it says how.
+        """
+        if not source.can_encode and not (self._inverts and source.image_hub is not None):
+            raise source.no_encoder()
 
     def _check_published(self) -> None:
         if self._layers is not None:

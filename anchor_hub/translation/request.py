@@ -15,6 +15,7 @@ from anchor_hub.modality import Modality
 from anchor_hub.system.precision import autocast, resolve_precision
 from anchor_hub.translation.backends import find_way
 from anchor_hub.translation.base import OWN, RANDOM, REFERENCE, Translator, read_options
+from anchor_hub.translation.inputs import Inputs
 from anchor_hub.translation.styles import check_truncation
 
 
@@ -90,14 +91,18 @@ class Session:
 
     :param translator: what was opened.
     :param request: the request; its backend, translator and options are not read again.
+    :param inputs: how inputs become content; default: files of the source's modality, which the translator encodes.
     :raises UsageError: the translator lacks the styles that are asked for.
     :raises ImageError: a reference picture cannot be read.
     """
 
     unit: ClassVar[str] = "style"
 
-    def __init__(self, translator: Translator[Any], request: TranslationRequest) -> None:
+    def __init__(
+        self, translator: Translator[Any], request: TranslationRequest, inputs: Inputs | None = None
+    ) -> None:
         request.check()
+        self.inputs = inputs or Inputs(translator)
         self.translator, self.request = translator, request
         self.source_modality: Modality = translator.source_modality
         self.target_modality: Modality = translator.target_modality
@@ -132,10 +137,9 @@ class Session:
         :param samples: a batch of source samples ``[B, ...]``.
         :param indices: the samples' numbers among all inputs; with ``vary``, the random styles depend on them.
         """
-        images = self.source_modality.to_network(samples)
         with torch.inference_mode(self.translator.inference), autocast(self.precision, self.translator.device):
-            content = self.translator.encode(images)
-            batches = [self._decoded(content, style, len(samples)) for style in self._styles(indices)]
+            content = self.inputs.content(samples)
+            batches = [self._decoded(content, style, len(samples)) for style in self.styles(indices)]
         # What was made in inference mode would be refused by whoever computes gradients of it.
         return [batch.clone() if batch.is_inference() else batch for batch in batches]
 
@@ -146,11 +150,14 @@ class Session:
 
     def compute(self, samples: Sequence[Tensor], indices: Sequence[int]) -> list[list[Tensor]]:
         """Outputs of each sample, one per style; see :meth:`__call__`."""
-        columns = self(self.source_modality.collate(list(samples)), indices)
+        columns = self(self.inputs.collate(samples), indices)
         return [[column[row] for column in columns] for row in range(len(samples))]
 
-    def _styles(self, indices: Sequence[int]) -> list[Tensor | None]:
-        """One style for each output: ``[1, ...]``, or ``[B, ...]`` where every input has its own."""
+    def styles(self, indices: Sequence[int]) -> list[Tensor | None]:
+        """One style for each output of the inputs of these numbers; None: the backend's own look.
+
+        ``[1, ...]``, or with ``vary`` ``[B, ...]``: every input has its own.
+        """
         if not (self.request.vary and self.request.styles):
             return self._shared
         own = [self._random_styles(index * self.request.styles) for index in indices]

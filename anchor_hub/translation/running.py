@@ -126,8 +126,8 @@ def translate_files(
         raise UsageError("nothing to write: give -o FILE_OR_FOLDER, --grid SHEET.png, or both")
     if grid is not None and Path(grid).suffix.lower() != ".png":
         raise UsageError(f"--grid {shown(grid)}: the sheet is a PNG, give a name ending in .png")
-    reading, target = session.source_modality, session.target_modality
-    files = list_inputs(inputs, reading.extensions)
+    target = session.target_modality
+    files = session.inputs.files(inputs)
     planned: list[list[Path]] = [[] for _ in files]
     if output is not None:
         suffix, more = target.output_suffix, getattr(target, "output_suffixes", ())
@@ -160,13 +160,13 @@ def translate_files(
             if grid is not None and len(rows) < GRID_INPUTS:
                 size = session.size
                 rows.append(
-                    [reading.preview(sample, size), *(target.preview(value, size) for value in outputs)]
+                    [session.inputs.preview(sample, size), *(target.preview(value, size) for value in outputs)]
                 )
             results[item.index] = FileResult(item.path, tuple(planned[item.index]))
             step()
 
         pipeline = Pipeline[InputFile, Tensor, tuple[Tensor, list[Tensor]]](
-            lambda item: session.read(item.path),
+            session.inputs.read,
             compute,
             write,
             batch=batch,

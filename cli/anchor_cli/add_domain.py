@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli import options, training_options
 from anchor_cli.training_options import Requires, Settings, named
 
 
@@ -22,9 +23,9 @@ def add_domain(
     modality_set: list[str] = typer.Option(
         [], metavar="NAME=VALUE", help="Set an option of the modality, e.g. fit=crop; repeatable."
     ),
-    classes: int | None = typer.Option(None, min=2, help="Label maps: number of classes."),
-    palette: str | None = typer.Option(None, help="Label maps: name of their palette, e.g. celebamask-hq."),
-    merge_classes: Path | None = typer.Option(None, help="Label maps: YAML file that merges classes."),
+    classes: options.Classes = None,
+    palette: options.Palette = None,
+    merge_classes: options.MergeClasses = None,
     hub: str | None = typer.Option(
         None, help="Hub to anchor to [default: the registered domain's, or the bundled one]."
     ),
@@ -85,41 +86,29 @@ def add_domain(
         help="Start from the weights of this domain (name or bundle folder), of the same or another hub "
         "[default: none].",
     ),
-    max_minutes: float | None = typer.Option(
-        None, min=0, help="Stop cleanly after this many minutes of training [default: no limit]."
-    ),
+    max_minutes: training_options.MaxMinutes = None,
     batch: int | None = typer.Option(None, min=1, help="Images per step, all processes together [default: 16]."),
-    seed: int = typer.Option(0, help="Seed of everything that is random."),
-    precision: str = typer.Option("auto", help="Precision to compute in: auto, fp32 or bf16."),
-    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
-    mirror: bool | None = typer.Option(
-        None, "--mirror/--no-mirror", help="Mirror half of the images left to right [default: as registered, or off]."
-    ),
-    where: str | None = typer.Option(
-        None, help="Use only images whose manifest columns match this, e.g. 'smile>0.5' [default: all]."
-    ),
-    limit: int | None = typer.Option(None, min=1, help="Use only this many images, the first ones [default: all]."),
-    skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out files that cannot be read, and name them."),
-    resume: bool = typer.Option(False, "--resume", help="Continue the run in the run folder."),
+    seed: training_options.GivenSeed = 0,
+    precision: training_options.Precision = "auto",
+    device: options.Device = "auto",
+    mirror: training_options.Mirror = None,
+    where: training_options.Where = None,
+    limit: training_options.ImagesLimit = None,
+    skip_bad: options.SkipBad = False,
+    resume: training_options.Resume = False,
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Replace the domain if it exists, and (without --resume) its earlier run."
     ),
     run_dir: Path | None = typer.Option(
         None, help="Folder for checkpoints, logs and samples [default: runs/domain-NAME in the home]."
     ),
-    output: Path | None = typer.Option(
-        None, "--output", "-o", help="Folder to write the bundle to [default: domains/NAME in the home]."
-    ),
-    half: bool = typer.Option(False, "--half", help="Store the weights in half precision, at half the size."),
-    license: str | None = typer.Option(None, help="Licence of the weights [default: unknown]."),
-    data_license: str | None = typer.Option(
-        None, help="Licence of the images [default: unknown, or the rendered data set's]."
-    ),
+    output: training_options.DomainFolder = None,
+    half: training_options.Half = False,
+    license: training_options.License = None,
+    data_license: training_options.ImagesLicense = None,
     workers: int = typer.Option(2, min=1, help="Number of threads or processes that read images."),
-    processes: int | None = typer.Option(
-        None, min=1, help="Number of processes that share a batch, one CPU thread each [default: one per core]."
-    ),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
+    processes: training_options.Processes = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train a domain on its own images alone and register it; it then translates from and to all domains of its hub."""
     from anchor_cli.output import note, step_progress

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from anchor_cli import options
+
 
 def backends(
     name: str | None = typer.Argument(None, help="Show the styles and options of this backend [default: list all]."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    as_json: options.AsJson = False,
 ) -> None:
     """List the translator backends, or show what one of them takes with --set."""
     from anchor_cli.output import print_json, print_table, printable

@@ -19,7 +19,11 @@ from anchor_hub.system.config import dump_yaml
 MOST_CLASSES = 50
 #: Names of targets that `translators list` prints.
 MOST_TARGETS = 3
-_COLUMNS: dict[Kind, tuple[str, ...]] = {"domain": ("modality", "hub"), "translator": ("from", "to", "backend")}
+_COLUMNS: dict[Kind, tuple[str, ...]] = {
+    "hub": ("architecture", "px", "latent", "classes"),
+    "domain": ("modality", "hub"),
+    "translator": ("from", "to", "backend"),
+}
 
 
 def list_bundles(kind: Kind, as_json: bool) -> None:

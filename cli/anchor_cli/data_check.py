@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
+
+from anchor_cli import options
 
 SHOWN = 20
 
@@ -15,9 +15,9 @@ def check(
     modality: str | None = typer.Option(
         None, help="Without --domain, read the files as rgb, gray, segmentation or landmarks [default: rgb]."
     ),
-    classes: int | None = typer.Option(None, min=2, help="Label maps: number of classes."),
-    palette: str | None = typer.Option(None, help="Label maps: name of their palette, e.g. celebamask-hq."),
-    merge_classes: Path | None = typer.Option(None, help="Label maps: YAML file that merges classes."),
+    classes: options.Classes = None,
+    palette: options.Palette = None,
+    merge_classes: options.MergeClasses = None,
     modality_set: list[str] | None = typer.Option(
         None, help="Set an option of the modality, OPTION=VALUE, e.g. points=5; repeatable."
     ),
@@ -28,7 +28,7 @@ def check(
     limit: int | None = typer.Option(None, min=1, help="Read only this many files, the first ones [default: all]."),
     workers: int = typer.Option(2, min=1, help="Number of threads that read files."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, with every bad file."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
+    quiet: options.Quiet = False,
 ) -> None:
     """Say which layout a data set has and what it holds. Every file of every split is read as in training; files that
     cannot be read are listed (exit 1), and so is what looks unintended."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from anchor_cli import options
 
-def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+
+def doctor(as_json: options.AsJson = False) -> None:
     """Check Python, torch, devices, the home, plugins and every bundle. Exit 1 if anything must be mended."""
     from anchor_cli.output import print_json, print_table
     from anchor_hub.doctor import examine

@@ -7,6 +7,8 @@ from typing import Any
 
 import typer
 
+from anchor_cli import options, training_options
+
 
 def import_(
     file: Path = typer.Argument(..., help="Checkpoint released with latent-space anchoring (.pt)."),
@@ -18,15 +20,11 @@ def import_(
         None, help="rgb, gray, segmentation or landmarks [default by channels: 3 rgb, 1 gray, others segmentation]."
     ),
     palette: str | None = typer.Option(None, help="Palette of label maps [default: celebamask-hq for 19 classes]."),
-    license: str | None = typer.Option(None, help="Licence of the weights [default: you are asked, else unknown]."),
-    data_license: str | None = typer.Option(
-        None, help="Licence of the images that the weights were trained on [default: unknown]."
-    ),
-    output: Path | None = typer.Option(
-        None, "--output", "-o", help="Folder to write the bundle to [default: domains/NAME in the home]."
-    ),
+    license: options.ImportedLicense = None,
+    data_license: options.ImportedDataLicense = None,
+    output: training_options.DomainFolder = None,
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the domain of that name."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    as_json: options.AsJson = False,
 ) -> None:
     """Import a released encoder and regressor as a domain of an installed hub. No code in the file is run."""
     from anchor_cli.hubs_import import ask_license, report

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli import options
+
 
 def edit(
     inputs: list[str] = typer.Argument(
-        None, help="Images of the source domain: files, folders or globs.", show_default=False
+        None, help="Images of the source domain: files, folders or globs; or files of latents that anchor "
+        "invert wrote.", show_default=False,
     ),
-    source: str | None = typer.Option(None, "--from", help="Source domain: a name, or a bundle's folder."),
+    source: options.EditedSource = None,
     target: str | None = typer.Option(
         None, "--to", help="Domain to decode with [default: the source itself; with --list the hub's own pictures]."
     ),
@@ -27,31 +30,27 @@ def edit(
     factor: Path | None = typer.Option(
         None, help="Published factor file whose directions to take [default: those of the hub's own weights]."
     ),
-    output: str | None = typer.Option(
-        None, "--output", "-o", help="Folder to write to, or file for one input. Outputs are named after inputs."
-    ),
+    output: options.Outputs = None,
     grid: Path | None = typer.Option(
         None, help="Write a contact sheet (PNG): a row for each input (with --list: direction), a column for each "
         "strength."
     ),
     list_: bool = typer.Option(False, "--list", help="List the hub's directions, and show them with --grid."),
-    hub: str | None = typer.Option(None, help="Of --list: the hub [default: that of --from or --to]."),
+    hub: str | None = typer.Option(
+        None, help="Of --list: the hub [default: that of --from or --to]; of latents: whose they are [default: the "
+        "hub that the file names]."
+    ),
     count: int = typer.Option(10, min=1, help="Of --list: number of directions."),
     seed: int | None = typer.Option(
         None, help="Seed of a random style for the outputs; of --list: of the picture shown [default: none; 0]."
     ),
-    invert: int = typer.Option(
-        0, min=0, help="Optimisation steps that refine the latents of an rgb source, or find them where it has no "
-        "encoder."
-    ),
-    settings: list[str] = typer.Option(
-        [], "--set", metavar="NAME=VALUE", help="Set an option of the backend anchor, e.g. inverter=factor; repeatable."
-    ),
-    batch: int = typer.Option(16, min=1, help="Number of images computed at once."),
-    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
-    skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out files that cannot be read, and name them."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
+    invert: options.FindLatents = 0,
+    settings: options.AnchorSettings = [],  # noqa: B006
+    batch: options.ImagesAtOnce = 16,
+    device: options.Device = "auto",
+    skip_bad: options.SkipBad = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Move the latents of pictures along a semantic direction of their hub, and decode an output for each strength."""
     from anchor_cli.output import note, print_json, print_table, step_progress

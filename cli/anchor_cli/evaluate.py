@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli import options
 from anchor_cli.lazy import Entry, lazy_group, refuse_options_before
 
 app = typer.Typer(
@@ -44,46 +45,31 @@ def evaluate(
     fid_resize: str = typer.Option(
         "tensorflow", help="How FID and KID resize images to 299 px: tensorflow (as published) or antialias."
     ),
-    lpips_net: str = typer.Option("alex", help="Network that LPIPS uses: alex, vgg or squeeze."),
-    lpips_weights: Path | None = typer.Option(
-        None, help="torchvision's weights of the LPIPS network [default: those in torch's cache]."
-    ),
+    lpips_net: options.LpipsNet = "alex",
+    lpips_weights: options.LpipsWeights = None,
     styles: int = typer.Option(
         0, min=0, help="Random styles for each input; 0: the backend's own look (10 styles for lpips_diversity)."
     ),
-    vary: bool = typer.Option(
-        False, "--vary", help="Draw new random styles for every input instead of the same for all."
-    ),
-    style_from: list[Path] = typer.Option([], help="Take the style of this image; repeatable."),
-    style_layers: str | None = typer.Option(
-        None, help="W+ layers that a style replaces, e.g. 6-9 [default: those the source's encoder leaves alone]."
-    ),
-    truncation: float = typer.Option(
-        1.0, min=0, max=2, help="Pull random styles towards the mean: 1 not at all, 0 entirely."
-    ),
+    vary: options.Vary = False,
+    style_from: options.StyleFrom = [],  # noqa: B006
+    style_layers: options.StyleLayers = None,
+    truncation: options.StyleTruncation = 1.0,
     seed: int = typer.Option(0, help="Seed of random styles, random pairs and subsets."),
-    invert: int = typer.Option(0, min=0, help="Optimisation steps that refine the latents of an rgb source."),
-    backend: str | None = typer.Option(
-        None, help="Backend that translates [default: anchor between domains of one hub, else that of the translator "
-        "that serves the pair]."
-    ),
-    translator: str | None = typer.Option(
-        None, help="Trained translator to use, by name (anchor translators list) or bundle folder."
-    ),
-    settings: list[str] = typer.Option(
-        [], "--set", metavar="NAME=VALUE", help="Set an option of the backend, e.g. intensity=0.7; repeatable."
-    ),
+    invert: options.RefineLatents = 0,
+    backend: options.Backend = None,
+    translator: options.TrainedTranslator = None,
+    settings: options.BackendSettings = [],  # noqa: B006
     batch: int = typer.Option(
         16, min=1, help="Images in memory at once, rounded up to a multiple of 8. Does not change results."
     ),
     workers: int = typer.Option(2, min=1, help="Number of threads that read images. Does not change results."),
-    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
+    device: options.Device = "auto",
     stats: list[str] = typer.Option(
         [], help="Training run to plot in the report, RUN or NAME=RUN; repeatable [default: those of the domains]."
     ),
     resume: bool = typer.Option(False, "--resume", help="Continue the evaluation in --report; skip what is done."),
-    as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
+    as_json: options.ResultAsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Measure a translation; write outputs, scores, metrics.json and a report into a folder."""
     if context.invoked_subcommand is not None:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli import options
+
 
 def compare(
     reports: list[Path] = typer.Argument(..., help="--report folders of evaluations.", show_default=False),
     strict: bool = typer.Option(
         False, "--strict", help="Refuse (exit 1) runs on different data or measured in different ways."
     ),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    as_json: options.AsJson = False,
 ) -> None:
     """Print runs side by side. Numbers measured in different ways get separate columns; numbers on different data get
     separate tables."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli import options
+
 
 def distance(
     hub: str = typer.Option(..., help="Hub that both models share: a name or a bundle's folder."),
@@ -14,22 +16,20 @@ def distance(
     ),
     metrics: str = typer.Option(
         "lpips",
-        help="Metrics, comma-separated: lpips (the paper's), efficientnet-lite0 (in its place), ssim, psnr, l1, l2.",
+        help="Metrics, comma-separated: lpips (the paper's), efficientnet (in its place), ssim, psnr, l1, l2.",
     ),
     count: int = typer.Option(2000, min=1, help="Number of latents from which both models make images."),
     seed: int = typer.Option(0, help="Seed of the latents."),
     truncation: float = typer.Option(
         1.0, min=0, max=2, help="Pull latents towards the mean: 1 not at all, 0 entirely."
     ),
-    lpips_net: str = typer.Option("alex", help="Network that LPIPS uses: alex, vgg or squeeze."),
-    lpips_weights: Path | None = typer.Option(
-        None, help="torchvision's weights of the LPIPS network [default: those in torch's cache]."
-    ),
+    lpips_net: options.LpipsNet = "alex",
+    lpips_weights: options.LpipsWeights = None,
     report: Path | None = typer.Option(None, help="New folder to write metrics.json into [default: none]."),
     batch: int = typer.Option(16, min=1, help="Number of latents computed at once."),
-    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
-    as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
+    device: options.Device = "auto",
+    as_json: options.ResultAsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Measure how much the images differ that two models make from the same latents (UI2I, equation 1)."""
     from anchor_cli.evaluate_printing import print_result
@@ -45,7 +45,7 @@ def distance(
         raise UsageError("--domain: give one domain (against the hub's own images) or two")
     words = [word.strip().lower() for word in metrics.split(",") if word.strip()]
     if not words:
-        raise UsageError("--metrics names no metric: give lpips, efficientnet-lite0, ssim, psnr, l1 or l2")
+        raise UsageError("--metrics names no metric: give lpips, efficientnet, ssim, psnr, l1 or l2")
     if report is not None:
         check_new(report, "--report")
     shared = load_hub(hub, device)

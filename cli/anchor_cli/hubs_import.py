@@ -7,6 +7,8 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli import options, training_options
+
 
 def import_(
     file: Path = typer.Argument(..., help="Checkpoint file, or folder with config.json and weights."),
@@ -14,19 +16,15 @@ def import_(
     discriminator: Path | None = typer.Option(
         None, help="File with the discriminator, which the bundle then keeps [default: the one in FILE, if any]."
     ),
-    license: str | None = typer.Option(None, help="Licence of the weights [default: you are asked, else unknown]."),
-    data_license: str | None = typer.Option(
-        None, help="Licence of the images that the weights were trained on [default: unknown]."
-    ),
+    license: options.ImportedLicense = None,
+    data_license: options.ImportedDataLicense = None,
     seed: int = typer.Option(0, help="Seed of the 10,000 samples from which the hub's statistics are computed."),
     bn_eps: float | None = typer.Option(
         None, help="Epsilon of a BigGAN's batch norms [default: from the configuration beside FILE, else as published]."
     ),
-    output: Path | None = typer.Option(
-        None, "--output", "-o", help="Folder to write the bundle to [default: hubs/NAME in the home]."
-    ),
+    output: training_options.HubFolder = None,
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the hub of that name."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    as_json: options.AsJson = False,
 ) -> None:
     """Import a published generator (StyleGAN2, StyleGAN2-ADA, BigGAN ...) as a hub. No code in the file is run."""
     from anchor_hub.checkpoints.importing import import_hub
@@ -43,6 +41,10 @@ def import_(
         overwrite=overwrite,
     )
     report("hub", result, as_json)
+    if not as_json:
+        hub = result.name if output is None else str(output)
+        print(f"look at it: anchor hubs sample {hub} --grid {Path(hub).name}.png")
+        print(f"add a domain: anchor add-domain NAME --hub {hub} --data FOLDER --modality rgb")
 
 
 def ask_license(quiet: bool) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from anchor_cli import options, training_options
 from anchor_cli.training_options import Settings
 
 
@@ -31,16 +32,16 @@ def train(
         None, help="Length of a latent [default: small 256, published 512]; biggan: of a chunk of z [small 16, "
         "published 20]."
     ),
-    images: int | None = typer.Option(None, min=1, help="Stop after training on this many images."),
+    images: training_options.Images = None,
     max_minutes: float | None = typer.Option(None, min=0, help="Stop cleanly after this many minutes of training."),
     batch: int | None = typer.Option(
         None, min=1, help="Images per step, all processes together [default: small 16, published 32; biggan 16, 256]."
     ),
-    seed: int = typer.Option(0, help="Seed of everything that is random."),
-    precision: str = typer.Option("auto", help="Precision to compute in: auto, fp32 or bf16."),
-    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
+    seed: training_options.GivenSeed = 0,
+    precision: training_options.Precision = "auto",
+    device: options.Device = "auto",
     mirror: bool = typer.Option(False, "--mirror/--no-mirror", help="Mirror half of the images left to right."),
-    resume: bool = typer.Option(False, "--resume", help="Continue the run in the run folder."),
+    resume: training_options.Resume = False,
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Replace the hub if it exists, and (without --resume) its earlier run."
     ),
@@ -48,13 +49,9 @@ def train(
     run_dir: Path | None = typer.Option(
         None, help="Folder for checkpoints, logs and samples [default: runs/NAME in the home]."
     ),
-    output: Path | None = typer.Option(
-        None, "--output", "-o", help="Folder to write the bundle to [default: hubs/NAME in the home]."
-    ),
-    license: str | None = typer.Option(None, help="Licence of the weights [default: unknown]."),
-    data_license: str | None = typer.Option(
-        None, help="Licence of the images [default: unknown, or the rendered data set's]."
-    ),
+    output: training_options.HubFolder = None,
+    license: training_options.License = None,
+    data_license: training_options.ImagesLicense = None,
     learning_rate: float | None = typer.Option(
         None, help="Adam's learning rate [default: small 0.003, published 0.002; biggan 0.0004, 0.0001]."
     ),
@@ -69,7 +66,7 @@ def train(
     keep_discriminator: bool = typer.Option(
         False, "--keep-discriminator", help="Keep the discriminator in the bundle, so that trainings can start from it."
     ),
-    half: bool = typer.Option(False, "--half", help="Store the weights in half precision, at half the size."),
+    half: training_options.Half = False,
     start_from: str | None = typer.Option(
         None, help="Start from the weights of this StyleGAN2 hub: a name or a bundle folder [default: none]."
     ),
@@ -108,14 +105,10 @@ def train(
     style_mixing: float | None = typer.Option(
         None, help="Probability of mixing two latents in a batch [default: 0.9]."
     ),
-    where: str | None = typer.Option(
-        None, help="Use only images whose manifest columns match this, e.g. 'smile>0.5' [default: all]."
-    ),
-    limit: int | None = typer.Option(None, min=1, help="Use only this many images, the first ones [default: all]."),
-    workers: int = typer.Option(2, min=1, help="Number of threads that read images."),
-    processes: int | None = typer.Option(
-        None, min=1, help="Number of processes that share a batch, one CPU thread each [default: one per core]."
-    ),
+    where: training_options.Where = None,
+    limit: training_options.ImagesLimit = None,
+    workers: options.Readers = 2,
+    processes: training_options.Processes = None,
     sample_every: int = typer.Option(200, min=1, help="Steps between sample pictures."),
     checkpoint_minutes: float = typer.Option(5.0, min=0.01, help="Minutes between checkpoints."),
     compile: bool = typer.Option(

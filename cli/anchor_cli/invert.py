@@ -6,10 +6,15 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli import options
+
 
 def invert(
     inputs: list[str] = typer.Argument(..., help="Pictures: files, folders or globs.", show_default=False),
     hub: str | None = typer.Option(None, help="Hub whose latents to find: a name or a bundle's folder."),
+    hub_class: str | None = typer.Option(
+        None, "--class", help="Class of a class-conditional hub, by name or index (anchor hubs show HUB)."
+    ),
     domain: str | None = typer.Option(
         None, help="Domain whose pictures these are; one with a generator of its own is inverted in that generator."
     ),
@@ -26,10 +31,8 @@ def invert(
     steps: int | None = typer.Option(None, min=0, help="Steps of optimisation [default: the method's]."),
     batch: int = typer.Option(16, min=1, help="Number of pictures inverted at once; bounds the memory."),
     seed: int | None = typer.Option(None, help="Seed of the method's noise [default: 0]."),
-    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
-    precision: str = typer.Option(
-        "fp32", help="Arithmetic: fp32, bf16 (faster where native, small errors), or auto (bf16 where native)."
-    ),
+    device: options.Device = "auto",
+    precision: options.Arithmetic = "fp32",
     settings: list[str] = typer.Option(
         [], "--set", metavar="NAME=VALUE", help="Set an option of the method, e.g. lr=0.05; repeatable."
     ),
@@ -40,9 +43,9 @@ def invert(
     keep_noise: bool = typer.Option(
         False, "--keep-noise", help="Also write the noise maps found with the latents, and show the pictures with them."
     ),
-    skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out files that cannot be read, and name them."),
+    skip_bad: options.SkipBad = False,
     as_json: bool = typer.Option(False, "--json", help="Print the numbers of every picture as JSON."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
+    quiet: options.Quiet = False,
 ) -> None:
     """Find latents of a hub whose pictures come near yours. Files are written at the end, or none."""
     from anchor_cli.output import note, print_json, print_table, step_progress
@@ -54,6 +57,7 @@ def invert(
         result = invert_files(
             inputs,
             hub=hub,
+            hub_class=hub_class,
             domain=domain,
             method=method,
             options=options,

@@ -29,7 +29,12 @@ hubs = _group(
     "hub",
     "Hubs: frozen generators whose latent space is the anchor.",
     {
+        "sample": Entry("anchor_cli.hubs_sample:sample", "Make pictures of random latents, to see what a hub can do."),
         "import": Entry("anchor_cli.hubs_import:import_", "Import a published checkpoint as a hub."),
+        "export-checkpoint": Entry(
+            "anchor_cli.hubs_export_checkpoint:export_checkpoint",
+            "Write a hub as a checkpoint that other programs read.",
+        ),
         "train": Entry("anchor_cli.hubs_train:train", "Train a hub on a folder of images."),
     },
 )

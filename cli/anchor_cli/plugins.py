@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import typer
+from anchor_cli import options
 
 
-def plugins(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+def plugins(as_json: options.AsJson = False) -> None:
     """List plugins: name, distribution, version, state, what each registers, and why one was not loaded.
 
     Of third-party plugins, ANCHOR_LOAD_PLUGINS=a,b loads only a and b, and an empty ANCHOR_LOAD_PLUGINS loads none.

@@ -33,7 +33,7 @@ def train_prior(
     limit: options.Limit = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    workers: options.Workers = 2,
+    workers: options.Readers = 2,
     processes: options.Processes = None,
     run_dir: Annotated[
         Path | None, typer.Option(

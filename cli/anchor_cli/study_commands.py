@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli import options
+
 
 def new(
     runs: list[str] = typer.Option(
@@ -27,7 +29,7 @@ def new(
     title: str | None = typer.Option(None, help="Title of the page. Name no run in it: the study is blind."),
     output: Path = typer.Option(Path("study"), "--output", "-o", help="Folder to write the study to."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace an existing study and its votes."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
+    quiet: options.Quiet = False,
 ) -> None:
     """Make a study from results of the same inputs, matched by name; `anchor study serve` shows it."""
     from anchor_cli.output import note, step_progress
@@ -106,7 +108,7 @@ def results(
     folder: Path = typer.Argument(..., help="Folder of the study."),
     confidence: float = typer.Option(0.95, help="Confidence of the intervals, between 0 and 1."),
     csv: Path | None = typer.Option(None, "--csv", help="Also write every vote to this file."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    as_json: options.AsJson = False,
 ) -> None:
     """Print each run's share of the votes with Wilson's confidence interval."""
     from anchor_cli.output import note, print_json, print_table

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli import options
+
 
 def synthesize(
     domains: str = typer.Option(..., help="Domains of one hub, comma-separated, e.g. face,seg,sketch,landmark."),
@@ -13,18 +15,16 @@ def synthesize(
     output: Path = typer.Option(
         ..., "--output", "-o", help="New folder to write to: one folder per domain, with the same file names."
     ),
-    truncation: float = typer.Option(
-        1.0, min=0, max=2, help="Pull the latents towards the mean: 1 not at all, 0 entirely."
-    ),
-    seed: int = typer.Option(0, help="Seed of the latents; latent i of a seed is always the same."),
+    truncation: options.LatentTruncation = 1.0,
+    seed: options.LatentSeed = 0,
     grid: Path | None = typer.Option(
         None, help="Also write a contact sheet (PNG): a row per latent, a column per domain."
     ),
-    batch: int = typer.Option(16, min=1, help="Number of images computed at once."),
-    device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
+    batch: options.ImagesAtOnce = 16,
+    device: options.Device = "auto",
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace a data set that this command wrote."),
     as_json: bool = typer.Option(False, "--json", help="Print the data set's description as JSON."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
+    quiet: options.Quiet = False,
 ) -> None:
     """Make an aligned data set: the images of several domains from the same random latents."""
     from anchor_cli.output import note, print_json, step_progress

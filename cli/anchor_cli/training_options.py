@@ -8,6 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from anchor_cli.options import Device as Device
+from anchor_cli.options import Quiet as Quiet
+from anchor_cli.options import Readers as Readers
+from anchor_cli.options import SkipBad as SkipBad
 from anchor_hub.errors import UsageError
 
 Data = Annotated[
@@ -66,9 +70,7 @@ Limit = Annotated[
     int | None,
     typer.Option(min=1, help="Use only this many images of each data set, the first ones [default: all]."),
 ]
-Device = Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[str, typer.Option(help="Precision to compute in: auto, fp32 or bf16.")]
-Workers = Annotated[int, typer.Option(min=1, help="Number of threads that read images.")]
 Processes = Annotated[
     int | None,
     typer.Option(min=1, help="Number of processes that share a batch, one CPU thread each [default: one per core]."),
@@ -78,12 +80,31 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace the bundle if it exists, and (without --resume) its earlier run."),
 ]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be read, and name them.")]
 License = Annotated[str | None, typer.Option(help="Licence of the weights [default: unknown].")]
 DataLicense = Annotated[
     str | None, typer.Option(help="Licence of the data [default: the registered data set's, or unknown].")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+# of hubs, domains and translators
+TranslatorFolder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Folder to write the bundle to [default: translators/NAME in the home]."),
+]
+GivenSeed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
+ImagesLimit = Annotated[
+    int | None, typer.Option(min=1, help="Use only this many images, the first ones [default: all].")
+]
+DomainFolder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Folder to write the bundle to [default: domains/NAME in the home]."),
+]
+Half = Annotated[bool, typer.Option("--half", help="Store the weights in half precision, at half the size.")]
+ImagesLicense = Annotated[
+    str | None, typer.Option(help="Licence of the images [default: unknown, or the rendered data set's].")
+]
+HubFolder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Folder to write the bundle to [default: hubs/NAME in the home]."),
+]
 
 
 def named(texts: Iterable[str], option: str, what: str) -> dict[str, str]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli import options, training_options
+
 
 def import_(
     file: Path = typer.Argument(..., help="Published checkpoint."),
@@ -14,15 +16,11 @@ def import_(
     settings: list[str] = typer.Option(
         [], "--set", metavar="NAME=VALUE", help="Set an option of the reader; repeatable."
     ),
-    license: str | None = typer.Option(None, help="Licence of the weights [default: you are asked, else unknown]."),
-    data_license: str | None = typer.Option(
-        None, help="Licence of the images that the weights were trained on [default: unknown]."
-    ),
-    output: Path | None = typer.Option(
-        None, "--output", "-o", help="Folder to write the bundle to [default: translators/NAME in the home]."
-    ),
+    license: options.ImportedLicense = None,
+    data_license: options.ImportedDataLicense = None,
+    output: training_options.TranslatorFolder = None,
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the translator of that name."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    as_json: options.AsJson = False,
 ) -> None:
     """Import a published checkpoint as a translator. A plugin's reader reads it; no code in the file is run."""
     from anchor_cli.hubs_import import ask_license, report

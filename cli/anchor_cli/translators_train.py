@@ -49,17 +49,14 @@ def train_translator(
     limit: options.Limit = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    workers: options.Workers = 2,
+    workers: options.Readers = 2,
     processes: options.Processes = None,
     run_dir: Annotated[
         Path | None, typer.Option(
             help="Folder for checkpoints, logs and samples [default: runs/translator-NAME in the home]."
         )
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder to write the bundle to [default: translators/NAME in the home]."),
-    ] = None,
+    output: options.TranslatorFolder = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     skip_bad: options.SkipBad = False,

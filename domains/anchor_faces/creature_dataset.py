@@ -26,6 +26,7 @@ from .dataset import chunk_length, write_picture
 from .growing import Progress, begin, by_missing, check_numbers, fill, fill_cache, numbered, present, write_factors
 from .rendering import RENDERER_VERSION
 from .rendering.creatures import (
+    CLASS_NAMES,
     CREATURE_MODALITIES,
     CREATURE_NAMES,
     check_creature_modalities,
@@ -40,18 +41,18 @@ DEFAULT_CREATURE_MODALITIES = ("image", "seg", "landmark")
 
 
 def parse_classes(text: str) -> list[str]:
-    """The classes that ``text`` names (separated by commas, or ``all``), in the table's order.
+    """The classes that ``text`` names (separated by commas), in the table's order; ``all``: all but the distant ones.
 
     :raises UsageError: no name, or an unknown one.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise UsageError(f"no class given; choose all, or from {', '.join(CREATURE_NAMES)}")
+        raise UsageError(f"no class given; choose all, or from {', '.join(CLASS_NAMES)}")
     if names == ["all"]:
         return list(CREATURE_NAMES)
     for name in names:
         creature(name)
-    return [name for name in CREATURE_NAMES if name in names]
+    return [name for name in CLASS_NAMES if name in names]
 
 
 def render_creature_dataset(
@@ -73,13 +74,13 @@ def render_creature_dataset(
     """
     folder = Path(folder)
     check_size(size)
-    check_creature_modalities(modalities)
-    check_numbers(count, seed, start, workers)
     classes = parse_classes(",".join(classes))
+    check_creature_modalities(modalities, classes)
+    check_numbers(count, seed, start, workers)
     settings: dict[str, Any] = {"renderer": "anchor_faces", "renderer_version": RENDERER_VERSION}
     settings |= {"data_set": "rendered-creatures", "creatures_version": CREATURES_VERSION, "seed": seed, "size": size}
     lists = {
-        "classes": (list(CREATURE_NAMES), list(classes)),
+        "classes": (list(CLASS_NAMES), list(classes)),
         "modalities": (list(CREATURE_MODALITIES), list(modalities)),
     }
     begin(folder, settings, count, start, lists, [f"{modality}/{name}" for modality in modalities for name in classes])
@@ -103,8 +104,8 @@ def training_folder(
     """
     modality, _, name = argument.partition("/")
     modality = modality or "image"
-    check_creature_modalities([modality])
     classes = parse_classes(name or "all")
+    check_creature_modalities([modality], classes)
     each = -(-count // len(classes))
     # Training uses the whole folder, so a request for fewer images must not find those of an earlier, larger request.
     cached = f"rendered-creatures-{size}-seed{seed}-v{RENDERER_VERSION}.{CREATURES_VERSION}-{each}"
@@ -152,6 +153,6 @@ def _write_factors(folder: Path, seed: int) -> None:
 
 
 def _factor_rows(folder: Path, seed: int) -> Iterator[tuple[tuple[str, str], Iterable[Any]]]:
-    for name in CREATURE_NAMES:
+    for name in CLASS_NAMES:
         for index in numbered(folder / modality / name for modality in CREATURE_MODALITIES):
             yield (f"{name}/{index:06d}", name), creature_factors(name, seed, index).values()

@@ -8,7 +8,8 @@
     DIR/landmark/000000.json  {"size": [width, height], "points": 68 of [x, y] in pixels, dlib's order}
     DIR/depth/000000.png      8-bit gray: near is white, the background black, linear between
     DIR/normal/000000.png     RGB: right, up and towards the camera, from [-1, 1]
-    DIR/toon/000000.png       RGB; so is cat; toon_seg, cat_seg, cat_landmark ... are as their namesakes
+    DIR/toon/000000.png       RGB; so are cat, car, car_front; toon_seg, cat_landmark ... are as their namesakes
+    DIR/car_seg/000000.png    palette, index = place in CAR_CLASS_NAMES, above 0 the car's shape
     DIR/factors.csv           a row per sample: its name, then every factor
     DIR/dataset.yaml          how it was rendered
 

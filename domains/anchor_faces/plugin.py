@@ -42,6 +42,7 @@ DOMAINS: tuple[tuple[str, dict[str, Any], dict[str, Any], str], ...] = (
     ("normal", RGB, TRAINING, "surface normals of rendered faces"),
     ("toon", RGB, TRAINING, "cartoon twins of rendered faces"),
     ("cat", RGB, TRAINING, "rendered cats"),
+    ("car", RGB, TRAINING, "rendered toy cars, their fronts and their rears"),
 )
 
 # Copies of the hub's generator, fine-tuned on the pictures of these domains: about half an hour on two CPU cores.
@@ -172,7 +173,7 @@ def anchor_register_datasets(register: Callable[[DatasetSpec], None]) -> None:
             "rendered-faces",
             target="anchor_faces.dataset:training_folder",
             license=RENDERED,
-            summary="procedural faces, cartoons and cats, aligned across modalities by construction",
+            summary="procedural faces, cartoons, cats and toy cars, aligned across modalities by construction",
         )
     )
     register(
@@ -180,7 +181,7 @@ def anchor_register_datasets(register: Callable[[DatasetSpec], None]) -> None:
             "rendered-creatures",
             target="anchor_faces.creature_dataset:training_folder",
             license=RENDERED,
-            summary="sixteen classes of people, cartoons and cats that share pose, expression and light",
+            summary="sixteen classes of people, cartoons and cats that share pose, expression and light; and toy cars",
         )
     )
     register(
@@ -188,7 +189,7 @@ def anchor_register_datasets(register: Callable[[DatasetSpec], None]) -> None:
             "face-renders",
             target="anchor_faces.benchmark.renders:training_folder",
             license=RENDERED,
-            summary="faces, or toons and cats, with everything the renderer knows of them, for the judges",
+            summary="faces, toons and cats, or toy cars, with everything the renderer knows of them, for the judges",
         )
     )
 
@@ -200,7 +201,7 @@ def anchor_register_recipes(register: Callable[[RecipeSpec], None]) -> None:
             "face-judges",
             target="anchor_faces.benchmark.judge_recipe:JudgeRecipe",
             kind="judges",
-            summary="train the parser, landmark and factor judges of the benchmark rendered-faces: faces, toons, cats",
+            summary="train the judges of the benchmark rendered-faces: parser, landmarks, factors",
         )
     )
 
@@ -219,6 +220,13 @@ def anchor_register_extractors(register: Callable[[ExtractorSpec], None]) -> Non
             "rendered-creatures-r1",
             target="anchor_faces.benchmark.judges:creature_extractor",
             summary="features of the creature judges, for fd_creatures; made for rendered toons and cats of 64 px",
+        )
+    )
+    register(
+        ExtractorSpec(
+            "rendered-cars-r1",
+            target="anchor_faces.benchmark.judges:car_extractor",
+            summary="features of the car judges, for fd_cars; made for rendered toy cars of 64 px",
         )
     )
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from anchor_hub.checkpoints.stylegan2_rosinality import to_theirs
+from anchor_hub.hubs.loading import load_hub
 from tests.checkpoints.makers import Calls
 from tests.cli.running import anchor, anchor_process
 from tests.parity import GOLDEN
@@ -34,6 +35,10 @@ def test_import_lists_and_shows(fresh_home):
     assert f"imported hub ada in {fresh_home / 'hubs' / 'ada'}" in result.stdout
     assert f"stylegan2-ada, {PIXELS} px" in result.stdout and "licence: CC-BY-NC-4.0" in result.stdout
     assert "unknown" not in result.output
+    assert result.stdout.splitlines()[-2:] == [
+        "look at it: anchor hubs sample ada --grid ada.png",
+        "add a domain: anchor add-domain NAME --hub ada --data FOLDER --modality rgb",
+    ]
     assert "ada" in anchor("hubs", "list").stdout
     shown = json.loads(anchor("hubs", "show", "ada", "--json").stdout)
     assert shown["license"] == {"weights": "CC-BY-NC-4.0", "data": "unknown"}
@@ -144,3 +149,32 @@ def test_domains_import_needs_its_own_hub(fresh_home, tmp_path):
     result = anchor("domains", "import", str(PICKLE), "--name", "seg", "--hub", "small")
     assert result.exit_code == 1 and "of no supported layout" in result.stderr
     assert "Supported: latent-space-anchoring-domain: a release of latent-space anchoring, a dict with" in result.stderr
+
+
+@pytest.mark.parametrize("layout", ["rosinality", "state-dict"])
+def test_an_exported_hub_comes_back_with_its_fingerprint(fresh_home, tmp_path, layout):
+    file = tmp_path / "g.pt"
+    result = anchor("hubs", "export-checkpoint", "faces-64", "-o", str(file), "--layout", layout)
+    assert result.exit_code == 0, result.output
+    assert ("g_ema, latent_avg, d" if layout == "rosinality" else "the generator") in result.stdout
+    assert anchor("hubs", "import", str(file), "--name", "again", "--license", "Apache-2.0").exit_code == 0
+    first, second = load_hub("faces-64", "cpu"), load_hub("again", "cpu")
+    assert first.fingerprint == second.fingerprint
+    latents = first.sample(2, seed=1)
+    assert torch.equal(first.image(latents), second.image(latents))
+    if layout == "rosinality":
+        critics = first.discriminator().state_dict(), second.discriminator().state_dict()
+        assert critics[0].keys() == critics[1].keys()
+        assert all(torch.equal(value, critics[1][name]) for name, value in critics[0].items())
+    again = anchor("hubs", "export-checkpoint", "faces-64", "-o", str(file))
+    assert again.exit_code == 2 and "exists already" in again.output
+
+
+def test_what_no_checkpoint_holds_is_refused(fresh_home, tmp_path):
+    for arguments, said in (
+        (["hands-64"], "is a biggan that rosinality's layout cannot hold"),
+        (["faces-64", "--layout", "nvidia"], "there is no 'nvidia'"),
+    ):
+        result = anchor("hubs", "export-checkpoint", *arguments, "-o", str(tmp_path / "x.pt"))
+        assert result.exit_code == 2 and said in " ".join(result.output.split())
+        assert not (tmp_path / "x.pt").exists()

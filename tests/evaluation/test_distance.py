@@ -57,11 +57,11 @@ def test_the_stand_in_for_lpips(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
     monkeypatch.setattr("anchor_hub.metrics.efficientnet.load_efficientnet", lambda *paths, device: network)
     sketch = tiny_domain("sketch", hub)
-    (metric,) = model_distance(hub, sketch, metrics=("efficientnet-lite0",), count=3, seed=1).pairs[0].metrics
-    (same,) = model_distance(hub, tiny_domain("face", hub), metrics=("efficientnet-lite0",), count=3).pairs[0].metrics
+    (metric,) = model_distance(hub, sketch, metrics=("efficientnet",), count=3, seed=1).pairs[0].metrics
+    (same,) = model_distance(hub, tiny_domain("face", hub), metrics=("efficientnet",), count=3).pairs[0].metrics
     pictures = [pictures_of(model, hub.expand(hub.sample(3, seed=1))).float() / 127.5 - 1 for model in (hub, sketch)]
     features = [[F.normalize(found, dim=1) for found in network.features(part)] for part in pictures]
     cosines = [(one * other).sum(1).mean() for one, other in zip(*features, strict=True)]
-    assert metric.name == "model_distance_efficientnet-lite0"
+    assert metric.name == "model_distance_efficientnet_lite0"
     assert 1e-4 < float(metric.value or 0) == pytest.approx(1 - float(sum(cosines)) / len(cosines), abs=1e-6)
     assert same.value == pytest.approx(0, abs=1e-6)

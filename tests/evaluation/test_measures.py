@@ -13,6 +13,7 @@ from torch import Tensor
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.evaluation import plan
 from anchor_hub.evaluation.measures import (
+    EfficientNetPairs,
     LabelMeasure,
     LandmarkMeasure,
     Loaded,
@@ -25,6 +26,7 @@ from anchor_hub.evaluation.rows import Rows
 from anchor_hub.evaluation.sets import FeatureSets
 from anchor_hub.metrics import perceptual
 from anchor_hub.modality import build_modality
+from anchor_hub.networks.efficientnet_lite import EfficientNetLite0
 
 RGB = build_modality({"name": "rgb"})
 
@@ -111,6 +113,31 @@ def test_diversity_is_the_mean_over_all_pairs_of_an_input(tmp_path: Path) -> Non
     (similar,) = to_input.metrics(rows_of(to_input, batch, tmp_path), Setting(side=8, pairs=2))
     assert similar.value == pytest.approx(2.0) and similar.higher_is_better is False and similar.seed is None
     assert len({metric.protocol, similar.protocol}) == 2
+
+
+def test_the_stand_in_has_all_four_comparisons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is the distance of the pictures that its namesake of LPIPS compares, under a name of its own."""
+    torch.manual_seed(0)
+    network = EfficientNetLite0().eval().requires_grad_(False)
+    for weight in network.parameters():  # they start at 0
+        torch.nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
+    monkeypatch.setattr("anchor_hub.metrics.efficientnet.load_efficientnet", lambda *paths, device: network)
+    names = tuple(f"efficientnet{compared}" for compared in ("", "_s", "_d", "_diversity"))
+    found = make_plan(names, RGB, 64, Networks())
+    pictures = torch.randint(0, 256, (4, 2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    output, truth, source, other = pictures
+    styles = pictures[:2].transpose(0, 1)
+    batch = Loaded(output_pictures=output, truth_pictures=truth, input_pictures=source, styles=styles)
+    distance = EfficientNetPairs()
+    wanted = {"": (output, truth), "_s": (output, source), "_diversity": (output, truth), "_d": (output, other)}
+    for measure in (*found.measures, *found.between):
+        held = Loaded(output_pictures=output, truth_pictures=other) if measure in found.between else batch
+        (metric,) = measure.metrics(rows_of(measure, held, tmp_path), Setting(side=64, pairs=2, styles=2))
+        pair = wanted[metric.name.removeprefix("efficientnet").removesuffix("_lite0")]
+        assert metric.value == pytest.approx(float(distance(*pair).mean()), rel=1e-6)
+        assert metric.extractor is not None and metric.extractor.name == "efficientnet-lite0"
+        assert metric.higher_is_better is metric.name.endswith(("_d_lite0", "_diversity_lite0"))
+    assert len(found.measures) == 3 and len(found.between) == 1
 
 
 # -- sets
@@ -232,4 +259,4 @@ def test_lpips_through_the_engine_is_the_librarys_mean(tmp_path: Path, monkeypat
     wanted = perceptual.Perceptual(weights=tmp_path / "draft.pth")(one, other).double().mean()
     assert metric.value == pytest.approx(float(wanted), rel=1e-6)
     assert metric.extractor is not None and metric.extractor.sha256 == digest and metric.name == "lpips_alex"
-    assert found.between is not None and found.between.key == "lpips_d_alex"
+    assert [measure.key for measure in found.between] == ["lpips_d_alex"]

@@ -145,12 +145,12 @@ def test_styles_of_a_session(pair):
     def session(**asked):
         return Session(pair, TranslationRequest(source="seg", target="face", styles=2, seed=1, **asked))
 
-    shared = session()._styles([0, 1, 2])
+    shared = session().styles([0, 1, 2])
     assert [tuple(style.shape) for style in shared] == [(1, 6, 16)] * 2
-    own = session(vary=True)._styles([0, 1, 2])
+    own = session(vary=True).styles([0, 1, 2])
     assert [tuple(style.shape) for style in own] == [(3, 6, 16)] * 2
     assert len({tuple(row.flatten().tolist()) for style in own for row in style}) == 6
-    again = session(vary=True)._styles([2])
+    again = session(vary=True).styles([2])
     assert torch.allclose(again[1][0], own[1][2], atol=1e-6), "whatever the batch"
 
 

@@ -1,4 +1,4 @@
-"""Images as a frozen classifier sees them: the features that critics judge by and distances are measured in."""
+"""Images as a frozen classifier sees them: the features that critics judge by and sets are compared in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from anchor_hub.metrics.efficientnet import load_efficientnet
-from anchor_hub.metrics.features import Extractor, cosine_gap, unit_features
+from anchor_hub.metrics.features import Extractor
 
 #: Least and largest side in pixels of the images that the network is given, unless told otherwise.
 LEAST, MOST = 128, 256
@@ -40,17 +40,6 @@ class FrozenFeatures:
                 images, size=(self.side, self.side), mode="bilinear", antialias=size > self.side, align_corners=False
             )
         return self.network.features(images)
-
-
-def unit_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
-    """Distance of images by their feature maps, ``[B]``: 1 minus the cosine of features, averaged over places and maps.
-
-    0 for the same maps, 1 for features that have nothing in common; the measure that inversion has, too.
-    """
-    total = torch.zeros(len(first[0]), device=first[0].device)
-    for one, other in zip(first, second, strict=True):
-        total = total + cosine_gap(unit_features(one.float()) - unit_features(other.float()), len(first))
-    return total
 
 
 class PooledFeatures(Extractor):

@@ -15,13 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from anchor_hub.errors import DataError, UsageError
+from anchor_hub.inversion.perceptual import EfficientNetDistance
 from anchor_hub.metrics.efficientnet import find_efficientnet
 from anchor_hub.metrics.extractors import load_extractor
 from anchor_hub.metrics.frechet import frechet_of
 from anchor_hub.modality.pictures import from_unit
 from anchor_hub.training.base import Samples, TrainingContext
 from anchor_hub.training.engine.randomness import mix_seed
-from anchor_hub.training.generators.frozen_features import FrozenFeatures, PooledFeatures, side_for, unit_distance
+from anchor_hub.training.generators.frozen_features import PooledFeatures, side_for
 
 #: Fewest images to hold out, and to train on.
 FEWEST = 8
@@ -129,7 +130,7 @@ class EarlyStop:
         self.best_images = self.waited = 0
         self.reason: str | None = None
         if options.distance is not None:
-            self.maps = FrozenFeatures(side_for(size), context.device)
+            self.network = EfficientNetDistance(context.device)
         else:
             assert held is not None
             self.extractor = (
@@ -207,8 +208,8 @@ class EarlyStop:
         total = torch.zeros(2, dtype=torch.float64)
         assert self.base is not None
         for z in self.latents[list(self._own())].split(PART):
-            pair = [self.maps(self._images(network, z)) for network in (self.base, generator)]
-            total += torch.tensor([float(unit_distance(*pair).double().sum()), len(z)], dtype=torch.float64)
+            pair = [from_unit(self._images(network, z)) for network in (self.base, generator)]
+            total += torch.tensor([float(self.network.between(*pair).sum()), len(z)], dtype=torch.float64)
         total = self.context.group.average(total.to(self.context.device).float())
         return float(total[0] / total[1])
 

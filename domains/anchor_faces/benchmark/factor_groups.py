@@ -43,6 +43,8 @@ class JudgedFactor:
         if self.kind == STYLE:
             return float(HAIR_STYLES.index(factors[self.name]))
         value = float(factors[self.name])
+        if self.name == "car_rear" and picture == "car_front":
+            return 0.0
         if self.name == "sunglasses":  # drawn only where there are glasses
             value *= float(factors["glasses"])
         dark = "glasses" in shown and factors["glasses"] and factors["sunglasses"]  # cats wear none
@@ -87,6 +89,9 @@ JUDGED: tuple[JudgedFactor, ...] = (
     JudgedFactor("background_brightness", "appearance"),
     JudgedFactor("background_saturation", "appearance"),
 )
+#: What only cars show. Judges of faces read JUDGED, whose order is that of their outputs.
+CAR_JUDGED: tuple[JudgedFactor, ...] = (JudgedFactor("car_rear", "heading", FLAG),)
+ALL_JUDGED = JUDGED + CAR_JUDGED
 GROUPS = ("pose", "expression", "hair outline", "glasses", "shape", "appearance")
 FACTOR_WIDTH = sum(factor.width for factor in JUDGED)
 
@@ -98,7 +103,11 @@ CARRIED: dict[str, tuple[str, ...]] = {
     "landmark": ("pose", "expression", "shape"),
     "toon": ("pose", "expression", "hair outline", "glasses"),
     "cat": ("pose", "expression"),
+    "car": ("pose", "heading"),
+    "car_front": ("pose", "heading"),
+    "car_seg": ("pose",),
 }
+ALL_GROUPS = (*GROUPS, "heading")
 
 
 def kept_groups(source: str, target: str) -> tuple[str, ...]:

@@ -39,8 +39,8 @@ class ResidualBlock(nn.Module):
 class Judgement:
     """The raw output of the judges.
 
-    ``labels``: logits ``[B, 19, 64, 64]``; ``points``: pixels ``[B, 68, 2]`` (x, y; edges are 0 and 64); ``factors``:
-    raw outputs ``[B, K]``, see ``JudgeNetwork.split``; ``features``: pooled maps of the trunk
+    ``labels``: logits ``[B, classes, 64, 64]``; ``points``: pixels ``[B, points, 2]`` (x, y; edges are 0 and 64);
+    ``factors``: raw outputs ``[B, K]``, see ``JudgeNetwork.split``; ``features``: pooled maps of the trunk
     ``[B, 12 * width]``, which ``fd_rendered`` compares.
     """
 
@@ -59,11 +59,15 @@ class JudgeNetwork(nn.Module):
 
     :param width: channels at 32 px; the other layers scale with it.
     :param factors: the factors to read, ``judged`` of the network.
+    :param classes: number of classes of the labels.
+    :param points: number of landmarks; pictures without any have 0, and no heat maps.
     """
 
-    def __init__(self, width: int = 32, factors: Sequence[JudgedFactor] = JUDGED) -> None:
+    def __init__(
+        self, width: int = 32, factors: Sequence[JudgedFactor] = JUDGED, classes: int = CLASSES, points: int = POINTS
+    ) -> None:
         super().__init__()
-        self.width, self.judged = width, tuple(factors)
+        self.width, self.judged, self.points = width, tuple(factors), points
         c32, c16, c8, c4, up = width, 2 * width, 4 * width, 6 * width, width * 3 // 2
         self.stem = ConvNorm(12, c32)  # 2 x 2 pixels become the channels of one position, which saves the costliest map
         self.block32 = ResidualBlock(c32)
@@ -75,11 +79,11 @@ class JudgeNetwork(nn.Module):
         self.merge16 = ConvNorm(c16, up)
         self.lateral32 = nn.Conv2d(c32, up, 1)
         self.merge32 = ConvNorm(up, up)
-        self.to_labels = nn.Conv2d(up, 4 * CLASSES, 1)
-        self.to_heat = nn.Conv2d(up, POINTS, 1)
+        self.to_labels = nn.Conv2d(up, 4 * classes, 1)
+        self.to_heat = nn.Conv2d(up, points, 1) if points else None
         self.squeeze4 = nn.Conv2d(c4, 48, 1)
         self.squeeze8 = nn.Conv2d(c8, 24, 1)
-        inputs = 48 * 16 + 24 * 64 + 2 * POINTS
+        inputs = 48 * 16 + 24 * 64 + 2 * points
         self.read = nn.Sequential(nn.Linear(inputs, 256), nn.ReLU(inplace=True), nn.Linear(256, sum(self._widths())))
         # Deviation and mean of values over the training set: outputs are in deviations from the mean.
         self.factor_mean: Tensor
@@ -107,12 +111,17 @@ class JudgeNetwork(nn.Module):
         up = self.merge16(at16 + _twice(up))
         up = self.merge32(self.lateral32(at32) + _twice(up))
         labels = F.pixel_shuffle(self.to_labels(up), 2)
-        heat = self.to_heat(up).float().flatten(2).softmax(2).unflatten(2, up.shape[-2:])
-        points = torch.stack([heat.sum(2) @ self.grid, heat.sum(3) @ self.grid], 2)
+        points = self._points(up)
         seen = [self.squeeze4(at4).flatten(1), self.squeeze8(at8).flatten(1)]
         near = (points.detach() / SIZE * 4 - 2).flatten(1)  # of the order of 1, like the other inputs
         factors = self.read(torch.cat([*seen, near.to(seen[0].dtype)], 1))
         return Judgement(labels.float(), points, factors.float(), _pooled(maps))
+
+    def _points(self, up: Tensor) -> Tensor:
+        if self.to_heat is None:
+            return torch.zeros(len(up), 0, 2, device=up.device)
+        heat = self.to_heat(up).float().flatten(2).softmax(2).unflatten(2, up.shape[-2:])
+        return torch.stack([heat.sum(2) @ self.grid, heat.sum(3) @ self.grid], 2)
 
     def split(self, factors: Tensor) -> list[Tensor]:
         """Raw outputs ``[B, K]`` by factor of ``judged``: each ``[B, width]``."""

@@ -55,7 +55,7 @@ class JudgeOptions(RecipeOptions):
 class JudgeChoices(JudgeOptions):
     """The options of training, with what the judges read, the size of the network and of the data.
 
-    :param reads: the kind of judges: faces, or creatures (toons and cats).
+    :param reads: the kind of judges: faces, creatures (toons and cats) or cars.
     :param width: channels at 32 px.
     :param count: number of samples in the data set, including the held-out ones.
     :param held_out: number of samples, the last ones, that measure the judges' own error and are not trained on.
@@ -127,7 +127,8 @@ class JudgeRecipe(Recipe):
 
     def setup(self, context: TrainingContext) -> None:
         self.context = context
-        network = JudgeNetwork(self.width, self.renders.judged)
+        classes = len(self.reads.classes)
+        network = JudgeNetwork(self.width, self.renders.judged, classes, self.reads.points)
         factors = self.renders.factors
         for place, factor in enumerate(network.judged):
             known = factors[:, place][~factors[:, place].isnan()]
@@ -135,7 +136,7 @@ class JudgeRecipe(Recipe):
                 network.factor_mean[place] = known.mean()
                 network.factor_scale[place] = known.std().clamp_min(1e-6)
         self.network = context.place(network)
-        counts = torch.bincount(self.renders.labels.flatten()[::7].long(), minlength=19).double()
+        counts = torch.bincount(self.renders.labels.flatten()[::7].long(), minlength=classes).double()
         # Without weights, rare classes (an earring is a pixel) are not learned; the fourth root keeps outlines exact.
         weights = (counts.sum() / counts.clamp_min(1)).pow(0.25).clamp_max(12)
         self.class_weights = (weights / weights[1]).float().to(context.device)
@@ -155,14 +156,13 @@ class JudgeRecipe(Recipe):
         self.network.train()
         with self.context.autocast():
             found = self.network(self.context.place(images))
-        losses = {
-            "labels": F.cross_entropy(found.labels, labels, weight=self.class_weights),
-            "points": (found.points - points).square().sum(2).add(1e-4).sqrt().mean(),
-            "factors": self._factor_loss(found.factors, factors),
-        }
+        losses = {"labels": F.cross_entropy(found.labels, labels, weight=self.class_weights)}
+        if self.reads.points:
+            losses["points"] = (found.points - points).square().sum(2).add(1e-4).sqrt().mean()
+        losses["factors"] = self._factor_loss(found.factors, factors)
         options = self.options
-        total = (options.label_weight * losses["labels"] + options.point_weight * losses["points"]
-                 + options.factor_weight * losses["factors"])  # fmt: skip
+        weights = {"labels": options.label_weight, "points": options.point_weight, "factors": options.factor_weight}
+        total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         for group in self.optimizer.param_groups:
             group["lr"] = options.learning_rate * _schedule((index + 0.5) * self.context.batch / options.images)
         self.optimizer.zero_grad(set_to_none=True)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from anchor_faces.benchmark.factor_groups import FLAG, JUDGED, STYLE, JudgedFactor
-from anchor_faces.benchmark.judge_kinds import CREATURES, FACES, JudgeKind, judge_kind
+from anchor_faces.benchmark.factor_groups import ALL_JUDGED, FLAG, JUDGED, STYLE, JudgedFactor
+from anchor_faces.benchmark.judge_kinds import CARS, CREATURES, FACES, JudgeKind, judge_kind
 from anchor_faces.benchmark.judge_network import SIZE, JudgeNetwork
 from anchor_faces.benchmark.readers import Reader, reader_tensors
 from anchor_hub.bundles.base import open_bundle
@@ -29,9 +29,9 @@ LARGEST_WIDTH = 512  # of a network that a bundle may hold
 class Reading:
     """The judges' findings on N pictures.
 
-    ``labels``: class ids, uint8 ``[N, 1, 64, 64]``; ``points``: float32 ``[N, 68, 2]`` in pixels; ``factors``: float32
-    ``[N, len(judged)]`` (values in the renderer's units, probabilities of flags, places in ``HAIR_STYLES``);
-    ``features``: float32 ``[N, D]``, pooled maps of the shared trunk.
+    ``labels``: class ids, uint8 ``[N, 1, 64, 64]``; ``points``: float32 ``[N, 68, 2]`` in pixels (``[N, 0, 2]`` for
+    cars); ``factors``: float32 ``[N, len(judged)]`` (values in the renderer's units, probabilities of flags, places in
+    ``HAIR_STYLES``); ``features``: float32 ``[N, D]``, pooled maps of the shared trunk.
     """
 
     labels: Tensor
@@ -125,9 +125,10 @@ def judge_contents(
         tensors[name] = value.detach().cpu().to(torch.float16 if half else value.dtype).contiguous()
     parts = {"network": tensors, **({"readers": reader_tensors(readers)} if readers else {})}
     what = kind.what
+    points = f", a landmark regressor ({kind.points} points)" if kind.points else ""
     card = (
-        f"# {kind.judges}\n\nJudges of the benchmark `rendered-faces`, of {what}: a parser (19 classes), a landmark "
-        f"regressor (68 points) and a factor regressor that share one trunk, trained with full supervision on rendered "
+        f"# {kind.judges}\n\nJudges of the benchmark `rendered-faces`, of {what}: a parser ({len(kind.classes)} "
+        f"classes){points} and a factor regressor that share one trunk, trained with full supervision on rendered "
         f"{what} of 64 px by `anchor benchmark train-judges --kind {kind.name}`. No photographs. They read rendered "
         f"{what} and pictures of networks trained on them, and say nothing about photographs. "
     )
@@ -175,11 +176,16 @@ def creature_extractor(device: torch.device | str = "cpu") -> Judges:
     return load_judges(device=device, kind=CREATURES)
 
 
+def car_extractor(device: torch.device | str = "cpu") -> Judges:
+    """The bundled judges of toy cars as the extractor ``rendered-cars-r1``."""
+    return load_judges(device=device, kind=CARS)
+
+
 @functools.lru_cache(maxsize=4)
 def _load(folder: str, device: str) -> Judges:
     bundle = open_bundle(folder, "judges")
     kind, width, factors = _architecture(folder, bundle.manifest.architecture)
-    network = JudgeNetwork(width, factors)
+    network = JudgeNetwork(width, factors, len(kind.classes), kind.points)
     network.load_state_dict(bundle.tensors("network", network.state_dict()))
     files = bundle.manifest.files
     held = bundle.tensors("readers") if "readers" in bundle.parts else {}
@@ -193,8 +199,8 @@ def _load(folder: str, device: str) -> Judges:
 def _architecture(folder: str, table: Mapping[str, Any]) -> tuple[JudgeKind, int, tuple[JudgedFactor, ...]]:
     """Kind, width and factors of a bundle's judges. :raises BundleError: one of them is not known."""
     width, reads = table.get("width"), table.get("reads", FACES.name)
-    known = {factor.name: factor for factor in JUDGED}
-    names = table.get("factors", list(known))
+    known = {factor.name: factor for factor in ALL_JUDGED}
+    names = table.get("factors", [factor.name for factor in JUDGED])
     if not isinstance(width, int) or not 1 <= width <= LARGEST_WIDTH:
         raise BundleError(f"{folder}: bad architecture: width is {width!r}; install the bundle again")
     if not isinstance(names, list) or not names or not set(map(str, names)) <= known.keys():

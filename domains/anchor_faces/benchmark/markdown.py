@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anchor_faces.benchmark.factor_groups import GROUPS, JUDGED
+from anchor_faces.benchmark.factor_groups import ALL_GROUPS, ALL_JUDGED
+from anchor_faces.benchmark.judge_kinds import FACES, JUDGE_KINDS
 from anchor_hub.errors import DataError
 from anchor_hub.evaluation.result import Metric, PairResult, RunResult
 from anchor_hub.system.files import write_file
@@ -33,6 +34,16 @@ _CREATURE = (
     ("fd_creatures", "fd_creatures ↓", "{:.3f}"),
     ("diversity_creatures", "diversity of styles ↑", "{:.3f}"),
 )
+_CAR = (
+    ("parser_miou", "parser mIoU ↑", "{:.3f}"),
+    ("heading_end", "front ↑", "{:.1%}"),
+    ("heading_side", "right side ↑", "{:.1%}"),
+    ("heading_error_deg", "heading, degrees ↓", "{:.1f}"),
+    ("turn_correlation", "turn ↑", "{:.3f}"),
+    ("pose_agreement", "pose ↑", "{:.3f}"),
+    ("fd_cars", "fd_cars ↓", "{:.3f}"),
+    ("diversity_cars", "diversity of styles ↑", "{:.3f}"),
+)
 _LABELS = (("mean_iou", "mIoU ↑", "{:.3f}"), ("pixel_accuracy", "pixel accuracy ↑", "{:.3f}"))
 _POINTS = (
     ("landmark_error_px", "landmarks, px ↓", "{:.2f}"),
@@ -44,12 +55,14 @@ KINDS = (
     ("Into faces", _FACE),
     ("Into toons", _CREATURE),
     ("Into cats", _CREATURE),
+    ("Into cars", _CAR),
     ("Into label maps", _LABELS + _READ),
     ("Into landmarks", _POINTS + _READ),
     ("Into sketches and other pictures", _PICTURES + _READ),
 )
-#: Pictures that the creature judges read have the names of the faces' scores, and say in their settings what they show.
-_PICTURE_TITLES = {"toon": "Into toons", "cat": "Into cats"}
+#: Pictures that the other judges read have the names of the faces' scores, and say in their settings what they show.
+_PICTURE_TITLES = {"toon": "Into toons", "cat": "Into cats", "car_front": "Into cars"}
+_PLURALS = {"car_front": "fronts of cars"}
 OURS = "ours"
 #: Marks in a page; the tables stand between them.
 BEGIN, END = "<!-- benchmark: made by anchor benchmark table -->", "<!-- end of benchmark -->"
@@ -69,10 +82,11 @@ def markdown(result: RunResult) -> str:
     floor = judges_table(result)
     if floor:
         parts.append(f"### The judges' own error\n\n{floor}")
-    creatures = result.settings.get("creature_judges_floor")
-    if isinstance(creatures, dict):
-        rows = [f"- {_own_error(floor, f'{picture}s')}" for picture, floor in creatures.items()]
-        parts.append("### The creature judges' own error\n\n" + "\n".join(rows))
+    for kind in JUDGE_KINDS.values():
+        floors = result.settings.get(f"{kind.recorded}_floor")
+        if kind is not FACES and isinstance(floors, dict):
+            rows = [f"- {_own_error(floor, _PLURALS.get(picture, f'{picture}s'))}" for picture, floor in floors.items()]
+            parts.append(f"### The {kind.recorded.replace('_', ' ')}' own error\n\n" + "\n".join(rows))
     return "\n\n".join(parts) + "\n"
 
 
@@ -149,8 +163,8 @@ def _factors(pairs: Sequence[PairResult]) -> str:
              for pair, _ in columns]  # fmt: skip
     known = columns[0][1]
     rows = [["group", "factor", "measure", "the truth itself", *heads], ["---"] * (4 + len(heads))]
-    for group in GROUPS:
-        for factor in JUDGED:
+    for group in ALL_GROUPS:
+        for factor in ALL_JUDGED:
             row = known.get(factor.name)
             if factor.group != group or row is None:
                 continue
@@ -179,10 +193,17 @@ def judges_table(result: RunResult) -> str:
 
 
 def _own_error(floor: dict[str, Any], what: str) -> str:
+    structure = floor["structure"]
+    text = (
+        f"On {floor['samples']:,} true {what} that they never saw: parser mIoU {structure['mean_iou']:.3f}, "
+        f"pixel accuracy {structure['pixel_accuracy']:.3f}, "
+    )
+    if "heading" in floor:
+        heading = floor["heading"]
+        return f"{text}the right end on {heading['end']:.1%}, heading {heading['error']:.1f} degrees away."
     landmarks = floor["landmarks"]
     return (
-        f"On {floor['samples']:,} true {what} that they never saw: parser mIoU {floor['structure']['mean_iou']:.3f}, "
-        f"pixel accuracy {floor['structure']['pixel_accuracy']:.3f}, landmarks {landmarks['mean_error_px']:.2f} px "
+        f"{text}landmarks {landmarks['mean_error_px']:.2f} px "
         f"({landmarks['normalised_mean_error']:.1%} of the eyes' distance)."
     )
 

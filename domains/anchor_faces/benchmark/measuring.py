@@ -13,7 +13,7 @@ from torch import Tensor
 
 from anchor_faces.benchmark import samples as data
 from anchor_faces.benchmark.factor_groups import kept_groups
-from anchor_faces.benchmark.judge_kinds import CREATURES, FACES, judge_kind_of
+from anchor_faces.benchmark.judge_kinds import FACES, JUDGE_KINDS, JudgeKind, judge_kind_of
 from anchor_faces.benchmark.judges import Judges, load_judges
 from anchor_faces.benchmark.samples import End
 from anchor_faces.benchmark.scoring import PictureJudge, Scores, label_scores, landmark_scores, picture_scores
@@ -37,6 +37,7 @@ class Benchmark:
 
     :param report: folder for the outputs as files and for the samples' scores; None: write nothing.
     :param seed: seed of the random styles.
+    :param given: judges that stand in for the package's of their kind.
     """
 
     samples: data.Samples
@@ -45,7 +46,7 @@ class Benchmark:
     batch: int = BATCH
     report: Path | None = None
     done: Callable[[int], None] = field(default=lambda count: None, repr=False)
-    creature_judges: Judges | None = field(default=None, repr=False)
+    given: Judges | None = field(default=None, repr=False)
     _judges: dict[str, PictureJudge] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -70,11 +71,16 @@ class Benchmark:
         """
         given = None if judges is None else load_judges(judges, device)
         faces = given if given is not None and given.kind is FACES else load_judges(device=device)
-        creatures = given if given is not None and given.kind is CREATURES else None
         samples = data.benchmark_samples(where or home(), domains, count, progress)
-        return cls(
-            samples, PictureJudge(faces, samples.truth), seed, max(1, batch), report, creature_judges=creatures
-        )
+        return cls(samples, PictureJudge(faces, samples.truth), seed, max(1, batch), report, given=given)
+
+    def judges(self, kind: JudgeKind) -> Judges:
+        """The judges of a kind: those given, or the package's."""
+        if kind is FACES:
+            return self.face_judge.judges
+        if self.given is not None and self.given.kind is kind:
+            return self.given
+        return load_judges(device=self.face_judge.judges.device, kind=kind)
 
     def judge_of(self, target: End) -> PictureJudge | None:
         """The judge of pictures as the target's; None where no judges read them, as with label maps and sketches."""
@@ -85,9 +91,7 @@ class Benchmark:
         if kind is FACES:
             return self.face_judge
         if picture not in self._judges:  # their truth is read, and measured, when a pair needs them
-            judges = self.creature_judges or load_judges(device=self.face_judge.judges.device, kind=kind)
-            self.creature_judges = judges
-            self._judges[picture] = PictureJudge(judges, self.samples.truth_of(picture))
+            self._judges[picture] = PictureJudge(self.judges(kind), self.samples.truth_of(picture))
         return self._judges[picture]
 
     def translations(self, translators: Sequence[Translator[Any]]) -> dict[str, Tensor]:
@@ -213,9 +217,9 @@ class Benchmark:
         :raises DataError: the earlier run used other samples or other judges.
         """
         ours = {**self.samples.settings(), "judges": self.face_judge.judges.describe()}
-        if "creature_judges" in earlier.settings:
-            creatures = self.creature_judges or load_judges(device=self.face_judge.judges.device, kind=CREATURES)
-            ours["creature_judges"] = creatures.describe()
+        for kind in JUDGE_KINDS.values():
+            if kind is not FACES and kind.recorded in earlier.settings:
+                ours[kind.recorded] = self.judges(kind).describe()
         differing = [name for name in ours if earlier.settings.get(name) != ours[name]]
         if differing or earlier.data is None:
             raise DataError(
@@ -231,13 +235,16 @@ class Benchmark:
         """The pairs as a run, with everything that its numbers depend on; ``hub``: name and fingerprint."""
         judges = self.face_judge.judges
         samples = self.samples
-        floors = {
-            picture: {"samples": samples.count, **rounded(judge.floor)}
-            for picture, judge in {"face": self.face_judge, **self._judges}.items()
-        }
-        settings = {**samples.settings(), "judges": judges.describe(), "judges_floor": floors.pop("face")}
-        if floors and self.creature_judges is not None:
-            settings |= {"creature_judges": self.creature_judges.describe(), "creature_judges_floor": floors}
+        settings = samples.settings()
+        for kind in JUDGE_KINDS.values():
+            used = {picture: judge for picture, judge in self._judges.items() if judge.judges.kind is kind}
+            floors = {
+                picture: {"samples": samples.count, **rounded(judge.floor)}
+                for picture, judge in ({"face": self.face_judge} if kind is FACES else used).items()
+            }
+            if floors:
+                settings[kind.recorded] = self.judges(kind).describe()
+                settings[f"{kind.recorded}_floor"] = floors["face"] if kind is FACES else floors
         from anchor_hub import __version__
 
         return RunResult(

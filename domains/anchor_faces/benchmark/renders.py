@@ -23,11 +23,13 @@ from anchor_hub.system.home import Home
 
 Progress = Callable[[int, int], None]
 SIZE = 64
-#: Picture that judges read -> modalities of its truth: the picture itself, its label map, its landmarks.
-TRUTH: dict[str, tuple[str, str, str]] = {
+#: Picture that judges read -> modalities of its truth: the picture itself, its label map, its landmarks if it has any.
+TRUTH: dict[str, tuple[str, ...]] = {
     "face": ("face", "seg", "landmark"),
     "toon": ("toon", "toon_seg", "toon_landmark"),
     "cat": ("cat", "cat_seg", "cat_landmark"),
+    "car": ("car", "car_seg"),
+    "car_front": ("car_front", "car_seg"),
 }
 NEEDED = TRUTH["face"]
 #: The registered data set that the judges are trained on (its argument is a kind of judges), and its samples' seed.
@@ -43,8 +45,9 @@ class Renders:
     """Rendered samples of one kind of picture with their truth.
 
     ``pictures``: uint8 ``[N, 3, 64, 64]``; ``labels``: uint8 ``[N, 64, 64]``; ``points``: float32 ``[N, 68, 2]`` in
-    pixels; ``factors``: float32 ``[N, len(judged)]``, NaN where the picture hides a factor; ``names``: of the files;
-    ``picture``: the renderer's modality; ``judged``: the factors, those that the judges of such pictures read.
+    pixels (``[N, 0, 2]`` for cars); ``factors``: float32 ``[N, len(judged)]``, NaN where the picture hides a factor;
+    ``names``: of the files; ``picture``: the renderer's modality; ``judged``: the factors, those that the judges of
+    such pictures read.
     """
 
     pictures: Tensor
@@ -98,19 +101,20 @@ def load_renders(
         )
     held: list[Tensor] = []
     names: list[list[str]] = []
-    for name, modality in zip(TRUTH[picture], _READ_AS, strict=True):
+    for name, modality in zip(TRUTH[picture], _READ_AS, strict=False):
         files = ImageFolder(folder / name, build_modality(dict(modality)), SIZE, limit=count)
         loaded = files.load_all(workers, max_bytes=1 << 40)
         assert isinstance(loaded, Tensor)
         held.append(loaded)
         names.append([path.stem for path in files.paths])
-    if not names[0] == names[1] == names[2]:
+    if any(other != names[0] for other in names):
         raise DataError(
             f"{folder}: its folders {', '.join(TRUTH[picture])} do not hold the same samples; render them again"
         )
     judged = (judge_kind_of(picture) or FACES).factors
     factors = factor_matrix([sample_factors(seed, int(name)) for name in names[0]], judged, picture)
-    return Renders(held[0], held[1][:, 0].byte(), held[2].float(), factors, tuple(names[0]), picture, judged)
+    points = held[2].float() if len(held) > 2 else torch.zeros(len(held[0]), 0, 2)
+    return Renders(held[0], held[1][:, 0].byte(), points, factors, tuple(names[0]), picture, judged)
 
 
 def needed(kind: JudgeKind) -> tuple[str, ...]:

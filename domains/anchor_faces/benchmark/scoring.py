@@ -16,6 +16,7 @@ from torch import Tensor
 from anchor_faces.benchmark.agreement import factor_scores
 from anchor_faces.benchmark.factor_groups import CARRIED, VALUE
 from anchor_faces.benchmark.factor_metrics import factor_metric, group_metrics, landmark_metrics, mean
+from anchor_faces.benchmark.headings import away, heading_metrics, headings
 from anchor_faces.benchmark.judge_errors import reading_errors
 from anchor_faces.benchmark.judges import Judges, Reading
 from anchor_faces.benchmark.renders import Renders
@@ -40,7 +41,7 @@ def shuffled(values: Tensor) -> Tensor:
 
 
 class PictureJudge:
-    """Scores pictures of one kind (faces, toons, cats) through their judges; measures the scores of the truth once.
+    """Scores pictures of one kind (faces, toons, cats, cars) by their judges; measures the scores of the truth once.
 
     :param truth: the true pictures, of a kind that the judges read.
     """
@@ -71,7 +72,7 @@ class PictureJudge:
                 details={"iou": found["structure"]["iou"], "pixel_accuracy": found["structure"]["pixel_accuracy"],
                          "floor_iou": self.floor["structure"]["iou"]}, **shared,
             ),
-            *landmark_metrics(found["landmarks"], self.floor["landmarks"], chance["landmarks"], shared),
+            *self._placed(found, chance, shared),
             factors,
             self.realism(reading.features),
             Metric(
@@ -80,11 +81,18 @@ class PictureJudge:
             ),
             *group_metrics(factors),
         ]  # fmt: skip
-        by_sample = {
-            "parser_miou": _sample_ious(reading.labels, self.truth.labels[:, None]),
-            "landmark_error_px": point_distances(reading.points, self.truth.points).mean(1).tolist(),
-        }
+        by_sample = {"parser_miou": _sample_ious(reading.labels, self.truth.labels[:, None])}
+        if "heading" in self.floor:
+            read, true = (headings(factors, self.truth.judged) for factors in (reading.factors, self.truth.factors))
+            by_sample["heading_error_deg"] = away(read, true).tolist()
+        else:
+            by_sample["landmark_error_px"] = point_distances(reading.points, self.truth.points).mean(1).tolist()
         return Scores([metric for metric in metrics if metric is not None], by_sample)
+
+    def _placed(self, found: dict[str, Any], chance: dict[str, Any], shared: dict[str, Any]) -> list[Metric]:
+        """Metrics of the landmarks; of the heading, where pictures have none."""
+        what, metrics = ("heading", heading_metrics) if "heading" in found else ("landmarks", landmark_metrics)
+        return metrics(found[what], self.floor[what], chance[what], shared)
 
     def _shared(self, counts: dict[str, int]) -> dict[str, Any]:
         return {
@@ -112,7 +120,7 @@ class PictureJudge:
         return factor_metric(found, factor_scores(reader.read(truth, size), factors), chance, kept, shared)
 
     def realism(self, features: Tensor) -> Metric | None:
-        """``fd_rendered``, ``fd_creatures``: distance of outputs of half of the samples to true pictures of the others.
+        """``fd_rendered`` and its like: distance of outputs of half of the samples to true pictures of the others.
 
         The halves share no face, so that looking like its own truth gives a translation no advantage. The floor is the
         distance between the halves of the true pictures.

@@ -26,7 +26,7 @@ def run(
         None, help="Result of an earlier run, whose scores of other programs are taken over."
     ),
     judges: Path | None = typer.Option(
-        None, help="Folder of a bundle of judges, of faces or of creatures [default: the bundled ones]."
+        None, help="Folder of a bundle of judges, of faces, creatures or cars [default: the bundled ones]."
     ),
     backend: str | None = typer.Option(
         None, help="Translator backend [default: anchor for two domains of one hub, else who serves the pair]."

@@ -9,19 +9,21 @@ import typer
 
 def train_judges(
     output: Path = typer.Option(..., "--output", "-o", help="Folder to write the bundle to."),
-    kind: str = typer.Option("faces", help="What the judges read: faces, or creatures (toons and cats)."),
+    kind: str = typer.Option("faces", help="What the judges read: faces, creatures (toons and cats), or cars."),
     data: Path | None = typer.Option(
         None,
         help="Rendered data set at 64 px with face, seg and landmark; for creatures with toon, toon_seg, "
-        "toon_landmark, and the same of cat [default: rendered now, seed 0].",
+        "toon_landmark, and the same of cat; for cars with car, car_seg [default: rendered now, seed 0].",
     ),
     count: int | None = typer.Option(
-        None, min=2, help="Number of samples to use, held-out ones included [default: 24,000; creatures: 9,000]."
+        None,
+        min=2,
+        help="Number of samples to use, held-out ones included [default: 24,000; creatures: 9,000; cars: 3,000].",
     ),
     held_out: int | None = typer.Option(
         None,
         min=1,
-        help="Number of samples, the last ones, that measure the judges' own error [default: 1,000; creatures: 500].",
+        help="Number of samples, the last ones, that measure the judges' own error [default: 1,000; others: 500].",
     ),
     images: int = typer.Option(28_000, min=1, help="Stop after training on this many samples."),
     batch: int = typer.Option(32, min=2, help="Samples per step."),
@@ -33,7 +35,8 @@ def train_judges(
     device: str = typer.Option("auto", help="Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
     run_dir: Path | None = typer.Option(
         None,
-        help="Folder for checkpoints, logs and samples [default: runs/face-judges, runs/creature-judges in the home].",
+        help="Folder for checkpoints, logs and samples [default: runs/face-judges, runs/creature-judges, "
+        "runs/car-judges in the home].",
     ),
     resume: bool = typer.Option(False, "--resume", help="Continue the run in the run folder."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the bundle and the earlier run."),

@@ -16,21 +16,22 @@ def render(
     classes: str | None = typer.Option(
         None,
         help="Render creatures, a folder per class: 'all', or comma-separated names, e.g. "
-        "ginger,tuxedo,redhead,toon-blue. "
+        "ginger,tuxedo,redhead,toon-blue; also car, car-front. "
         "Sample i of every class has the same pose, expression and light.",
     ),
     modalities: str | None = typer.Option(
         None,
-        help="Modalities to render, comma-separated: face, seg, sketch, landmark, depth, normal, toon, cat; "
-        "also toon_seg, toon_landmark, cat_seg, cat_sketch, cat_landmark [default: face,seg,sketch,landmark]. "
-        "With --classes: image, seg, landmark [default: all three].",
+        help="Modalities to render, comma-separated: face, seg, sketch, landmark, depth, normal, toon, cat, car, "
+        "car_front; also toon_seg, toon_landmark, cat_seg, cat_sketch, cat_landmark, car_seg "
+        "[default: face,seg,sketch,landmark]. With --classes: image, seg, landmark "
+        "[default: all three]; cars have no landmark.",
     ),
     seed: int = typer.Option(0, min=0, help="Seed of the faces."),
     start: int = typer.Option(0, min=0, help="Number of the first sample."),
     workers: int = typer.Option(2, min=1, help="Number of processes, of one thread each."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
 ) -> None:
-    """Render people, their cartoon twins and cats. Files that the folder already holds are not rendered again."""
+    """Render people, their cartoon twins, cats and toy cars. Files that the folder already holds are kept."""
     from anchor_faces.creature_dataset import DEFAULT_CREATURE_MODALITIES, parse_classes, render_creature_dataset
     from anchor_faces.dataset import DEFAULT_MODALITIES, render_dataset
     from anchor_hub.system.terminal import step_progress

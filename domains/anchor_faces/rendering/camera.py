@@ -17,10 +17,14 @@ FACE_CENTRE = (0.0, -0.22, 0.62)
 
 
 def place_camera(p: Parameters, camera_x: float, camera_y: float, zoom: float) -> None:
-    """Add the camera to a sample's parameters; needs ``rotation`` (head to world)."""
+    """Add the camera that follows a face to a sample's parameters; needs ``rotation`` (head to world)."""
     face_x, face_y, _ = apply(p.rotation, FACE_CENTRE)
-    p.camera_x = face_x * 0.62 + camera_x
-    p.camera_y = -0.075 + (face_y - FACE_CENTRE[1]) * 0.5 + camera_y
+    aim_camera(p, face_x * 0.62 + camera_x, -0.075 + (face_y - FACE_CENTRE[1]) * 0.5 + camera_y, zoom)
+
+
+def aim_camera(p: Parameters, camera_x: float, camera_y: float, zoom: float) -> None:
+    """Add a camera at this place; needs ``rotation``."""
+    p.camera_x, p.camera_y = camera_x, camera_y
     p.half_field = HALF_FIELD / zoom
     to_head = transpose(p.rotation)
     p.to_head_x, p.to_head_y, p.to_head_z = to_head

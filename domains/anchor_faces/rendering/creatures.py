@@ -1,4 +1,4 @@
-"""The classes of rendered creatures: people, toons and cats as tables of constraints on the factors.
+"""The classes of rendered creatures: people, toons, cats and toy cars as tables of constraints on the factors.
 
 Sample i of every class has the same pose, expression, light, surroundings and clothes (``SHARED_FACTORS``). The other
 factors, such as coat or hair, are drawn for each class from the table of factors, unless the class constrains them.
@@ -29,8 +29,8 @@ SHARED_FACTORS = (
 
 # Kind of creature -> the renderer's modality of its picture.
 CREATURE_MODALITIES: dict[str, dict[str, str]] = {
-    "image": {"person": "face", "toon": "toon", "cat": "cat"},
-    "seg": {"person": "seg", "toon": "toon_seg", "cat": "cat_seg"},
+    "image": {"person": "face", "toon": "toon", "cat": "cat", "car": "car"},
+    "seg": {"person": "seg", "toon": "toon_seg", "cat": "cat_seg", "car": "car_seg"},
     "landmark": {"person": "landmark", "toon": "toon_landmark", "cat": "cat_landmark"},
 }
 
@@ -95,15 +95,22 @@ CREATURES: tuple[Creature, ...] = (
         "beard": 1.0, "moustache": 1.0}),
 )  # fmt: skip
 
+# Classes far from all others. "All classes" leaves them out: a class that has no face would change every set of all.
+DISTANT: tuple[Creature, ...] = (
+    Creature("car", "car", "toy car, its front or its rear to the viewer", {}),
+    Creature("car-front", "car", "toy car that shows its front", {"car_rear": 0}),
+)
+
 CREATURE_NAMES = tuple(creature.name for creature in CREATURES)
+CLASS_NAMES = (*CREATURE_NAMES, *(creature.name for creature in DISTANT))
 
 
 def creature(name: str) -> Creature:
     """The class with this name. :raises UsageError: there is none."""
-    for each in CREATURES:
+    for each in (*CREATURES, *DISTANT):
         if each.name == name:
             return each
-    raise UsageError(f"there is no class {name!r} of creatures.{did_you_mean(name, CREATURE_NAMES)}")
+    raise UsageError(f"there is no class {name!r} of creatures.{did_you_mean(name, CLASS_NAMES)}")
 
 
 def creature_factors(name: str, seed: int, index: int) -> Factors:
@@ -128,8 +135,8 @@ def creature_factors(name: str, seed: int, index: int) -> Factors:
     return drawn
 
 
-def check_creature_modalities(modalities: Sequence[str]) -> None:
-    """Check the modalities. :raises UsageError: there is none, or one that creatures do not have."""
+def check_creature_modalities(modalities: Sequence[str], classes: Sequence[str] = ()) -> None:
+    """Check the modalities. :raises UsageError: there is none, or one that creatures, or these classes, do not have."""
     if not modalities:
         raise UsageError(f"no modality given; choose from {', '.join(CREATURE_MODALITIES)}")
     for name in modalities:
@@ -137,6 +144,11 @@ def check_creature_modalities(modalities: Sequence[str]) -> None:
             raise UsageError(
                 f"creatures have no modality {name!r}; choose from {', '.join(CREATURE_MODALITIES)}"
             )
+        for lacking in classes:
+            kinds = CREATURE_MODALITIES[name]
+            if creature(lacking).kind not in kinds:
+                held = [modality for modality, of in CREATURE_MODALITIES.items() if creature(lacking).kind in of]
+                raise UsageError(f"the class {lacking!r} has no modality {name!r}; choose from {', '.join(held)}")
 
 
 def render_creatures(
@@ -145,13 +157,13 @@ def render_creatures(
     """Render samples of one class, ``size`` pixels square (a multiple of 16).
 
     Returns one dict per index, with ``factors`` and the ``modalities`` asked for: ``image`` (RGB ``[3, size, size]`` in
-    [0, 1]), ``seg`` (``[size, size]`` int64 in CelebAMask-HQ's order), ``landmark`` (``[68, 2]`` pixels). The same
-    (name, seed, index) always gives the same picture.
+    [0, 1]), ``seg`` (``[size, size]`` int64 in CelebAMask-HQ's order; of cars, in that of ``CAR_CLASS_NAMES``),
+    ``landmark`` (``[68, 2]`` pixels; cars have none). The same (name, seed, index) always gives the same picture.
 
     :raises UsageError: an unknown class or modality, or a size or number out of range.
     """
     check_size(size)
-    check_creature_modalities(modalities)
+    check_creature_modalities(modalities, [name])
     kind = creature(name).kind
     wanted = {modality: CREATURE_MODALITIES[modality][kind] for modality in modalities}
     factors = [creature_factors(name, seed, index) for index in indices]
@@ -165,4 +177,4 @@ def render_creatures(
 def creature_table_markdown() -> str:
     """The classes as a Markdown table: name, kind, what it is."""
     rows = ["| class | kind | what |", "|---|---|---|"]
-    return "\n".join(rows + [f"| `{each.name}` | {each.kind} | {each.summary} |" for each in CREATURES])
+    return "\n".join(rows + [f"| `{each.name}` | {each.kind} | {each.summary} |" for each in (*CREATURES, *DISTANT)])

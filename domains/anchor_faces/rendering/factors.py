@@ -2,8 +2,8 @@
 
 A factor has a name, a distribution and a meaning. ``sample_factors(seed, index)`` draws one value of each,
 in the order of the table. Every (seed, index) has its own generator, so a sample never depends on its
-neighbours. People, their cartoon twins and cats share pose, expression, light, camera and background;
-each kind ignores the factors that it cannot use (a cat has no beard).
+neighbours. People, their cartoon twins and cats share pose, expression, light, camera and background, toy cars
+all of these but the expression; each kind ignores the factors that it cannot use (a cat has no beard).
 """
 
 from __future__ import annotations
@@ -267,6 +267,14 @@ FACTOR_TABLE: tuple[Factor, ...] = (
     Factor("fur_colour", Uniform(), "white, cream, orange, brown, gray, black from 0 to 1"),
     Factor("fur_second_colour", Uniform(), "below 0.7 the second colour is white"),
     Factor("cat_ear_size", Normal(1, 0.12), "size of a cat's ears, 1 is average"),
+    # toy cars only; a factor added at the end leaves all others as they were
+    Factor("car_rear", Flag(0.5), "1: the car shows its rear, 0: its front"),
+    Factor("car_body", Uniform(), "below 0.4 saloon, 0.7 hatchback, above it van"),
+    Factor("car_length", Normal(1, 0.05), "length of the car, 1 is average"),
+    Factor("car_height", Normal(1, 0.05), "height of the cabin, 1 is average"),
+    Factor("car_colour", Uniform(), "red, orange, yellow, greens, blues, white, silver, black from 0 to 1"),
+    Factor("car_roof", Uniform(), "below 0.65 the colour of the body, above it another"),
+    Factor("car_wheels", Uniform(), "below 0.4 discs, 0.7 spokes, above it white walls"),
 )
 
 FACTOR_NAMES = tuple(factor.name for factor in FACTOR_TABLE)

@@ -1,4 +1,4 @@
-"""The kinds of subjects (people, their cartoon twins, cats): how each is built and coloured."""
+"""The kinds of subjects (people, their cartoon twins, cats, toy cars): how each is built and coloured."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .car_geometry import car_parameters
+from .car_scene import CarScene
+from .car_surface import car_surface, ground_shadow
 from .cat_geometry import cat_parameters
 from .cat_scene import CatScene
 from .cat_surface import add_whiskers, cat_surface
@@ -66,6 +69,10 @@ class Kind(ABC):
     @abstractmethod
     def paint(self, hits: Hits, p: Parameters, light: Lights) -> Painted:
         """Colour and classify the hits of a sample."""
+
+    def behind(self, background: Tensor, p: Parameters) -> Tensor:
+        """The background ``[3, size, size]``, linear RGB, with everything that the subject does to it."""
+        return background
 
     def finish(self, rgb: Tensor, buffers: Buffers, p: Parameters) -> Tensor:
         """The picture ``[3, size, size]`` with everything that is drawn over it at the end."""
@@ -130,4 +137,34 @@ class Cat(Kind):
         return add_whiskers(rgb, p)
 
 
-KINDS: dict[str, Kind] = {"person": Person(), "toon": Toon(), "cat": Cat()}
+class Car(Kind):
+    """Toy cars that turn as the head does, with the front or the rear towards the viewer."""
+
+    def parameters(self, f: Factors) -> Parameters:
+        return car_parameters(f)
+
+    def scene(self, samples: Sequence[Parameters]) -> Scene:
+        return CarScene(samples)
+
+    def lights(self, p: Parameters, f: Factors) -> Lights:
+        return lights(p, f, sum(p.paint) / 3)
+
+    def paint(self, hits: Hits, p: Parameters, light: Lights) -> Painted:
+        surface = car_surface(hits, p)
+        rgb = shade_skin_and_hair(surface, angles(hits.normal, hits.ray, light), hits.shadow, hits.occlusion, light)
+        return Painted(rgb, surface.label, surface.strands)
+
+    def behind(self, background: Tensor, p: Parameters) -> Tensor:
+        return background * ground_shadow(p, background.shape[-1])
+
+
+class CarFront(Car):
+    """The same cars, which always show their front, as faces do."""
+
+    def parameters(self, f: Factors) -> Parameters:
+        return car_parameters({**f, "car_rear": 0})
+
+
+KINDS: dict[str, Kind] = {
+    "person": Person(), "toon": Toon(), "cat": Cat(), "car": Car(), "car_front": CarFront(),
+}  # fmt: skip

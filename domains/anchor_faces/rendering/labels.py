@@ -17,6 +17,10 @@ CLASS_COLOURS = (
     (255, 51, 153), (0, 204, 204), (0, 51, 0), (255, 153, 51), (0, 204, 0),
 )  # fmt: skip
 
+# The classes of the label maps of cars. They are the same on front and rear: shape alone does not tell these apart.
+CAR_CLASS_NAMES = ("background", "body", "window", "wheel", "bumper")
+CAR_BODY, CAR_WINDOW, CAR_WHEEL, CAR_BUMPER = range(1, 5)
+
 (
     BACKGROUND, SKIN, NOSE, GLASSES, LEFT_EYE, RIGHT_EYE, LEFT_BROW, RIGHT_BROW, LEFT_EAR, RIGHT_EAR,
     MOUTH, UPPER_LIP, LOWER_LIP, HAIR, HAT, EARRING, NECKLACE, NECK, CLOTH,

@@ -40,6 +40,9 @@ MODALITIES: dict[str, tuple[str, str]] = {
     "cat_seg": ("cat", "label"),
     "cat_sketch": ("cat", "sketch"),
     "cat_landmark": ("cat", "landmark"),
+    "car": ("car", "rgb"),
+    "car_seg": ("car", "label"),
+    "car_front": ("car_front", "rgb"),
 }
 NEAREST_DEPTH, FARTHEST_DEPTH = DISTANCE - 1.1, DISTANCE + 0.9  # 1 and 0 of the depth picture
 
@@ -49,8 +52,9 @@ def render(seed: int, indices: Sequence[int], size: int, modalities: Sequence[st
 
     Returns one dict per index, with ``factors`` and an entry per modality:
 
-    * ``face``, ``toon``, ``cat``: RGB ``[3, size, size]`` in [0, 1];
+    * ``face``, ``toon``, ``cat``, ``car``, ``car_front``: RGB ``[3, size, size]`` in [0, 1];
     * ``seg``, ``toon_seg``, ``cat_seg``: class numbers ``[size, size]`` int64 in CelebAMask-HQ's order;
+    * ``car_seg``: places in ``CAR_CLASS_NAMES``, ``[size, size]`` int64; above 0 is the car's shape;
     * ``sketch``: ``[size, size]`` in [0, 1], white paper;
     * ``landmark``: ``[68, 2]`` pixels (x right, y down, pixel centres at halves);
     * ``depth``: ``[size, size]`` in [0, 1], near is 1 and background 0;
@@ -126,7 +130,7 @@ def _render_group(
     for hits, p, f, own, result in zip(
         trace(scene, key, sharpness, size), samples, factors, light, results, strict=True
     ):
-        buffers = _compose(hits, kind.paint(hits, p, own), p, background(f, size))
+        buffers = _compose(hits, kind.paint(hits, p, own), p, kind.behind(background(f, size), p))
         result.update(_pictures(kind, buffers, p, f, size, wanted))
     return results
 

@@ -47,6 +47,15 @@ def ellipsoid(
     return (norm - 1).mul_(norm).div_(gradient)
 
 
+def rounded_box(
+    x: Tensor, y: Tensor, z: Tensor, half_x: Number, half_y: Number, half_z: Number, corner: float
+) -> Tensor:
+    """A box around the origin, its edges and corners rounded over ``corner``."""
+    over_x, over_y, over_z = x.abs() - (half_x - corner), y.abs() - (half_y - corner), z.abs() - (half_z - corner)
+    outside = length(over_x.clamp(min=0), over_y.clamp(min=0), over_z.clamp(min=0))
+    return outside + over_x.maximum(over_y).maximum(over_z).clamp_(max=0) - corner
+
+
 def capsule(
     x: Tensor,
     y: Tensor,

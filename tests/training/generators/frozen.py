@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from anchor_hub.metrics import efficientnet
 from anchor_hub.networks.efficientnet_lite import EfficientNetLite0
 from anchor_hub.training.generators import frozen_features, projected_critic, stopping
 
@@ -26,7 +27,8 @@ def random_network(device: torch.device | str = "cpu") -> EfficientNetLite0:
 @pytest.fixture
 def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The random network is found wherever the published one is looked for."""
-    monkeypatch.setattr(frozen_features, "load_efficientnet", lambda device="cpu": random_network(device))
+    for module in (frozen_features, efficientnet):
+        monkeypatch.setattr(module, "load_efficientnet", lambda device="cpu": random_network(device))
     monkeypatch.setattr(frozen_features, "LEAST", 64)
     for module in (projected_critic, stopping):
         monkeypatch.setattr(module, "find_efficientnet", lambda: Path("here"))

@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 import torch
 
+from anchor_finetune.domain import FineTunedDomain
 from anchor_hub.errors import DataError, UsageError
+from anchor_hub.evaluation.distance import model_distance
 from anchor_hub.metrics import efficientnet
+from anchor_hub.modality import build_modality
 from anchor_hub.networks.stylegan2 import Generator
 from anchor_hub.training.base import Samples, TrainingContext
 from anchor_hub.training.engine.trainer import RunEnd, Trainer
 from anchor_hub.training.generators.start import HubStart
 from anchor_hub.training.generators.stopping import EarlyStop, StopOptions, split
 from anchor_hub.training.generators.stylegan2_recipe import HubOptions, HubRecipe
+from tests.tiny import tiny_generator, tiny_hub
 from tests.training.generators.frozen import frozen as frozen
 from tests.training.tiny import CONFIG, PlainRGB, final_state, pictures, same
 
@@ -57,6 +61,18 @@ def test_the_model_distance_is_zero_for_the_start_itself_and_grows() -> None:
         watched.look(copy, 200)
     assert watched.reason is not None and "200 images, beyond" in watched.reason
     assert watched.exported is not None and same(watched.exported, dict(near.state_dict())), "the last within the limit"
+
+
+@pytest.mark.usefixtures("frozen")
+def test_the_model_distance_is_that_of_the_evaluation() -> None:
+    hub = tiny_hub()
+    moved = tiny_generator(seed=1)
+    moved.mapping.load_state_dict(hub.generator.mapping.state_dict())
+    measured = stop(StopOptions(distance=1.0), base=hub.generator)
+    measured.latents = hub.sample_z(6, seed=3)
+    domain = FineTunedDomain("moved", build_modality({"name": "rgb"}), hub, moved)
+    (metric,) = model_distance(hub, domain, metrics=("efficientnet",), count=6, seed=3).pairs[0].metrics
+    assert 0.01 < float(metric.value or 0) == pytest.approx(measured.look(moved, 8)["model_distance"], rel=1e-5)
 
 
 @pytest.mark.usefixtures("frozen")
