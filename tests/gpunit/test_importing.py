@@ -81,7 +81,8 @@ def test_a_content_encoder_is_a_prior_that_translators_share(tmp_path: Path, hom
     file, content = small_files(tmp_path)
     run("priors", "import", content, "--name", "published", "--license", "S-Lab 1.0")
     run("translators", "import", file, "--name", "first", "--set", "prior=published")
-    assert [row["state"] for row in json.loads(run("translators", "list", "--json")) if row["name"] == "first"] == ["ready"]
+    rows = {row["name"]: row["state"] for row in json.loads(run("translators", "list", "--json"))}
+    assert rows["first"] == "ready"
     own = home / "translators" / "first"
     assert open_bundle(own).parts == ["generator", "sampler"]
     run("translators", "import", file, "--name", "second", "--content", content, "--set", "half=true")
