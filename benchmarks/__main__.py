@@ -41,7 +41,7 @@ class Side:
     """A process that holds one side of a row."""
 
     def __init__(self, row: str, side: str, threads: int, cache: Path, source: Path = ROOT) -> None:
-        folders = [str(source / part) for part in (".", "domains", "cli")]
+        folders = [str(source / part) for part in (".", "plugins", "domains", "cli")]
         program = START.format(paths=folders, benchmarks=str(ROOT / "benchmarks"))
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         # Commands that the benchmark starts find the same checkout.

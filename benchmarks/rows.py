@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import inverting, pieces
+from benchmarks import gpunit, inverting, pieces
 from benchmarks.measuring import Piece
 
 Build = Callable[[Path], Piece]
@@ -53,6 +53,8 @@ add("hub-step", "training step, 64 px", pieces.hub_step(), pieces.hub_step(True)
 add("invert", "step of `factor`, 64 px", inverting.step(1), inverting.step(1, True))
 add("invert-16", "step of `factor`, 16 pictures", inverting.step(16), inverting.step(16, True))
 add("invert-passes", "step of `factor` / the hub's two passes", inverting.step(16), inverting.passes(16))
+add("gp-unit", "translation, 256 px, published", gpunit.translating(), gpunit.translating(True), 1e-3)
+add("gp-unit-step", "step of stage II, published", gpunit.step(), gpunit.step(True), 1e-3)
 add("renderer", "face, seg, sketch, landmark", pieces.rendering)
 add("loading", "hub of 1024 px from its bundle", pieces.loading(), pieces.loading(True))
 add("checkpoint", "`anchor hubs import`, 256 px", pieces.importing)

@@ -44,6 +44,8 @@ FLOAT64_TOLERANCE = 1e-8
 KINDS = (
     "biggan_brock_d", "biggan_brock_g", "biggan_deep_brock_d", "biggan_deep_brock_g", "biggan_deep_hf",
     "deepi2i_biggan", "deepi2i_stylegan",
+    "gpunit_blocks", "gpunit_content_encoder", "gpunit_discriminator", "gpunit_distillation", "gpunit_generator",
+    "gpunit_losses", "gpunit_perceptual", "gpunit_sampler", "gpunit_translate",
     "lsa_biggan_encoder", "lsa_biggan_generator", "lsa_data", "lsa_encoder", "lsa_encoder_seg", "lsa_encoder_w",
     "lsa_encoder_wplus", "lsa_losses", "lsa_ranger", "lsa_regressor", "lsa_translator", "lsa_translator_freezeg",
     "stylegan2_ada_d", "stylegan2_ada_d_cond", "stylegan2_ada_g", "stylegan2_ada_g_cond", "stylegan2_ada_pkl",

@@ -87,7 +87,7 @@ def mean(path: Path) -> list[float]:
 
 def test_a_translator_translates_with_options_styles_and_a_reference(trained: Path, tmp_path: Path) -> None:
     rows = json.loads(run("translators", "list", "--json"))
-    assert [(row["name"], row["state"]) for row in rows] == [("redden", "ready")]
+    assert [row["state"] for row in rows if row["name"] == "redden"] == ["ready"]
     inputs, out = tmp_path / "faces", tmp_path / "out"
     # Nobody else serves the pair: neither --backend nor --translator is needed.
     said = json.loads(run("translate", inputs, "--from", "face", "--to", "rose", "-o", out, "--json"))
@@ -229,7 +229,7 @@ def test_bundles_outlive_the_package(trained: Path, tmp_path: Path, monkeypatch:
     shutil.move(str(trained), str(tmp_path / "gone"))
     monkeypatch.setattr(sys, "path", [item for item in sys.path if item != str(trained)])
     registry.cache_clear()
-    (row,) = json.loads(run("translators", "list", "--json"))
+    row = next(row for row in json.loads(run("translators", "list", "--json")) if row["name"] == "redden")
     assert row["state"] == "needs plugin anchor-stranger"
     rows = {row["name"]: row for row in json.loads(run("domains", "list", "--json"))}
     assert rows["rose"]["state"] == "needs plugin anchor-stranger" and rows["seg"]["state"] == "ready"

@@ -1,4 +1,4 @@
-"""Makes bundles of published translators: the work of `anchor translators import`."""
+"""Makes bundles of published translators and priors, for `anchor translators import` and `anchor priors import`."""
 
 from __future__ import annotations
 

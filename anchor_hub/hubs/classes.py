@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,7 +11,10 @@ from anchor_hub.errors import BundleError, NotFoundError, UsageError, did_you_me
 from anchor_hub.networks.imagenet_names import IMAGENET_CLASSES, class_names, folded, imagenet_aliases
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from anchor_hub.bundles.base import Bundle
+    from anchor_hub.hubs.base import Hub
 
 #: The file of a hub's bundle: a JSON list of names in the order of the labels.
 CLASSES_FILE = "classes.json"
@@ -82,3 +86,19 @@ def read_classes(bundle: Bundle) -> tuple[str, ...]:
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
         raise BundleError(f"{where}: must be a list of class names; install the bundle again")
     return tuple(names)
+
+
+def with_classes(hub: Hub, labels: Tensor) -> Hub:
+    """The hub with a class of its own for each of ``len(labels)`` pictures: a view for batches of that length.
+
+    :param labels: ``[B]``, indices of classes. Other batches raise ValueError.
+    """
+    view, given = copy.copy(hub.base), labels.to(hub.device)
+
+    def of_each(count: int) -> Tensor:
+        if len(given) != count:
+            raise ValueError(f"hub {hub.name!r}: {count} pictures do not fit the {len(given)} classes given")
+        return given
+
+    view._whitening, view.labels = {}, of_each  # type: ignore[method-assign]
+    return view

@@ -19,6 +19,7 @@ from anchor_hub.errors import AnchorError, DataError, MissingPartError, UsageErr
 from anchor_hub.hubs.base import Hub
 from anchor_hub.metrics import efficientnet, perceptual
 from anchor_hub.metrics.features import cosine_gap, unit_features
+from anchor_hub.networks.biggan_discriminators import ProjectionDiscriminator
 
 #: Larger pictures are averaged down to this side first, as the published projections do.
 MAX_SIDE = 256
@@ -112,16 +113,30 @@ class DiscriminatorDistance(PerceptualNetwork):
 
     def __init__(self, hub: Hub) -> None:
         network: Any = hub.base.discriminator()
-        if not isinstance(getattr(network, "blocks", None), nn.ModuleDict) or not hasattr(network, "from_rgb"):
+        blocks = getattr(network, "blocks", None)
+        if isinstance(blocks, nn.ModuleDict) and hasattr(network, "from_rgb"):
+            self.stem, self.blocks = network.from_rgb, list(blocks.values())
+        elif isinstance(network, ProjectionDiscriminator):
+            self.stem, self.blocks = getattr(network, "stem", nn.Identity()), _attended(network)
+        else:
             raise MissingPartError(f"hub {hub.name!r}: its discriminator gives no maps; take --perceptual none")
-        self.network, self.count = network.eval().requires_grad_(False), len(network.blocks)
+        self.network, self.count = network.eval().requires_grad_(False), len(self.blocks)
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        found, x = [], self.network.from_rgb(images)
-        for block in self.network.blocks.values():
+        found, x = [], self.stem(images)
+        for block in self.blocks:
             x = block(x)
             found.append(x)
         return found
+
+
+def _attended(network: ProjectionDiscriminator) -> list[nn.Module]:
+    """The blocks of a class-conditional discriminator, each with the attention that follows it; no class is needed."""
+    attentions: Any = network.attentions
+    return [
+        nn.Sequential(block, attentions[str(number)]) if str(number) in attentions else block
+        for number, block in enumerate(network.blocks, start=1)
+    ]
 
 
 def _lpips(net: str) -> Callable[[Hub], PerceptualNetwork]:

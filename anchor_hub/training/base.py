@@ -255,9 +255,13 @@ class Recipe(ABC):
     Options: ClassVar[type[RecipeOptions]] = RecipeOptions
     #: Names of the data sets it reads: ``--data NAME=FOLDER`` each; of the only one: ``--data FOLDER``.
     data: ClassVar[tuple[str, ...]] = (OWN,)
+    #: Those of `data` and `requires` that a plan may leave out; all data: a recipe that can make its own pictures.
+    optional: ClassVar[tuple[str, ...]] = ()
     #: Kinds of the bundles it needs; ``build`` receives a hub, a domain, a prior as its architecture loads it, or (of a
     #: translator) the opened bundle.
     requires: ClassVar[tuple[str, ...]] = ()
+    #: Those of `requires` that the training needs, and its bundle does not.
+    only_to_train: ClassVar[tuple[str, ...]] = ()
     #: Whether the run keeps to one process and one thread of the CPU, as small networks need.
     one_thread: ClassVar[bool] = False
     #: Whether a translator's contents name its ends (classes of the data, say), which plans do otherwise.

@@ -31,7 +31,7 @@ def recipe_faults(
     if not name or recipe.kind not in RECIPE_KINDS:
         yield f"name {name!r}, kind {recipe.kind!r}: a recipe has a name, and a kind of {', '.join(RECIPE_KINDS)}"
         return
-    if set(data) != set(recipe.data):
+    if not set(recipe.data) - set(recipe.optional) <= set(data) <= set(recipe.data):
         yield f"it reads the data sets {', '.join(recipe.data)}, not {', '.join(data)}"
         return
     try:

@@ -27,7 +27,6 @@ class Contents:
         modalities of the data sets "source" and "target".
     :param hub: name and fingerprint of the hub that a domain belongs to (default: the one the recipe requires), or that
         a hub's own bundle is.
-    :param needs: of the kinds that the recipe requires, those that the bundle cannot do without; default: all.
     """
 
     architecture: Mapping[str, Any]
@@ -40,7 +39,6 @@ class Contents:
     hub: tuple[str, str] | None = None
     extras: Mapping[str, bytes] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
-    needs: tuple[str, ...] | None = None
 
 
 def write_contents(

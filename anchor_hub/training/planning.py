@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from anchor_hub.errors import AnchorError, UsageError, did_you_mean
@@ -38,7 +39,8 @@ def plan_training(
     """What ``anchor translators train NAME`` (or ``priors``) is going to do.
 
     :param kind: "translator" or "prior". :param recipe: default: the backend's own. :param backend: whose bundle it is.
-    :param data: data set's name -> folder; the name ``""`` is the only data set's.
+    :param data: data set's name -> folder; the name ``""`` is the only data set's. Default: the data sets of registered
+        domains that are called as the translator's ends are.
     :param modalities: data set's name -> modality's name; ``""``: of every data set. Default: those of registered
         domains that are called as the translator's ends are, else RGB.
     :param modality_options: data set's name (or ``""``) -> options of its modality, ``name=value`` each.
@@ -60,7 +62,7 @@ def plan_training(
     return TrainingPlan(
         name,
         chosen,
-        data={**getattr(spec, "data", {}), **_named(data or {}, found, chosen)},
+        data={**_data_of_ends(found, ends), **getattr(spec, "data", {}), **_named(data or {}, found, chosen)},
         requires={**tables["requires"], **(requires or {})},
         options={**table, **(options or {})},
         modalities=_modalities(found, ends, tables["modalities"], modalities or {}, modality_options or {}),
@@ -124,14 +126,31 @@ def _modalities(
     for name in (*names, *options):
         if name and name not in recipe.data:
             raise UsageError(f"recipe {recipe.name!r} reads no data set {name!r}.{did_you_mean(name, recipe.data)}")
-    known = {"source": ends[0], "target": ends[1][0] if len(ends[1]) == 1 else ""}
-    found = {}
+    known, found = _domains_of(ends), {}
     for data in recipe.data:
         called = names.get(data) or names.get("")
         table = dict(registered.get(data) or _of_domain(known.get(data, "")))
         if called is not None and called != table["name"]:
             table = {"name": called}
         found[data] = modality_table(table, settings=[*options.get("", ()), *options.get(data, ())])
+    return found
+
+
+def _domains_of(ends: tuple[str, tuple[str, ...]]) -> dict[str, str]:
+    """By data set the end whose name may be a domain's."""
+    return {"source": ends[0], "target": ends[1][0] if len(ends[1]) == 1 else ""}
+
+
+def _data_of_ends(recipe: type[Recipe], ends: tuple[str, tuple[str, ...]]) -> dict[str, str]:
+    """The data sets of registered domains that are called as the ends are, where the recipe reads source and target."""
+    known, found = registry().domains, {}
+    for data, name in _domains_of(ends).items():
+        if data not in recipe.data or not name or name not in known:
+            continue
+        with suppress(AnchorError):
+            dataset = known[name].spec.dataset
+            if dataset:
+                found[data] = dataset
     return found
 
 

@@ -54,5 +54,8 @@ translators = _group(
 priors = _group(
     "prior",
     "Priors: trained networks that translators build on.",
-    {"train": Entry("anchor_cli.priors_train:train_prior", "Train a prior.")},
+    {
+        "import": Entry("anchor_cli.priors_import:import_", "Import a published checkpoint as a prior."),
+        "train": Entry("anchor_cli.priors_train:train_prior", "Train a prior."),
+    },
 )

@@ -35,8 +35,8 @@ COMMANDS: dict[str, Entry] = {
         "anchor_cli.kinds:translators", "List, show, verify, export, install, remove, import and train translators."
     ),
     "priors": Entry(
-        "anchor_cli.kinds:priors", "List, show, verify, export, install, remove and train priors, which translators "
-        "build on.",
+        "anchor_cli.kinds:priors", "List, show, verify, export, install, remove, import and train priors, which "
+        "translators build on.",
     ),
     "backends": Entry("anchor_cli.backends:backends", "List the ways to translate, and the options of one."),
     "checkpoints": Entry("anchor_cli.checkpoints:app", "Look into checkpoint files; nothing in them is run."),

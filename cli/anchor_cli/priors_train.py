@@ -15,6 +15,7 @@ def train_prior(
     recipe: Annotated[
         str | None, typer.Option(help="Recipe that trains the prior [default: the registered prior's].")
     ] = None,
+    hub: options.RequiredHub = None,
     data: options.Data = [],  # noqa: B006  (Typer reads it and copies)
     set_: options.Settings = [],  # noqa: B006
     requires: options.Requires = [],  # noqa: B006
@@ -51,9 +52,9 @@ def train_prior(
 ) -> None:
     """Train a prior with a registered recipe. Give an end: --images or --max-minutes."""
     options.run_training(
-        "prior", name, recipe=recipe, data=data, set_=set_, requires=requires, modality=modality,
-        modality_set=modality_set, images=images, max_minutes=max_minutes, batch=batch, count=count, seed=seed,
-        mirror=mirror, where=where, limit=limit, device=device, precision=precision, workers=workers,
-        processes=processes, run_dir=run_dir, output=output, resume=resume, overwrite=overwrite, skip_bad=skip_bad,
-        license=license, data_license=data_license, quiet=quiet,
+        "prior", name, recipe=recipe, data=data, set_=set_, requires=options.with_required(requires, hub=hub),
+        modality=modality, modality_set=modality_set, images=images, max_minutes=max_minutes, batch=batch,
+        count=count, seed=seed, mirror=mirror, where=where, limit=limit, device=device, precision=precision,
+        workers=workers, processes=processes, run_dir=run_dir, output=output, resume=resume, overwrite=overwrite,
+        skip_bad=skip_bad, license=license, data_license=data_license, quiet=quiet,
     )  # fmt: skip

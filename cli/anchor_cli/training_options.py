@@ -120,6 +120,16 @@ def named(texts: Iterable[str], option: str, what: str) -> dict[str, str]:
     return table
 
 
+RequiredHub = Annotated[
+    str | None, typer.Option("--hub", help="Hub that the recipe builds on; the same as --requires hub=NAME.")
+]
+
+
+def with_required(requires: list[str], **named: str | None) -> list[str]:
+    """The texts of ``--requires`` with those of bundles that have an option of their own, where it is given."""
+    return [*requires, *(f"{kind}={name}" for kind, name in named.items() if name is not None)]
+
+
 def maybe_named(texts: Iterable[str], option: str) -> dict[str, str]:
     """The table of ``["a/"]`` or ``["source=a/", "target=b/"]``; the key of a text without a name is ``""``.
 

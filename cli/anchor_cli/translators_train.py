@@ -31,12 +31,13 @@ def train_translator(
             "--to", help="Name of the images that the translator makes; repeatable [default: the registered one's]."
         ),
     ] = [],  # noqa: B006  (Typer reads it and copies)
+    prior: Annotated[
+        str | None, typer.Option(help="Prior that the recipe builds on; the same as --requires prior=NAME.")
+    ] = None,
     data: options.Data = [],  # noqa: B006
     set_: options.Settings = [],  # noqa: B006
     requires: options.Requires = [],  # noqa: B006
-    hub: Annotated[
-        str | None, typer.Option(help="Hub that the recipe builds on: short for --requires hub=NAME.")
-    ] = None,
+    hub: options.RequiredHub = None,
     modality: options.ModalityNames = [],  # noqa: B006
     modality_set: options.ModalitySettings = [],  # noqa: B006
     images: options.Images = None,
@@ -65,10 +66,10 @@ def train_translator(
     quiet: options.Quiet = False,
 ) -> None:
     """Train a translator with a registered recipe. Give an end: --images or --max-minutes."""
-    needed = [*requires, *([f"hub={hub}"] if hub is not None else [])]
     options.run_training(
         "translator", name, backend=backend, recipe=recipe, source=source, targets=targets, data=data, set_=set_,
-        requires=needed, modality=modality, modality_set=modality_set, images=images, max_minutes=max_minutes,
+        requires=options.with_required(requires, prior=prior, hub=hub), modality=modality, modality_set=modality_set,
+        images=images, max_minutes=max_minutes,
         batch=batch, count=count, seed=seed, mirror=mirror, where=where, limit=limit, device=device,
         precision=precision, workers=workers, processes=processes, run_dir=run_dir, output=output, resume=resume,
         overwrite=overwrite, skip_bad=skip_bad, license=license, data_license=data_license, quiet=quiet,

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from anchor_hub.hookspecs import hookimpl
-from anchor_hub.specs import BenchmarkSpec, CommandSpec, DatasetSpec, DomainSpec, ExtractorSpec, HubSpec, RecipeSpec
+from anchor_hub.specs import (
+    BenchmarkSpec,
+    CommandSpec,
+    DatasetSpec,
+    DomainSpec,
+    ExtractorSpec,
+    HubSpec,
+    PriorSpec,
+    RecipeSpec,
+    TranslatorSpec,
+)
 
 HERE = Path(__file__).resolve().parent
 HUB = "faces-64"
@@ -52,6 +62,17 @@ MASKED = ("ginger", "blonde", "toon-pink")
 CREATURE_TRAINING: dict[str, Any] = {
     "count": 1000, "images": 12_000, "batch": 16, "encoder": {"name": "compact", "width": 16},
 }  # fmt: skip
+
+
+# What GP-UNIT distils from the class-conditional hub, and translators on it.
+PRIOR = "content-64"
+PRIOR_TRAINING: dict[str, Any] = {
+    "requires": {"hub": CREATURE_HUB}, "modalities": {"masks": LABELS}, "count": 6400, "images": 24_000,
+    "shapes": "parts",
+}  # fmt: skip
+#: Names of source and target.
+GP_UNIT_PAIRS = (("face", "cat"), ("cat", "face"))
+GP_UNIT_TRAINING: dict[str, Any] = {"requires": {"prior": PRIOR}, "count": 3000, "images": 50_000}
 
 
 @hookimpl
@@ -110,6 +131,37 @@ def register_creatures(register: Callable[[DomainSpec], None]) -> None:
                 dataset=f"rendered-creatures:{folder}/{creature}",
                 training={**CREATURE_TRAINING, **options, "class": creature},
                 summary=f"{what} of the rendered creature {creature}",
+            )
+        )
+
+
+@hookimpl
+def anchor_register_priors(register: Callable[[PriorSpec], None]) -> None:
+    register(
+        PriorSpec(
+            PRIOR,
+            recipe="distill",
+            bundle=str(HERE / "bundles" / PRIOR),
+            data={"real": "rendered-creatures:image", "masks": "rendered-creatures:seg"},
+            training=PRIOR_TRAINING,
+            summary="content that people, cartoons and cats share, distilled from creatures-64",
+        )
+    )
+
+
+@hookimpl
+def anchor_register_translators(register: Callable[[TranslatorSpec], None]) -> None:
+    for source, target in GP_UNIT_PAIRS:
+        register(
+            TranslatorSpec(
+                f"{source}-{target}",
+                backend="gp-unit",
+                source=source,
+                targets=(target,),
+                bundle=str(HERE / "bundles" / f"{source}-{target}"),
+                data={"source": f"rendered-faces:{source}", "target": f"rendered-faces:{target}"},
+                training=GP_UNIT_TRAINING,
+                summary=f"rendered pictures of {source} in the style of {target}, by GP-UNIT",
             )
         )
 

@@ -62,6 +62,7 @@ class DeepI2IRecipe(Recipe):
     kind: ClassVar[str] = "translator"
     Options: ClassVar[type[RecipeOptions]] = DeepI2IOptions
     requires: ClassVar[tuple[str, ...]] = ("hub",)
+    only_to_train: ClassVar[tuple[str, ...]] = ("hub",)
     own_ends: ClassVar[bool] = True
 
     def __init__(
@@ -289,7 +290,7 @@ class DeepI2IRecipe(Recipe):
         source = {"name": others[0], **side} if len(self.targets) == 1 and len(others) == 1 else None
         return Contents(
             {"name": BACKEND, **networks.describe()}, parts, card=self._card, name=self.translator, source=source,
-            targets=tuple({"name": name, **side} for name in self.targets), needs=(),
+            targets=tuple({"name": name, **side} for name in self.targets),
         )  # fmt: skip
 
     def record(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:

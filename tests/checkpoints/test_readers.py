@@ -17,7 +17,7 @@ from anchor_hub.checkpoints.importing_translators import import_parts
 from anchor_hub.checkpoints.raw import load_raw
 from anchor_hub.checkpoints.stylegan2_rosinality import to_theirs
 from anchor_hub.domains.loading import clear_cache, load_domain
-from anchor_hub.errors import CheckpointError, PluginError, UsageError
+from anchor_hub.errors import CheckpointError, PluginError
 from anchor_hub.plugins.registry import registry
 from tests.cli.running import anchor
 from tests.plugin_makers import hooks, install_plugin
@@ -99,8 +99,10 @@ def test_the_built_in_readers_are_asked_in_their_order() -> None:
     names = ["stylegan2", "stylegan2-ada", "latent-space-anchoring", "biggan-deep-hf", "biggan"]
     assert [reader.NAME for reader in families()] == names
     assert [reader.NAME for reader in families("domain")] == ["latent-space-anchoring-domain"]
-    assert [reader.NAME for reader in families("translator")] == []
-    assert list(registry().checkpoints.in_order()) == [*names, "latent-space-anchoring-domain"]
+    assert [reader.NAME for reader in families("translator")] == ["gp-unit"]
+    assert [reader.NAME for reader in families("prior")] == ["gp-unit"]
+    plugins = ["gp-unit", "gp-unit-content"]
+    assert list(registry().checkpoints.in_order()) == [*names, "latent-space-anchoring-domain", *plugins]
 
 
 def test_a_strangers_hub_is_imported_like_a_built_in_one(install: Callable[..., None], tmp_path: Path) -> None:
@@ -145,9 +147,14 @@ def test_broken_readers_take_nobody_down_and_are_named(install: Callable[..., No
         list(families())
 
 
+@pytest.mark.parametrize("kind", ["translator", "prior"])
+def test_without_a_reader_the_command_says_so(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anchor_hub.checkpoints.importing_translators.families", lambda kind, problems: iter(()))
+    none = anchor(f"{kind}s", "import", str(tmp_path / "absent.pt"), "--name", "x")
+    assert none.exit_code == 2 and f"no reader of published {kind}s is installed" in none.stderr
+
+
 def test_a_strangers_translator(install: Callable[..., None], tmp_path: Path, home: Path) -> None:
-    none = anchor("translators", "import", str(tmp_path / "absent.pt"), "--name", "x")
-    assert none.exit_code == 2 and "no reader of published translators is installed" in none.stderr
     install({"toy_release_one": TRANSLATOR}, ":reader")
     torch.save({"pair": {"w": torch.ones(3)}}, tmp_path / "pair.pt")
     torch.save({"v": torch.zeros(2)}, tmp_path / "content.pt")
@@ -173,7 +180,7 @@ def test_a_strangers_translator(install: Callable[..., None], tmp_path: Path, ho
         assert wrong.exit_code == 2 and part in wrong.stderr
     inspected = anchor("checkpoints", "inspect", str(tmp_path / "pair.pt"))
     assert "family toy-release: a translator (`anchor translators import`)" in inspected.stdout
-    with pytest.raises(UsageError, match="no reader of published priors"):
+    with pytest.raises(CheckpointError, match="is of no supported layout"):
         import_parts("prior", tmp_path / "pair.pt", "x")
 
 

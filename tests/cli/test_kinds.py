@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,12 @@ def test_translators_and_priors_are_listed_like_hubs_and_domains(toy: Path, pair
     assert lines["NAME"] == ["NAME", "STATE", "FROM", "TO", "BACKEND", "SOURCE", "SUMMARY"]
     assert lines["dog-cat"] == ["dog-cat", "ready", "dog", "cat", "toy-pair", "home"]
     assert lines["horse-zebra"][1:4] == ["can", "be", "trained"] and lines["horse-zebra"][-1] == "new"
-    assert "`anchor translators train horse-zebra` trains one that can be trained" in result.stderr
+    assert re.search("`anchor translators train [a-z-]+` trains one that can be trained", result.stderr)
     rows = {row["name"]: row for row in json.loads(anchor("translators", "list", "--json").stdout)}
     assert rows["dog-cat"]["to"] == ["cat"] and rows["dog-cat"]["path"] == str(pair)
     priors = {row["name"]: row for row in json.loads(anchor("priors", "list", "--json").stdout)}
     assert (priors["content"]["state"], priors["fresh"]["state"]) == ("ready", "can be trained")
-    assert "`anchor priors train fresh`" in anchor("priors", "list").stderr
+    assert re.search("`anchor priors train [a-z0-9-]+`", anchor("priors", "list").stderr)
 
 
 def test_many_targets_are_shortened_in_the_table(toy: Path, fresh_home: Path) -> None:
@@ -117,7 +118,7 @@ def test_export_with_what_it_requires_and_install_elsewhere(
     installed = anchor("translators", "install", str(out / "dog-cat.zip"))
     assert "note: its hub tiny" in installed.stderr and "note: its prior content" in installed.stderr
     assert "(anchor priors install)" in installed.stderr
-    row = json.loads(anchor("translators", "list", "--json").stdout)[0]
+    row = next(row for row in json.loads(anchor("translators", "list", "--json").stdout) if row["name"] == "dog-cat")
     assert row["state"] == "needs hub tiny" and "its prior content" in row["note"]
     lost = anchor("translators", "export", "dog-cat", "-o", str(tmp_path), "--with-required")
     assert lost.exit_code == 2 and "the hub tiny is not on this machine" in lost.stderr
@@ -145,7 +146,7 @@ def test_after_a_plugin_is_uninstalled_its_bundles_say_so(
     uninstall(toy, monkeypatch)
     sentence = "needs plugin anchor-toy (0.1), which is not installed"
     listed = anchor("translators", "list")
-    assert "dog-cat  needs plugin anchor-toy  dog" in listed.stdout
+    assert re.search("dog-cat +needs plugin anchor-toy +dog", listed.stdout)
     assert f"note: dog-cat: {sentence}" in listed.stderr
     verified = anchor("translators", "verify", "dog-cat")
     assert verified.exit_code == 1 and f"{pair}: {sentence}" in verified.stderr

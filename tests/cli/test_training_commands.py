@@ -117,7 +117,7 @@ def _other_prior() -> Path:
     ("arguments", "name", "message"),
     [
         ((), "red-blu", "Did you mean 'red-blue'"),
-        ((), "brand-new", "--recipe NAME (there are: toy-"),
+        ((), "brand-new", "--recipe NAME (there are: gp-unit, toy-"),
         (("--recipe", "toy-par"), "x", "Did you mean 'toy-pair'"),
         (("--recipe", "toy-base"), "x", "no recipe for a translator is called 'toy-base'"),
         (("--backend", "toyy"), "x", "Did you mean 'toy'"),
@@ -144,6 +144,33 @@ def test_wrong_calls_are_one_line(home: Path, arguments: tuple[str, ...], name: 
     run("priors", "train", "base", *FAST)
     assert message in pair(*arguments, name=name, code=2)
     assert not (home / "translators").exists()
+
+
+def test_data_of_registered_domains_and_a_prior_by_its_own_option(home: Path) -> None:
+    site = home.parent / "more"
+    code = """
+        from anchor_hub.hookspecs import hookimpl
+        from anchor_hub.specs import DomainSpec
+
+        @hookimpl
+        def anchor_register_domains(register):
+            for name in ("red", "blue"):
+                register(DomainSpec(name, hub="none", modality={"name": "rgb"}, dataset=f"toy-colours:{name}"))
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(install_plugin(site, code, name="colours", distribution="anchor-colours")))
+        registry.cache_clear()
+        run("priors", "train", "base", *FAST)
+        ends = ("--backend", "toy", "--from", "red", "--to", "blue", "--images", "8", "--batch", "4", "--count", "6")
+        assert "mine: 8 images" in pair(*ends, "--prior", "base", name="mine")
+    record = open_bundle(home / "translators" / "mine").manifest.provenance
+    assert record["data"] == {"source": "toy-colours:red", "target": "toy-colours:blue"}
+    assert "--requires: 'prior' is given twice" in pair(*ends, "--prior", "a", "--requires", "prior=b", code=2)
+
+
+def test_a_hub_by_its_own_option(home: Path) -> None:
+    message = run("priors", "train", "base", "--hub", "faces-64", *FAST, code=2)
+    assert "recipe 'toy-base' needs no hub: leave it out" in message
 
 
 def test_what_is_missing_is_named(home: Path) -> None:

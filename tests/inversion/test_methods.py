@@ -215,6 +215,22 @@ def test_the_hubs_discriminator_compares(tmp_path: Any, images: Tensor, monkeypa
     assert found.record == {"perceptual": "discriminator"}
 
 
+def test_a_class_conditional_hubs_discriminator_compares(tmp_path: Any, images: Tensor) -> None:
+    from anchor_hub.networks.biggan_discriminators import BigGANDiscriminator, BigGANDiscriminatorConfig
+    from tests.tiny import tiny_biggan
+
+    config = BigGANDiscriminatorConfig.of_size(16, channels={8: 8, 4: 8}, attention=[8], classes=3)
+    critic = BigGANDiscriminator(config).eval()
+    tiny_biggan().save(tmp_path / "zoo", discriminator=critic, exact_discriminator=True)
+    network = perceptual_network("discriminator", hub=Hub.load(tmp_path / "zoo"))
+    assert network is not None and network.count == len(config.block_list)
+    maps = network.maps(images)
+    torch.testing.assert_close(torch.relu(maps[-1]).sum((2, 3)), critic.pooled(images))
+    target = network.describe(images)
+    assert torch.allclose(network.distance(images, target), torch.zeros(3), atol=1e-6)
+    assert (network.distance(images.flip(0), target)[[0, 2]] > 1e-3).all()
+
+
 # -- the backend
 
 

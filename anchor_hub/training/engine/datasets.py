@@ -43,8 +43,8 @@ class Source:
         return Path(make(argument, **options, home=home(), progress=progress))
 
 
-def sources(plan: TrainingPlan, names: tuple[str, ...]) -> dict[str, Source]:
-    """The plan's data sets, those that the recipe reads and no others.
+def sources(plan: TrainingPlan, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Source]:
+    """The plan's data sets, those that the recipe reads and no others; ``optional`` ones where the plan has them.
 
     :raises UsageError: one too many or too few. :raises DatasetNotFoundError: a registered data set nobody knows.
     """
@@ -52,10 +52,10 @@ def sources(plan: TrainingPlan, names: tuple[str, ...]) -> dict[str, Source]:
         if name not in names:
             raise UsageError(f"recipe {plan.recipe!r} reads no data set {name!r}.{did_you_mean(name, names)}")
     for name in names:
-        if name not in plan.data:
+        if name not in plan.data and name not in optional:
             option = "--data FOLDER" if len(names) == 1 else f"--data {name}=FOLDER"
             raise UsageError(f"recipe {plan.recipe!r} reads the data set {name!r}; give a folder of it: {option}")
-    return {name: _source(str(plan.data[name])) for name in names}
+    return {name: _source(str(plan.data[name])) for name in names if name in plan.data}
 
 
 def _source(given: str) -> Source:

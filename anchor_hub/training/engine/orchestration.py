@@ -108,8 +108,8 @@ def train(
     check_target_is_free(kind, plan.name, output, run_dir, resume=run.resume, overwrite=run.overwrite or own)
     device = resolve_device(run.device)
     precision = resolve_precision(run.precision, device)
-    given = sources(plan, recipe_class.data)
-    required = load_required(plan.recipe, recipe_class.requires, plan.requires, device)
+    given = sources(plan, recipe_class.data, recipe_class.optional)
+    required = load_required(plan.recipe, recipe_class.requires, plan.requires, device, recipe_class.optional)
     recipe = recipe_class.build(plan, options, {key: item.loaded for key, item in required.items()})
     batch = recipe.images_per_step(plan.batch)
     recipe.shares(batch)  # whether it can be shared is told before anything is read
@@ -156,7 +156,7 @@ def _check_complete(plan: TrainingPlan, recipe: type[Recipe]) -> None:
 
 
 def _processes(recipe: Recipe, device: torch.device, batch: int) -> int:
-    return 1 if recipe.one_thread else default_processes(device, math.gcd(*recipe.shares(batch).values()))
+    return 1 if recipe.one_thread else default_processes(device, math.gcd(batch, *recipe.shares(batch).values()))
 
 
 def _everything(plan: TrainingPlan, options: RecipeOptions, required: Mapping[str, Required]) -> dict[str, Any]:
@@ -198,10 +198,10 @@ class _Finished:
         made = {name: rendered_data_set(place) for name, place in self.read.folders.items()}
         command = self.run.command or COMMANDS.get(kind, f"training of {kind}")
         record = provenance(command, **recipe.record(self._facts(made)))
-        # A domain's hub, and a hub itself, are named in fields of their own.
         needs = [item.requirement for item in self.required.values() if item.requirement is not None]
-        needs = [item for item in needs if not (kind == "domain" and item.kind == "hub")]
-        needs = [item for item in needs if contents.needs is None or item.kind in contents.needs]
+        # A domain's hub, and a hub itself, are named in fields of their own.
+        spared = ("hub",) if kind == "domain" else type(recipe).only_to_train
+        needs = [item for item in needs if item.kind not in spared]
         return write_contents(contents, folder, kind, self.plan.name, record, self._license(made), needs)
 
     def _facts(self, made: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,9 +35,10 @@ class Required:
 
 
 def load_required(
-    recipe: str, kinds: tuple[str, ...], given: Mapping[str, str | Path], device: torch.device
-) -> dict[str, Required]:
-    """Kind -> what was loaded, for exactly the kinds that the recipe needs.
+    recipe: str, kinds: tuple[str, ...], given: Mapping[str, str | Path], device: torch.device,
+    optional: tuple[str, ...] = (),
+) -> dict[str, Required]:  # fmt: skip
+    """Kind -> what was loaded, for exactly the kinds that the recipe needs; ``optional`` ones where they are given.
 
     :raises UsageError: one too many or too few. :raises NotFoundError, BundleError: no such bundle, or a damaged one.
     """
@@ -45,9 +46,9 @@ def load_required(
         if kind not in kinds:
             raise UsageError(f"recipe {recipe!r} needs no {kind}: leave it out.{did_you_mean(kind, kinds)}")
     for kind in kinds:
-        if kind not in given:
+        if kind not in given and kind not in optional:
             raise UsageError(f"recipe {recipe!r} needs a {kind}; say which one: --requires {kind}=NAME")
-    return {kind: _load(kind, given[kind], device) for kind in kinds}
+    return {kind: _load(kind, given[kind], device) for kind in kinds if kind in given}
 
 
 def _load(kind: str, name_or_path: str | Path, device: torch.device) -> Required:

@@ -13,6 +13,7 @@ from anchor_hub.errors import AnchorError, ConfigError, RecipeNotFoundError, Tra
 from anchor_hub.training import Batch, RecipeOptions, RunSettings, Samples, TrainingPlan, train
 from anchor_hub.training.engine.datasets import sources
 from anchor_hub.training.engine.orchestration import find_recipe
+from anchor_hub.training.engine.requirements import load_required
 from anchor_hub.training.engine.trainer import Trainer
 from tests.training.tiny import PlainRGB, final_state, same
 from tests.training.toys import Base, PairOptions, PairRecipe
@@ -117,6 +118,44 @@ def test_a_data_set_is_a_folder_or_a_registered_one(tmp_path: Path, monkeypatch:
     assert source("image-folder:x").registered is None, "a folder that is there wins"
     with pytest.raises(UsageError, match="reads no data set 'owned'. Did you mean 'own'"):
         sources(TrainingPlan("x", "anchor", {"owned": "a"}), ("own",))
+
+
+class Sparing(PairRecipe):
+    """Can do without its target and without its prior."""
+
+    optional = ("target", "prior")
+
+
+def test_what_a_recipe_can_do_without_may_be_left_out() -> None:
+    plan = TrainingPlan("x", "toy-pair", {"source": "a"})
+    assert list(sources(plan, Sparing.data, Sparing.optional)) == ["source"]
+    with pytest.raises(UsageError, match="--data target=FOLDER"):
+        sources(plan, PairRecipe.data)
+    device = torch.device("cpu")
+    assert load_required("toy-pair", Sparing.requires, {}, device, Sparing.optional) == {}
+    with pytest.raises(UsageError, match="--requires prior=NAME"):
+        load_required("toy-pair", PairRecipe.requires, {}, device)
+
+
+class Inventing(Watching):
+    """Makes its own pictures: reads none."""
+
+    data, optional = ("own",), ("own",)
+
+    def shares(self, batch: int) -> dict[str, int]:
+        return {}
+
+    def step(self, batches: Any, index: int) -> Any:
+        assert not batches
+        self.seen.append({})
+        return {"nothing": 0.0}
+
+
+def test_a_recipe_may_make_all_its_pictures(tmp_path: Path) -> None:
+    assert len(run(Inventing, tmp_path / "one", {}).seen) == 6
+    assert (tmp_path / "one" / "stats.jsonl").read_text().count('"images": ') == 6
+    with pytest.raises(TrainingError, match="recipe 'toy-pair' reads own, it was given mine"):
+        run(Inventing, tmp_path / "two", {"mine": numbered(3)})
 
 
 class Choices(RecipeOptions):

@@ -1,0 +1,41 @@
+"""`anchor priors import`: makes a bundle of a published prior."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def import_(
+    file: Path = typer.Argument(..., help="Published checkpoint."),
+    name: str = typer.Option(..., "--name", help="Name of the new prior."),
+    settings: list[str] = typer.Option(
+        [], "--set", metavar="NAME=VALUE", help="Set an option of the reader; repeatable."
+    ),
+    license: str | None = typer.Option(None, help="Licence of the weights [default: you are asked, else unknown]."),
+    data_license: str | None = typer.Option(
+        None, help="Licence of the images that the weights were trained on [default: unknown]."
+    ),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="Folder to write the bundle to [default: priors/NAME in the home]."
+    ),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the prior of that name."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Import a published checkpoint as a prior. A plugin's reader reads it; no code in the file is run."""
+    from anchor_cli.hubs_import import ask_license, report
+    from anchor_hub.checkpoints.importing_translators import import_parts
+    from anchor_hub.system.settings import parse_settings
+
+    result = import_parts(
+        "prior",
+        file,
+        name,
+        options=parse_settings(settings),
+        license=license if license is not None else ask_license(as_json),
+        data_license=data_license,
+        output=output,
+        overwrite=overwrite,
+    )
+    report("prior", result, as_json)

@@ -1,0 +1,1 @@
+"""Networks of GP-UNIT, without training or files."""
