@@ -14,6 +14,9 @@ Device = Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be read, and name them.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ReaderSettings = Annotated[
+    list[str], typer.Option("--set", metavar="NAME=VALUE", help="Set an option of the reader; repeatable.")
+]
 ImportedLicense = Annotated[
     str | None, typer.Option(help="Licence of the weights [default: you are asked, else unknown].")
 ]

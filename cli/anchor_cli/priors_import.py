@@ -6,22 +6,18 @@ from pathlib import Path
 
 import typer
 
+from anchor_cli import options, training_options
+
 
 def import_(
     file: Path = typer.Argument(..., help="Published checkpoint."),
     name: str = typer.Option(..., "--name", help="Name of the new prior."),
-    settings: list[str] = typer.Option(
-        [], "--set", metavar="NAME=VALUE", help="Set an option of the reader; repeatable."
-    ),
-    license: str | None = typer.Option(None, help="Licence of the weights [default: you are asked, else unknown]."),
-    data_license: str | None = typer.Option(
-        None, help="Licence of the images that the weights were trained on [default: unknown]."
-    ),
-    output: Path | None = typer.Option(
-        None, "--output", "-o", help="Folder to write the bundle to [default: priors/NAME in the home]."
-    ),
+    settings: options.ReaderSettings = [],  # noqa: B006  (Typer reads it and copies)
+    license: options.ImportedLicense = None,
+    data_license: options.ImportedDataLicense = None,
+    output: training_options.PriorFolder = None,
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the prior of that name."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    as_json: options.AsJson = False,
 ) -> None:
     """Import a published checkpoint as a prior. A plugin's reader reads it; no code in the file is run."""
     from anchor_cli.hubs_import import ask_license, report

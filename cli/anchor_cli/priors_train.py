@@ -38,11 +38,7 @@ def train_prior(
             help="Folder for checkpoints, logs and samples [default: runs/prior-NAME in the home]."
         )
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option(
-            "--output", "-o", help="Folder to write the bundle to [default: priors/NAME in the home]."
-        )
-    ] = None,
+    output: options.PriorFolder = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     skip_bad: options.SkipBad = False,

@@ -89,6 +89,10 @@ TranslatorFolder = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Folder to write the bundle to [default: translators/NAME in the home]."),
 ]
+PriorFolder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Folder to write the bundle to [default: priors/NAME in the home]."),
+]
 GivenSeed = Annotated[int, typer.Option(help="Seed of everything that is random.")]
 ImagesLimit = Annotated[
     int | None, typer.Option(min=1, help="Use only this many images, the first ones [default: all].")

@@ -13,9 +13,7 @@ def import_(
     file: Path = typer.Argument(..., help="Published checkpoint."),
     name: str = typer.Option(..., "--name", help="Name of the new translator."),
     content: list[Path] = typer.Option([], "--content", help="Another file that the reader needs; repeatable."),
-    settings: list[str] = typer.Option(
-        [], "--set", metavar="NAME=VALUE", help="Set an option of the reader; repeatable."
-    ),
+    settings: options.ReaderSettings = [],  # noqa: B006  (Typer reads it and copies)
     license: options.ImportedLicense = None,
     data_license: options.ImportedDataLicense = None,
     output: training_options.TranslatorFolder = None,

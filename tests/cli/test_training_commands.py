@@ -117,7 +117,7 @@ def _other_prior() -> Path:
     ("arguments", "name", "message"),
     [
         ((), "red-blu", "Did you mean 'red-blue'"),
-        ((), "brand-new", "--recipe NAME (there are: gp-unit, toy-"),
+        ((), "brand-new", "--recipe NAME (there are: deepi2i, gp-unit, toy-"),
         (("--recipe", "toy-par"), "x", "Did you mean 'toy-pair'"),
         (("--recipe", "toy-base"), "x", "no recipe for a translator is called 'toy-base'"),
         (("--backend", "toyy"), "x", "Did you mean 'toy'"),

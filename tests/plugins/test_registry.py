@@ -30,7 +30,7 @@ def stranger(found: Registry, name: str = "stranger") -> Plugin:
 def test_first_party_comes_through_the_same_entry_points() -> None:
     found = registry()
     first_party = {plugin.name for plugin in found.plugins if plugin.first_party}
-    assert first_party == {"avatars", "builtin", "faces", "finetune", "gpunit", "hands"}
+    assert first_party == {"avatars", "builtin", "deepi2i", "faces", "finetune", "gpunit", "hands"}
     assert all(plugin.status == "ok" for plugin in found.plugins if plugin.first_party)
     assert set(found.modalities) == {"rgb", "gray", "segmentation", "landmarks"}
     assert "faces-64" in found.hubs and {"face", "seg", "sketch", "landmark"} <= set(found.domains)
