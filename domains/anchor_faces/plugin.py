@@ -67,7 +67,7 @@ CREATURE_TRAINING: dict[str, Any] = {
 # What GP-UNIT distils from the class-conditional hub, and translators on it.
 PRIOR = "content-64"
 PRIOR_TRAINING: dict[str, Any] = {
-    "requires": {"hub": CREATURE_HUB}, "modalities": {"masks": LABELS}, "count": 6400, "images": 24_000,
+    "requires": {"hub": CREATURE_HUB}, "modalities": {"masks": LABELS}, "count": 4000, "images": 24_000,
     "shapes": "parts",
 }  # fmt: skip
 #: Names of source and target.
