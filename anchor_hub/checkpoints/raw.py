@@ -21,6 +21,7 @@ from anchor_hub.checkpoints.pickles import Record, check_tree
 from anchor_hub.checkpoints.sniffing import foreign_kind
 from anchor_hub.errors import AnchorError, CheckpointError
 from anchor_hub.system.files import file_sha256
+from anchor_hub.system.guarded import open_regular, read_regular
 
 __all__ = ["RawCheckpoint", "Record", "load_raw", "state_dict", "walk"]
 
@@ -114,14 +115,8 @@ def _locate(path: Path) -> tuple[Path, dict[str, Any] | None]:
 def read_config(path: Path) -> dict[str, Any]:
     """The JSON object in a ``config.json``. :raises CheckpointError: anything else, beginning with the path."""
     try:
-        with open(path, "rb") as stream:
-            data = stream.read(MAX_CONFIG_BYTES + 1)
-        if len(data) > MAX_CONFIG_BYTES:
-            raise CheckpointError(f"{path}: is larger than {MAX_CONFIG_BYTES:,} bytes: no model's configuration is")
-        found = json.loads(data.decode("utf-8"))
+        found = json.loads(read_regular(path, MAX_CONFIG_BYTES).decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        if isinstance(error, CheckpointError):
-            raise
         raise CheckpointError(f"{path}: is not JSON ({str(error)[:100]})") from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -134,9 +129,9 @@ def _read(path: Path, refused: list[CheckpointError] | None) -> tuple[Kind, Any,
     from anchor_hub.checkpoints import torch_files
     from anchor_hub.checkpoints.storages import LEGACY_MAGIC
 
-    with open(path, "rb") as stream:
+    stream, size = open_regular(path)
+    with stream:
         head = stream.read(1024)
-        size = stream.seek(0, 2)
         if reason := foreign_kind(head, size):
             raise CheckpointError(reason)
         # A private mapping: pages are read when they are used and never written back.

@@ -11,6 +11,7 @@ from typing import Any
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.evaluation.result import FILE, parse_json, read_run
 from anchor_hub.system.files import write_file
+from anchor_hub.system.guarded import read_regular
 from anchor_hub.system.inputs import shown
 from anchor_hub.system.outputs import check_new
 
@@ -62,7 +63,7 @@ class ReportFolder:
         """The key of the run that the folder belongs to; None where it holds no run."""
         started, finished = self.work / _KEY, self.path / FILE
         if started.is_file():
-            value = parse_json(started.read_text(encoding="utf-8", errors="replace"), shown(started))
+            value = parse_json(read_regular(started).decode("utf-8", "replace"), shown(started))
             return str(value.get("key")) if isinstance(value, dict) else ""
         if finished.is_file():
             return str(read_run(finished).settings.get("key", ""))

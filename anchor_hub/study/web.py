@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.study.plan import Study, Task, incomplete, open_study, picture
 from anchor_hub.study.votes import LONGEST_CODE, Participant, Votes
+from anchor_hub.system.guarded import read_regular
 
 PAGE = Path(__file__).parent / "page"
 COOKIE = "anchor_study"
@@ -188,7 +189,7 @@ def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
         else:
             return JSONResponse({"error": "there is no such picture"}, 404)
         try:
-            data = picture(folder, found.tasks[task].place, run).read_bytes()
+            data = read_regular(picture(folder, found.tasks[task].place, run))
         except OSError:
             return JSONResponse({"error": "the picture is missing"}, 404)
         # Only bytes: the name, date or tag of a file would tell the run.
