@@ -41,7 +41,7 @@ def modality_table(
     if "range" in given and "range" not in known:
         raise UsageError(f"--range is for pictures of more than 8 bits, not for modality {name!r}")
     if not set(given) <= set(known):
-        raise UsageError(f"--classes, --palette, --merge-classes, --ignore-id: are for label maps, not for modality {name!r}")
+        raise UsageError(f"--classes, --palette, --ignore-id ... are for label maps, not for modality {name!r}")
     for key, value in parse_settings(settings, "--modality-set").items():
         if key not in known:
             raise UsageError(f"--modality-set: modality {name!r} has no option {key!r}.{did_you_mean(key, known)}")
