@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anchor_hub.bundles.archive import export_bundle, remove_bundle
+from anchor_hub.bundles.archive import export_bundle, install_bundle, remove_bundle
 from anchor_hub.bundles.base import INSTALLED_KINDS, MANIFEST, Bundle, Kind, Requirement, open_bundle
 from anchor_hub.errors import AnchorError, UsageError, did_you_mean
 from anchor_hub.hubs.classes import read_classes
@@ -124,8 +124,11 @@ def show(kind: Kind, name: str) -> dict[str, Any]:
 def verify(kind: Kind, wanted: Sequence[str] = ()) -> dict[str, list[str]]:
     """Name -> problems (empty: all is well) of the named bundles, by default of all that are there.
 
-    A problem is a damaged file, and whatever keeps a sound bundle from being used here: a plugin, or another bundle.
+    A problem is a damaged file, an architecture that makes no networks, and
+    whatever keeps a sound bundle from being used here: a plugin, or another bundle.
     """
+    from anchor_hub.domains.checking import architecture_problems
+
     result: dict[str, list[str]] = {}
     installed = Installed()
     untrained = set() if wanted else {row["name"] for row in describe_all(kind) if row["state"] == UNTRAINED[kind]}
@@ -133,12 +136,22 @@ def verify(kind: Kind, wanted: Sequence[str] = ()) -> dict[str, list[str]]:
         try:
             bundle = locate(kind, name)
             needs = [f"{bundle.path}: {lack.message}" for lack in lacks(bundle.manifest, installed)]
-            result[name] = [*bundle.verify(), *needs]
+            result[name] = [*(bundle.verify() or architecture_problems(bundle)), *needs]
         except AnchorError as error:
             if wanted and error.exit_code == 2:
                 raise
             result[name] = [str(error)]
     return result
+
+
+def install(kind: Kind, source: Path, *, name: str | None = None, overwrite: bool = False) -> Path:
+    """Install an archive or a bundle's folder whose networks can be built; returns the new folder.
+
+    Raises what :func:`anchor_hub.bundles.archive.install_bundle` raises.
+    """
+    from anchor_hub.domains.checking import architecture_problems
+
+    return install_bundle(source, kind=kind, name=name, overwrite=overwrite, check=architecture_problems)
 
 
 def export(

@@ -282,7 +282,7 @@ def _check_traits(modality: Modality, samples: Tensor) -> None:
         )
         low, high = int(samples.min()), int(samples.max())
         require(
-            0 <= low and high < len(traits.classes),
+            0 <= low and high < len(traits.classes) + traits.ignored,
             f"{name}: samples hold ids {low} to {high}; traits.classes has {len(traits.classes)} names, from id 0",
         )
     if traits.points:

@@ -10,7 +10,7 @@ import io
 import stat
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from anchor_hub.bundles.base import (
@@ -26,12 +26,15 @@ from anchor_hub.errors import AnchorError, BundleError, UsageError
 from anchor_hub.specs import check_name
 from anchor_hub.system.config import dump_yaml
 from anchor_hub.system.files import new_folder, remove_folder, write_file
+from anchor_hub.system.guarded import open_regular, read_regular
 from anchor_hub.system.home import Home, home
 from anchor_hub.system.outputs import check_file
 
 SUFFIX = ".zip"
 # Bytes after unpacking: enough for any published generator, too few to fill a disk.
 MAX_UNPACKED = 4 << 30
+# Bytes of an archive beside its members.
+MAX_DIRECTORY = 1 << 20
 # Weights hardly compress; only a bomb reaches this.
 MAX_RATIO = 200
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -58,7 +61,7 @@ def export_bundle(folder: Path | str, archive: Path | str, *, overwrite: bool = 
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as target:
         for name in (MANIFEST, *sorted(bundle.manifest.files)):
-            data = (bundle.path / name).read_bytes() if name == MANIFEST else bundle.read(name)
+            data = read_regular(bundle.path / name) if name == MANIFEST else bundle.read(name)
             member = zipfile.ZipInfo(name, date_time=_EPOCH)
             # Weights do not compress; storing them makes export and install as fast as copying.
             stored = name.endswith((".safetensors", ".png"))
@@ -79,11 +82,13 @@ def install_bundle(
     kind: Kind | None = None,
     name: str | None = None,
     overwrite: bool = False,
+    check: Callable[[Bundle], Iterable[str]] = lambda bundle: (),
 ) -> Path:
     """Install an archive or a bundle's folder into the home (default: the user's); returns the new folder.
 
-    kind: refuse any other kind. name: install under this name instead of the bundle's own. Everything is
-    checked before anything changes; two processes installing at once do not disturb each other. Raises
+    kind: refuse any other kind. name: install under this name instead of the bundle's own. check: finds more
+    problems of the verified bundle, before it appears in the home (`anchor_hub.inventory` builds the networks).
+    Everything is checked before anything changes; two processes installing at once do not disturb each other. Raises
     BundleError (unsafe, damaged or incomplete), UsageError (a bundle of that name exists).
     """
     source, target = Path(source), target or home()
@@ -113,7 +118,8 @@ def install_bundle(
             with new_folder(folder, overwrite=overwrite) as temporary:
                 for item, data in contents.items():
                     (temporary / item).write_bytes(data)
-                problems = Bundle(temporary, manifest).verify()
+                unpacked = Bundle(temporary, manifest)
+                problems = unpacked.verify() or list(check(unpacked))
                 if problems:
                     raise BundleError(problems[0].replace(str(temporary), str(source)))
         except FileExistsError as error:
@@ -156,13 +162,13 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
     present = {item.name for item in folder.iterdir()} - {MANIFEST, *contents}
     if present:
         raise BundleError(f"{folder / min(present)}: is not listed in {MANIFEST}: remove it")
-    return {**contents, MANIFEST: (folder / MANIFEST).read_bytes()}
+    return {**contents, MANIFEST: read_regular(folder / MANIFEST)}
 
 
 def _read_archive(path: Path) -> dict[str, bytes]:
     """Name -> bytes of a zip file's members; checks their names, kinds and sizes first."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path, MAX_UNPACKED + MAX_DIRECTORY)[0] as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             _check_members(path, members)
             contents = {}

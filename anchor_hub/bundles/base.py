@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,8 @@ from anchor_hub.bundles.manifest import check_file_name as check_file_name
 from anchor_hub.bundles.manifest import manifest_text, version_for
 from anchor_hub.bundles.manifest import parse_manifest as parse_manifest
 from anchor_hub.errors import AnchorError, BundleError, UsageError
-from anchor_hub.system.files import new_folder, recover_folder
+from anchor_hub.system.files import file_sha256, new_folder, recover_folder
+from anchor_hub.system.guarded import MAX_FILE, open_regular, read_regular
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +51,7 @@ class Bundle:
         """The bytes of one of the bundle's files, its hash checked; BundleError otherwise."""
         path = self._listed(name)
         try:
-            data = path.read_bytes()
+            data = read_regular(path)
         except OSError as error:
             raise self._unreadable(path, error) from error
         self._check_digest(name, hashlib.sha256(data).hexdigest())
@@ -85,13 +85,13 @@ class Bundle:
         path = self._listed(name)
         digest = hashlib.sha256()
         try:
-            with open(path, "rb") as stream:
+            stream, size = open_regular(path, MAX_FILE)
+            with stream:
                 try:
-                    size = os.fstat(stream.fileno()).st_size
                     weights = tensorfile.read_stream(stream, size, path, expected, digest.update)
                 except BundleError:
                     # Whatever is odd about a damaged file, that it is damaged says more.
-                    self._check_digest(name, hashlib.sha256(path.read_bytes()).hexdigest())
+                    self._check_digest(name, file_sha256(path))
                     raise
         except OSError as error:
             raise self._unreadable(path, error) from error
@@ -139,7 +139,7 @@ def open_bundle(folder: Path | str, kind: Kind | None = None) -> Bundle:
             f"{folder}: holds no {MANIFEST}, so it is no bundle (or an incomplete one): install it again"
         )
     try:
-        text = path.read_bytes()[:1_000_001].decode("utf-8")
+        text = read_regular(path, 1_000_000).decode("utf-8")
     except UnicodeDecodeError as error:
         raise BundleError(f"{path}: is not UTF-8 text; install the bundle again") from error
     except OSError as error:

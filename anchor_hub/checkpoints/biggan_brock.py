@@ -16,7 +16,7 @@ from torch import Tensor
 from anchor_hub.checkpoints.biggan_run import RunSettings, settings_for
 from anchor_hub.checkpoints.families import ImportedHub, describe
 from anchor_hub.checkpoints.filling import filled
-from anchor_hub.checkpoints.raw import RawCheckpoint, state_dict
+from anchor_hub.checkpoints.raw import RawCheckpoint, first_state
 from anchor_hub.checkpoints.readers import reading
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.biggan import PUBLISHED_CHANNELS, BigGAN, BigGANConfig
@@ -118,11 +118,8 @@ def read_discriminator(
 
 
 def _state(content: Any) -> State | None:
-    """The state dict, without the prefix that a parallel wrapper leaves before every name."""
-    state = state_dict(content)
-    if state and all(name.startswith("module.") for name in state):
-        return {name.removeprefix("module."): value for name, value in state.items()}
-    return state
+    """The state dict of a generator or discriminator, without what programs put around it."""
+    return first_state(content, lambda state: _is_generator(state) or _is_discriminator(state), "G_ema", "G")
 
 
 def _is_generator(state: Mapping[str, Tensor]) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from anchor_hub.checkpoints.families import ImportedHub
 from anchor_hub.checkpoints.filling import filled
-from anchor_hub.checkpoints.raw import RawCheckpoint, state_dict
+from anchor_hub.checkpoints.raw import RawCheckpoint, first_state
 from anchor_hub.checkpoints.readers import reading
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.biggan_deep import BigGANDeep, BigGANDeepConfig
@@ -41,8 +41,12 @@ _LEAVES = {"weight_orig": "weight", "weight_u": "u", "weight_v": "v", "bias": "b
 
 def matches(raw: RawCheckpoint) -> bool:
     """Whether it is a state dict in these names."""
-    state = state_dict(raw.content)
-    return state is not None and {"generator.gen_z.weight_orig", "embeddings.weight"} <= set(state)
+    return _state(raw.content) is not None
+
+
+def _state(content: Any) -> dict[str, Tensor] | None:
+    """The state dict in these names; None where there is none."""
+    return first_state(content, lambda state: {"generator.gen_z.weight_orig", "embeddings.weight"} <= set(state))
 
 
 def read(
@@ -58,7 +62,7 @@ def read(
         raise CheckpointError(
             "BigGAN-deep in this layout was published without a discriminator; leave --discriminator out"
         )
-    state = state_dict(raw.content)
+    state = _state(raw.content)
     assert state is not None
     with reading("BigGAN-deep generator"):
         config = config_from(state, raw.config)

@@ -61,13 +61,21 @@ def family_of(raw: RawCheckpoint, kind: str = "hub") -> Any:
     raise raw.error(f"is of no supported layout: {describe(raw.content)}. {supported}{broken}")
 
 
+def _entry(name: str, value: Any) -> str:
+    """A name and, of a table, the first two names in it."""
+    shown = ascii(name)[1:-1][:60]
+    if not isinstance(value, dict) or not value:
+        return shown
+    return f"{shown} (of {', '.join(ascii(str(inner))[1:-1][:40] for inner in list(value)[:2])} ...)"
+
+
 def describe(content: Any, limit: int = 6) -> str:
     """A line about what a file holds: the names of its entries, or its kind."""
     if isinstance(content, Record):
         return f"it is an object of class {ascii(content.class_name)[:60]}"
     if not isinstance(content, dict):
         return f"it holds a {type(content).__name__}"
-    names = [ascii(str(name))[1:-1][:60] for name in content]
+    names = [_entry(str(name), value) for name, value in content.items()]
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     tensors = sum(isinstance(value, Tensor) for _, value in walk(content))
     return f"it holds {', '.join(names[:limit]) or 'nothing'}{more} ({tensors} tensors in all)"

@@ -71,7 +71,14 @@ def _read(raw: RawCheckpoint, critic: RawCheckpoint | None, norm_epsilon: float 
     if not set(settings) <= set(getattr(family, "SETTINGS", ())):
         raise UsageError(f"--bn-eps applies to BigGANs only, and {raw.path} is of family {family.NAME}: leave it out")
     try:
-        return family.read(raw, critic, **settings)
+        found: ImportedHub = family.read(raw, critic, **settings)
+        channels = getattr(found.generator.config, "image_channels", 3)
+        if channels != 3:
+            raise CheckpointError(
+                f"its pictures have {channels} channel{'' if channels == 1 else 's'}: only hubs of colour pictures "
+                "(3 channels) are supported"
+            )
+        return found
     except CheckpointError as error:
         paths = (str(raw.path), str(critic.path) if critic is not None else str(raw.path))
         raise error if str(error).startswith(paths) else raw.error(str(error)) from error

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 NAME = "latent-space-anchoring-domain"
 LAYOUT = f"a release of latent-space anchoring, {published.LAYOUT}"
 KIND = "domain"
+#: `opts.encoder_type` of encoders whose every code is an offset from the mean latent.
+ENCODER_TYPES = (
+    "GradualStyleEncoder", "BackboneEncoderUsingLastLayerIntoW", "BackboneEncoderUsingLastLayerIntoWPlus"
+)
 #: Channels of a released domain to its modality, where the user does not say.
 MODALITIES: dict[int, dict[str, Any]] = {
     1: {"name": "gray"},
@@ -48,6 +52,7 @@ def read(raw: RawCheckpoint, name: str, hub: Hub, modality: Mapping[str, Any] | 
     :raises UsageError: a modality of other channels.
     """
     parts = published.split_published(raw.content)
+    _check_family(parts, modality)
     notes = _check_hub(parts, hub)
     encoder, regressor, tuned = _networks(parts, hub)
     table = _modality(encoder, regressor, tuned, modality)
@@ -72,6 +77,25 @@ def read(raw: RawCheckpoint, name: str, hub: Hub, modality: Mapping[str, Any] | 
         regressor_name=variant,
     )
     return ImportedDomain("latent-space-anchoring", domain, _summary(domain), notes)
+
+
+def _check_family(parts: published.PublishedParts, modality: Mapping[str, Any] | None) -> None:
+    """Refuse descendants of pSp, whose encoders have its entries and mean something else by them."""
+    options = parts.options
+    kind = options.get("encoder_type")
+    if kind is not None and kind not in ENCODER_TYPES:
+        raise CheckpointError(
+            f"its encoder is of the type {ascii(kind)[:60]} (opts.encoder_type), not of pSp's: its codes mean "
+            f"something else. Supported: {', '.join(ENCODER_TYPES)}"
+        )
+    stem = parts.encoder.get("input_layer.0.weight")
+    inputs = stem.shape[1] if isinstance(stem, Tensor) and stem.ndim == 4 else 0
+    iterative = "n_iters_per_batch" in options or options.get("input_nc") == 6
+    if iterative or (inputs == 6 and modality is None):
+        raise CheckpointError(
+            "its encoder takes 6 channels, a picture and the last guess: iterative encoders (ReStyle) are not "
+            "supported. For label maps of 6 classes, pass --modality segmentation"
+        )
 
 
 def _check_hub(parts: published.PublishedParts, hub: Hub) -> list[str]:

@@ -30,6 +30,17 @@ _PROGRAMS = {
     "__builtin__", "pkgutil", "zipimport", "linecache", "doctest", "trace", "signal", "atexit", "copyreg",
     "_posixsubprocess",
 }  # fmt: skip
+#: Values that people save beside weights. They become records of their arguments, which nothing reads.
+INERT = {
+    *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("range", "xrange", "slice", "complex")),
+    *(f"datetime.{name}" for name in ("datetime", "date", "time", "timedelta", "timezone")),
+    *(f"numpy.{core}.{name}" for core in ("core", "_core")
+      for name in ("multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer")),
+    *(f"numpy.{name}" for name in ("ndarray", "dtype", "float64", "float32", "int64", "int32", "bool_")),
+    *(f"{module}.{kind}{name}Path" for module in ("pathlib", "pathlib._local") for kind in ("", "Pure")
+      for name in ("", "Posix", "Windows")),
+    "decimal.Decimal", "fractions.Fraction", "uuid.UUID", "collections.deque", "collections.Counter",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,12 +63,14 @@ class Blob:
 class Record:
     """An object whose class is not loaded: the name of its class and its attributes. It has no behaviour.
 
-    ``source`` is the length of the program text that came with it, which is never read.
+    ``source`` is the length of the program text that came with it, which is never read. ``inert``: any of its
+    operations only adds to its attributes.
     """
 
     class_name: str
     state: dict[str, Any] = field(default_factory=dict)
     source: int = 0
+    inert: bool = False
 
 
 Table = Mapping[str, Global]
@@ -179,10 +192,11 @@ class Machine:
         full = f"{module}.{name}"
         known = self.table.get(full)
         if known is None:
-            if self.refused is None:
-                raise refusal(full)
-            self.refused.append(refusal(full))
-            known = Global(full, lambda *arguments: Record(full, {"arguments": arguments}))
+            if full not in INERT:
+                if self.refused is None:
+                    raise refusal(full)
+                self.refused.append(refusal(full))
+            known = Global(full, lambda *arguments: Record(full, {"arguments": arguments}, inert=True))
         self.stack.append(known)
 
     def call(self, callee: Any, arguments: Any) -> None:
@@ -203,7 +217,7 @@ class Machine:
 
     def set_items(self, pairs: list[Any]) -> None:
         target = self.stack[-1]
-        if isinstance(target, Record) and self.refused is not None:
+        if isinstance(target, Record) and target.inert:
             target = target.state
         if not isinstance(target, dict) or len(pairs) % 2:
             raise _damaged("entries of something that is no dict")
@@ -211,7 +225,7 @@ class Machine:
             target[hashable(key)] = value
 
     def extend(self, items: list[Any]) -> None:
-        if isinstance(self.stack[-1], Record) and self.refused is not None:
+        if isinstance(self.stack[-1], Record) and self.stack[-1].inert:
             self.stack[-1].state.setdefault("items", []).extend(items)
             return
         if type(self.stack[-1]) is not list:
@@ -222,7 +236,7 @@ class Machine:
         state, target = self.stack.pop(), self.stack[-1]
         if isinstance(target, Record):
             attributes = state[0] if isinstance(state, tuple) and state else state
-            if self.refused is not None and not isinstance(attributes, dict):
+            if (target.inert or self.refused is not None) and not isinstance(attributes, dict):
                 attributes = {"state": state}
             if not isinstance(attributes, dict):
                 raise _damaged(f"a {target.class_name} without attributes")

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from anchor_hub.checkpoints.pickles import Record, check_tree
 from anchor_hub.checkpoints.sniffing import foreign_kind
 from anchor_hub.errors import AnchorError, CheckpointError
 from anchor_hub.system.files import file_sha256
+from anchor_hub.system.guarded import open_regular, read_regular
 
 __all__ = ["RawCheckpoint", "Record", "load_raw", "state_dict", "walk"]
 
@@ -114,14 +116,8 @@ def _locate(path: Path) -> tuple[Path, dict[str, Any] | None]:
 def read_config(path: Path) -> dict[str, Any]:
     """The JSON object in a ``config.json``. :raises CheckpointError: anything else, beginning with the path."""
     try:
-        with open(path, "rb") as stream:
-            data = stream.read(MAX_CONFIG_BYTES + 1)
-        if len(data) > MAX_CONFIG_BYTES:
-            raise CheckpointError(f"{path}: is larger than {MAX_CONFIG_BYTES:,} bytes: no model's configuration is")
-        found = json.loads(data.decode("utf-8"))
+        found = json.loads(read_regular(path, MAX_CONFIG_BYTES).decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        if isinstance(error, CheckpointError):
-            raise
         raise CheckpointError(f"{path}: is not JSON ({str(error)[:100]})") from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -134,9 +130,9 @@ def _read(path: Path, refused: list[CheckpointError] | None) -> tuple[Kind, Any,
     from anchor_hub.checkpoints import torch_files
     from anchor_hub.checkpoints.storages import LEGACY_MAGIC
 
-    with open(path, "rb") as stream:
+    stream, size = open_regular(path)
+    with stream:
         head = stream.read(1024)
-        size = stream.seek(0, 2)
         if reason := foreign_kind(head, size):
             raise CheckpointError(reason)
         # A private mapping: pages are read when they are used and never written back.
@@ -191,6 +187,71 @@ def state_dict(content: Any) -> dict[str, Tensor] | None:
         return None
     fits = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items())
     return dict(content) if fits else None
+
+
+#: Where programs put a network's entries, beside the names that a family gives.
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params", "params_ema", "weights")
+#: What programs put before every entry: of parallel training, of compiled networks, of a network within a model.
+PREFIXES = ("module.", "_orig_mod.", "generator.", "netG.", "model.", "net.", "network.")
+
+
+def peeled(content: Any, *keys: str) -> Iterator[Any]:
+    """What may be a network in a file: the values of ``keys``, then those of :data:`WRAPPERS`, then the content itself;
+    each taken out of lists of one, and state dicts also without :data:`PREFIXES` that all (or some) entries have.
+    """
+    content = _alone(content)
+    found = []
+    if isinstance(content, Mapping):
+        found = [_alone(content[key]) for key in keys if key in content]
+        for key in WRAPPERS:
+            inner = _alone(content.get(key))
+            if isinstance(inner, Mapping) and key not in keys:
+                found += [_alone(inner[name]) for name in keys if name in inner] + [inner]
+    for candidate in (*found, content):
+        yield candidate
+        state = state_dict(candidate)
+        while state is not None:
+            prefix = next((one for one in PREFIXES if any(name.startswith(one) for name in state)), None)
+            if prefix is None:
+                break
+            state = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
+            yield state
+
+
+def first_state(content: Any, fits: Callable[[dict[str, Tensor]], bool], *keys: str) -> dict[str, Tensor] | None:
+    """The first state dict of :func:`peeled` that ``fits``; None where there is none."""
+    for candidate in peeled(content, *keys):
+        state = state_dict(candidate)
+        if state is not None and fits(state):
+            return state
+    return None
+
+
+def _alone(content: Any) -> Any:
+    """What a tuple or list of one holds, or the first of a pair whose rest is no network."""
+    while isinstance(content, (tuple, list)) and content and isinstance(content[0], (Mapping, tuple, list, Record)):
+        content = content[0]
+    return content
+
+
+def plain_array(value: Any) -> Tensor | None:
+    """A pickled numpy array of floating numbers as a float32 tensor; None for anything else. Numpy makes none of it."""
+    import torch
+
+    from anchor_hub.checkpoints.storages import NumpyType
+
+    state = value.state.get("state") if isinstance(value, Record) else None
+    if not isinstance(state, tuple) or len(state) != 5 or not value.class_name.endswith("._reconstruct"):
+        return None
+    _, shape, kind, fortran, data = state
+    code = kind.code.lstrip("<|=") if isinstance(kind, NumpyType) else ""
+    known = {"f2": torch.float16, "f4": torch.float32, "f8": torch.float64}.get(code)
+    sides = isinstance(shape, tuple) and all(isinstance(side, int) and 0 < side < 1 << 20 for side in shape)
+    if known is None or fortran or not sides or not isinstance(data, bytes):
+        return None
+    if len(data) != math.prod(shape) * known.itemsize:
+        return None
+    return torch.frombuffer(bytearray(data), dtype=known).reshape(shape).float()
 
 
 def walk(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from anchor_hub.checkpoints.families import ImportedHub
 from anchor_hub.checkpoints.filling import filled
-from anchor_hub.checkpoints.raw import RawCheckpoint, Record, state_dict
+from anchor_hub.checkpoints.raw import RawCheckpoint, Record, peeled, state_dict
 from anchor_hub.checkpoints.readers import discriminator_of
+from anchor_hub.checkpoints.stylegan2_rosinality import check_constant
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
 from anchor_hub.networks.stylegan2_discriminator import Discriminator, DiscriminatorConfig
@@ -31,11 +32,7 @@ State = dict[str, Tensor]
 
 def matches(raw: RawCheckpoint) -> bool:
     """Whether it is a pickle with a ``G_ema`` or ``G`` record, or a state dict in these names."""
-    content = raw.content
-    if isinstance(content, dict) and any(isinstance(content.get(key), Record) for key in ("G_ema", "G", "D")):
-        return True
-    state = state_dict(content)
-    return state is not None and ("synthesis.b4.const" in state or "b4.out.weight" in state)
+    return any(_network(raw.content, *keys)[0] is not None for keys in (("G_ema", "G"), ("D",)))
 
 
 def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> ImportedHub:
@@ -63,14 +60,14 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
 
 def _network(content: Any, *keys: str) -> tuple[Record | State | None, str]:
     """The first of the networks that exists, and its key ("" for a bare state dict)."""
-    state = state_dict(content)
-    if state is not None:
-        generator = "synthesis.b4.const" in state
-        return (state if generator == ("D" not in keys) else None), ""
-    for key in keys:
-        found = content.get(key) if isinstance(content, dict) else None
-        if isinstance(found, Record) or state_dict(found) is not None:
-            return found, key
+    sign = "b4.out.weight" if "D" in keys else "synthesis.b4.const"
+    for key in (*keys, ""):
+        for found in peeled(content, key):
+            if isinstance(found, Record) and (key and isinstance(content, dict) and found is content.get(key)):
+                return found, key
+            state = state_dict(found)
+            if state is not None and sign in state:
+                return state, key if isinstance(content, dict) and key in content else ""
     return None, ""
 
 
@@ -108,7 +105,43 @@ def _arguments(network: Record | State) -> tuple[State, dict[str, Any]]:
             flat.update({f"{prefix}{key}": item for key, item in value.items()})
         else:
             flat[name] = value
-    return module_state(network), flat
+    return module_state(network), {**flat, **_built(network)}
+
+
+def _built(network: Record) -> dict[str, Any]:
+    """Arguments as the layers keep them: a file leaves out those that are the defaults of the code that wrote it, and
+    code bases differ in defaults. :raises CheckpointError: layers differ from each other."""
+    found: dict[str, Any] = {}
+    pending: list[tuple[str, Any]] = [("", network)]
+    while pending:
+        name, module = pending.pop()
+        if not isinstance(module, Record):
+            continue
+        for key, value in _kept(name, module).items():
+            if found.setdefault(key, value) != value:
+                both = f"{str(found[key])[:30]} and {str(value)[:30]}"
+                raise CheckpointError(f"its layers differ in {key} ({both}), which is not supported")
+        children = module.state.get("_modules")
+        if isinstance(children, dict):
+            pending.extend((f"{name}.{key}", child) for key, child in children.items())
+    return found
+
+
+def _kept(name: str, layer: Record) -> dict[str, Any]:
+    """The arguments that a layer of that dotted name keeps, by the names that constructors have for them."""
+    state = layer.state
+    if name.endswith(".mbstd"):
+        return {"mbstd_group_size": state["group_size"]} if "group_size" in state else {}
+    if ".mapping." in name:
+        tables = state.get("_parameters")
+        weight, gain = (tables.get("weight") if isinstance(tables, dict) else None), state.get("weight_gain")
+        fits = isinstance(gain, float) and isinstance(weight, Tensor) and weight.ndim == 2
+        if not fits or not name.endswith(".fc0"):
+            return {}
+        return {"mapping.lr_multiplier": round(gain * weight.shape[1] ** 0.5, 9)}
+    if re.search(r"b\d+\.(conv\d?|torgb|fromrgb|skip)$", name):
+        return {key: state[key] for key in ("use_noise", "conv_clamp") if key in state and not name.endswith("skip")}
+    return {"architecture": state["architecture"]} if "architecture" in state and re.search(r"b\d+$", name) else {}
 
 
 def _only(arguments: Mapping[str, Any], **supported: Any) -> None:
@@ -167,6 +200,7 @@ def generator_from_ada(network: Record | State) -> tuple[Generator, Tensor | Non
     """
     state, arguments = _arguments(network)
     _only(arguments, architecture="skip", resample_filter=[1, 3, 3, 1], activation="lrelu", use_noise=True)
+    check_constant(state.get("synthesis.b4.const"))
     layers, classes = _mapping(state, "mapping.", arguments)
     sizes = sorted(int(m[1]) for name in state if (m := re.fullmatch(r"synthesis\.b(\d+)\.torgb\.bias", name)))
     try:

@@ -16,7 +16,7 @@ from torch import Tensor
 from anchor_hub.checkpoints import stylegan2_rosinality as rosinality
 from anchor_hub.checkpoints.families import ImportedHub
 from anchor_hub.checkpoints.filling import filled
-from anchor_hub.checkpoints.raw import RawCheckpoint, state_dict
+from anchor_hub.checkpoints.raw import RawCheckpoint, Record, first_state, plain_array
 from anchor_hub.checkpoints.readers import discriminator_of
 from anchor_hub.errors import CheckpointError
 from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
@@ -38,12 +38,8 @@ def matches(raw: RawCheckpoint) -> bool:
 
 def _state(content: Any, key: str) -> dict[str, Tensor] | None:
     """The state dict under ``key``, or ``content`` itself, where it is in rosinality's names."""
-    for candidate in (content.get(key) if isinstance(content, Mapping) else None, content):
-        state = state_dict(candidate)
-        names = GENERATOR_NAMES if key in GENERATORS else DISCRIMINATOR_NAMES
-        if state is not None and all(name in state for name in names):
-            return state
-    return None
+    names = GENERATOR_NAMES if key in GENERATORS else DISCRIMINATOR_NAMES
+    return first_state(content, lambda state: all(name in state for name in names), key)
 
 
 def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> ImportedHub:
@@ -57,7 +53,7 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
         raise CheckpointError(
             "it holds a discriminator only; import the file with g_ema, and give this as --discriminator"
         )
-    if key == "g" and "g" in raw.content:
+    if key == "g" and isinstance(raw.content, Mapping) and "g" in raw.content:
         notes.append("The file has no averaged generator g_ema; g was taken.")
     state = _state(raw.content, key)
     assert state is not None
@@ -70,6 +66,10 @@ def read(raw: RawCheckpoint, discriminator: RawCheckpoint | None = None) -> Impo
         raise CheckpointError(f"{discriminator.path}: holds no StyleGAN2 discriminator d")
     kept = discriminator_of(discriminator_from, critic, discriminator, notes)
     mean = raw.content.get("latent_avg") if isinstance(raw.content, Mapping) else None
+    if isinstance(mean, Record):
+        mean = plain_array(mean)
+        if mean is None:
+            notes.append("Its latent_avg is an object that is not read.")
     return ImportedHub(NAME, generator, kept, mean_latent_from(mean, generator.config.latent_dim), notes)
 
 

@@ -145,6 +145,15 @@ def _count(state: Mapping[str, Tensor], pattern: str) -> int:
 
 def _generator_config(state: Mapping[str, Tensor]) -> StyleGAN2Config:
     blocks = _count(state, r"to_rgbs\.\d+\.bias")
+    check_constant(state.get("input.input"))
+    inside, first = (state["style.1.weight"].shape * 2)[:2] if "style.1.weight" in state else (0, 0)
+    if first == 2 * inside:
+        raise CheckpointError(
+            f"its mapping network takes {first} numbers, z and the embedding of a class, but the class embedding was "
+            "lost when it was converted: import the file it was converted from"
+        )
+    if first != inside:
+        raise CheckpointError(f"its z has {first} values and its w {inside}; in this layout, both must be equal")
     try:
         channels = {4: state["conv1.conv.weight"].shape[1]}
         for k in range(blocks):
@@ -159,6 +168,16 @@ def _generator_config(state: Mapping[str, Tensor]) -> StyleGAN2Config:
         )
     except (KeyError, IndexError, ValueError) as error:
         raise CheckpointError(f"incomplete rosinality generator state dict: {error}") from error
+
+
+def check_constant(constant: Tensor | None) -> None:
+    """Raise CheckpointError unless a generator's constant ``[..., H, W]`` (if it has one) is 4x4."""
+    if constant is not None and constant.ndim >= 2 and tuple(constant.shape[-2:]) != (4, 4):
+        height, width = constant.shape[-2:]
+        raise CheckpointError(
+            f"its constant is {height}x{width} (height x width), so its pictures are not square; only square hubs, "
+            "with a constant of 4x4, are supported"
+        )
 
 
 def _discriminator_config(state: Mapping[str, Tensor]) -> DiscriminatorConfig:

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from anchor_hub.data.image_folder import ImageFolder, SkippedFile, parallel_map
 from anchor_hub.errors import ImageError, UsageError
-from anchor_hub.images.reading import IMAGE_EXTENSIONS, MAX_FILE_BYTES
+from anchor_hub.images.reading import IMAGE_EXTENSIONS, MAX_FILE_BYTES, TWELVE_BITS, is_deep
 from anchor_hub.images.sources import ComposedFile, VirtualFile
 from anchor_hub.modality import Modality, build_modality
 from anchor_hub.modality.options import modality_table
+from anchor_hub.modality.pictures import PictureModality
 from anchor_hub.system.inputs import shown
 
 FEW_FILES = 100
@@ -89,6 +90,7 @@ class _Seen:
     is_gray: bool
     outside: bool
     counts: Tensor | None
+    values: tuple[Any, Any] | None  # least and greatest, of a picture of more than 8 bits
 
 
 def folder_modality(
@@ -98,11 +100,13 @@ def folder_modality(
     classes: int | None = None,
     palette: str | None = None,
     merge_classes: Path | None = None,
+    ignore_id: int | None = None,
+    span: str | None = None,
     settings: Sequence[str] = (),
 ) -> Modality:
     """The modality of a registered domain, or the one called ``name`` (rgb), with the options that a call adds.
 
-    :param classes: with ``palette``, ``merge_classes`` and ``settings``: see
+    :param classes: with ``palette``, ``merge_classes``, ``ignore_id``, ``span`` and ``settings``: see
         :func:`~anchor_hub.modality.options.modality_table`.
 
     :raises UsageError: both a domain and a name are given, or the modality lacks an option.
@@ -116,7 +120,10 @@ def folder_modality(
     if domain is not None:
         table = dict(registry().domains[domain].spec.modality)
     return build_modality(
-        modality_table(table, classes=classes, palette=palette, merge_classes=merge_classes, settings=settings)
+        modality_table(
+            table, classes=classes, palette=palette, merge_classes=merge_classes, ignore_id=ignore_id, span=span,
+            settings=settings,
+        )
     )
 
 
@@ -154,6 +161,8 @@ def check_folder(
     outside: list[Path] = []
     stretched: list[Path] = []
     small: list[Path] = []
+    lows: list[float] = []
+    highs: list[float] = []
     paths = list(folder.paths)
     looked = zip(paths, folder.splits, parallel_map(look, paths, workers), strict=True)
     for done, (path, split, seen) in enumerate(looked, start=1):
@@ -174,6 +183,9 @@ def check_folder(
             flat.extend([path] if seen.is_flat else [])
             gray.extend([path] if seen.is_gray else [])
             outside.extend([path] if seen.outside else [])
+            if seen.values is not None:
+                lows.append(seen.values[0])
+                highs.append(seen.values[1])
             if seen.counts is not None:
                 counts = seen.counts if counts is None else counts + seen.counts
         if progress is not None:
@@ -191,6 +203,8 @@ def check_folder(
     ):
         if found:
             report.warnings.append(f"{len(found):,} of {report.readable:,} files are {what}, e.g. {shown(found[0])}")
+    if lows:
+        report.warnings.append(_describe_values(len(lows), min(lows), max(highs), modality))
     if gray and len(gray) == report.readable:
         report.warnings.append("all pictures are gray: perhaps --modality gray (or segmentation) is meant")
     if 0 < report.readable < FEW_FILES:
@@ -225,13 +239,16 @@ def _look(path: Path, modality: Modality, size: int) -> _Seen:
     is_points = sample.dtype.is_floating_point
     counts = None
     if modality.traits.classes:
-        counts = torch.bincount(sample.flatten().long(), minlength=len(modality.traits.classes))
+        length = len(modality.traits.classes) + modality.traits.ignored
+        counts = torch.bincount(sample.flatten().long(), minlength=length)
     is_gray = sample.shape[0] == 3 and bool((sample[0] == sample[1]).all() and (sample[1] == sample[2]).all())
-    extent = mode = None
+    extent = mode = values = None
     if path.suffix.lower() in IMAGE_EXTENSIONS:
         stream = io.BytesIO(source.read(MAX_FILE_BYTES)) if isinstance(source, VirtualFile) else path
         with Image.open(stream) as image:  # only the header; the reading before showed that the file is sound
             extent, mode = image.size, image.mode
+            if is_deep(mode) and isinstance(modality, PictureModality):
+                values = image.getextrema()
     return _Seen(
         hashlib.blake2b(sample.numpy().tobytes(), digest_size=16).digest(),
         extent,
@@ -240,11 +257,20 @@ def _look(path: Path, modality: Modality, size: int) -> _Seen:
         not is_points and is_gray,
         is_points and bool(((sample < 0) | (sample > size)).any()),
         counts,
+        values,
     )
+
+
+def _describe_values(count: int, low: float, high: float, modality: Modality) -> str:
+    span = getattr(modality, "span", None) or ((0, TWELVE_BITS) if high <= TWELVE_BITS else (0, 65535))
+    said = f"{count:,} files have more than 8 bits, values {low:g} to {high:g}; {span[0]:g} is black, {span[1]:g} white"
+    return said if getattr(modality, "span", None) else f"{said} (--range {low:g}:{high:g} would use all shades)"
 
 
 def _describe_classes(report: FolderReport, counts: Tensor, modality: Modality) -> None:
     shares = (counts.double() / counts.sum()).tolist()
+    if modality.traits.ignored and (share := shares.pop()):
+        report.warnings.append(f"{share:.1%} of all pixels are unlabelled")
     report.classes = dict(zip(modality.traits.classes, shares, strict=True))
     missing = [name for name, share in report.classes.items() if share == 0]
     if missing:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from anchor_hub.data.layouts.base import Found, Sample
 from anchor_hub.data.layouts.where import mentions, parse_where
 from anchor_hub.errors import DataError
+from anchor_hub.system.guarded import read_regular
 from anchor_hub.system.inputs import InputFile, shown
+from anchor_hub.system.tables import read_rows, same_name
 
 TABLE_NAMES = ("manifest.csv", "factors.csv")
 KEY_COLUMNS = ("name", "file", "filename", "file_name", "path", "image", "image_id")
@@ -37,27 +38,20 @@ def read_table(path: Path) -> tuple[list[str], dict[str, dict[str, str]]]:
     :raises DataError: it cannot be read, has no such column, or names a file twice.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{shown(path)}: is larger than {MAX_BYTES / 1e6:.0f} MB; split it")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_regular(path, MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"{shown(path)}: cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError:
         raise DataError(f"{shown(path)}: is not UTF-8 text; save it as UTF-8") from None
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        columns = [name.strip() for name in reader.fieldnames or ()]
-        reader.fieldnames = columns
-        lines = list(reader)
+        columns, lines = read_rows(text)
     except csv.Error as error:
-        raise DataError(f"{shown(path)}: is not a CSV table ({error}); save it again") from error
+        raise DataError(f"{shown(path)}: is not a CSV table ({error}); correct it, or save it again") from error
     key = next((name for name in KEY_COLUMNS if name in columns), None)
     if key is None:
         raise DataError(f"{shown(path)}: has no column 'name' that says which file a row is about; add one")
     rows: dict[str, dict[str, str]] = {}
-    for number, line in enumerate(lines, start=2):
-        if None in line or None in line.values():  # DictReader's mark for too many, too few cells
-            raise DataError(f"{shown(path)}: row {number} does not have {len(columns)} cells; correct it")
+    for line in lines:
         name = _key(line[key].strip())
         if name in rows:
             raise DataError(f"{shown(path)}: names {name!r} twice; keep one row per file")
@@ -66,8 +60,8 @@ def read_table(path: Path) -> tuple[list[str], dict[str, dict[str, str]]]:
 
 
 def _key(name: str) -> str:
-    """A file's name without its suffix, with forward slashes."""
-    path = Path(name.replace("\\", "/"))
+    """A file's name without its suffix, with forward slashes, for comparing."""
+    path = Path(same_name(name).replace("\\", "/"))
     return (
         path.with_suffix("") if len(path.suffix) > 1 and not path.suffix[1:].isdigit() else path
     ).as_posix()
@@ -75,7 +69,7 @@ def _key(name: str) -> str:
 
 def row_of(rows: dict[str, dict[str, str]], name: PurePath) -> dict[str, str] | None:
     """The row of a file: by its path below the folder (without suffix), or by its name."""
-    return rows.get(name.as_posix()) or rows.get(name.name)
+    return rows.get(same_name(name.as_posix())) or rows.get(same_name(name.name))
 
 
 def select(files: Sequence[InputFile], folder: Path, expression: str) -> list[InputFile]:

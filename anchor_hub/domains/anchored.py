@@ -16,6 +16,7 @@ from anchor_hub.bundles.base import Bundle
 from anchor_hub.domains.base import Domain, HubOutput, Needs, open_domain
 from anchor_hub.errors import BundleError
 from anchor_hub.networks.blank import Network, lay_out, stored
+from anchor_hub.networks.configs import check_bounded
 from anchor_hub.networks.encoders import build_encoder
 from anchor_hub.networks.regressors import Regressor, build_regressor
 
@@ -60,8 +61,8 @@ class AnchoredDomain(Domain):
                 f"domain {name!r}: a regressor is a network or {HUB_DECODER!r}, not {regressor!r}"
             )
         layers = hub.num_latents if structure_layers is None else structure_layers
-        if not 1 <= layers <= hub.num_latents:
-            raise ValueError(f"domain {name!r}: structure_layers {layers} is not in 1..{hub.num_latents}")
+        if isinstance(layers, bool) or not isinstance(layers, int) or not 1 <= layers <= hub.num_latents:
+            raise ValueError(f"domain {name!r}: structure_layers {layers!r} is not in 1..{hub.num_latents}")
         if isinstance(corrections, bool) or not isinstance(corrections, int) or not 0 <= corrections <= 100:
             raise ValueError(f"domain {name!r}: corrections {corrections!r} is not a whole number from 0 to 100")
         self.name, self.modality, self.hub = name, modality.at(hub.size), hub
@@ -105,6 +106,9 @@ class AnchoredDomain(Domain):
             fitted = {"input_size": min(hub.size, 256), **_latent_shape(encoder["name"], hub, options), **options}
             build = partial(build_encoder, encoder["name"], in_channels=modality.input_channels, **fitted)
             encoder_network = made("encoder", build)
+            gives = getattr(encoder_network, "num_latents", 0) * getattr(encoder_network, "latent_dim", 0)
+            if gives and gives != (wanted := hub.num_latents * hub.latent_dim):
+                raise ValueError(f"domain {name!r}: its encoder gives {gives} numbers, the hub's latents have {wanted}")
         regressor_network: Regressor | str | None = None
         if isinstance(regressor, str):
             architecture["regressor"] = regressor_network = regressor
@@ -271,10 +275,11 @@ class AnchoredDomain(Domain):
         bundle = open_domain(bundle, hub)
         manifest, where = bundle.manifest, bundle.path
         architecture = dict(manifest.architecture)
-        which = architecture.get("class_index", architecture.get("class"))
-        if which is not None:
-            hub = hub.of_class(which)
         try:
+            check_bounded(architecture)
+            which = architecture.get("class_index", architecture.get("class"))
+            if which is not None:
+                hub = hub.of_class(which)
             domain = cls.build(
                 manifest.name,
                 build_modality(manifest.modality or {}),
@@ -287,8 +292,8 @@ class AnchoredDomain(Domain):
             )
         except BundleError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BundleError(f"{where}: bad domain architecture: {error}") from None
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise BundleError(f"{where}: bad domain architecture: {str(error)[:120]}") from None
         return domain.eval()
 
 

@@ -15,6 +15,7 @@ from anchor_hub.errors import DataError, UsageError
 from anchor_hub.modality import Modality
 from anchor_hub.system.files import file_sha256
 from anchor_hub.system.inputs import FolderFiles, InputFile, list_inputs, shown
+from anchor_hub.system.tables import same_name
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,11 @@ def pair_data(
 
 def _stem(name: str) -> str:
     """A name without its suffix, by text alone: pathlib would intern the parts of every path and never free them."""
-    return os.path.splitext(name)[0].replace(os.sep, "/")
+    return same_name(os.path.splitext(name)[0].replace(os.sep, "/"))
+
+
+def _is_text(name: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _files(top: Path, name: str, modality: Modality) -> FolderFiles:
@@ -165,6 +170,8 @@ def _files(top: Path, name: str, modality: Modality) -> FolderFiles:
     seen: dict[str, str] = {}
     for file in files.names:
         key = _stem(file)
+        if not _is_text(key):
+            raise DataError(f"{shown(folder / file)}: its name is not UTF-8, so no report can hold it; rename it")
         if key in seen:
             raise DataError(
                 f"{shown(folder / file)}: {shown(PurePath(seen[key]).name)} has the same name; keep one of the two"

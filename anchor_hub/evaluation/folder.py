@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from anchor_hub.errors import DataError, UsageError
+from anchor_hub.errors import AnchorError, DataError, ImageError, UsageError
 from anchor_hub.evaluation.result import FILE, parse_json, read_run
 from anchor_hub.system.files import write_file
+from anchor_hub.system.guarded import read_regular
 from anchor_hub.system.inputs import shown
 from anchor_hub.system.outputs import check_new
 
@@ -30,6 +32,7 @@ class ReportFolder:
     def __init__(self, path: str | Path, described: dict[str, Any]) -> None:
         self.path, self.work, self.outputs = Path(path), Path(path) / WORK, Path(path) / OUTPUTS
         text = json.dumps(described, sort_keys=True, ensure_ascii=False)
+        self._new = self._made = False
         #: Digest of ``described``.
         self.key = hashlib.sha256(text.encode()).hexdigest()
 
@@ -52,6 +55,7 @@ class ReportFolder:
                 f"--report {shown(self.path)}: already holds this evaluation; give --resume to continue it, or choose "
                 "another folder"
             )
+        self._new, self._made = found is None, not self.path.exists()
         try:
             self.work.mkdir(parents=True, exist_ok=True)
             write_file(self.work / _KEY, (json.dumps({"key": self.key}) + "\n").encode())
@@ -62,11 +66,25 @@ class ReportFolder:
         """The key of the run that the folder belongs to; None where it holds no run."""
         started, finished = self.work / _KEY, self.path / FILE
         if started.is_file():
-            value = parse_json(started.read_text(encoding="utf-8", errors="replace"), shown(started))
+            value = parse_json(read_regular(started).decode("utf-8", "replace"), shown(started))
             return str(value.get("key")) if isinstance(value, dict) else ""
         if finished.is_file():
             return str(read_run(finished).settings.get("key", ""))
         return None
+
+    def give_up(self, error: AnchorError) -> None:
+        """After an error of the data: remove what no run can go on with, as the mended data will be other data.
+
+        Outputs stay, with what resuming needs, unless a file could not be read: then they are of data that must change.
+        """
+        useful = not isinstance(error, ImageError) and any(self.outputs.rglob("*"))
+        if not self._new or useful:
+            return
+        shutil.rmtree(self.work, ignore_errors=True)
+        shutil.rmtree(self.outputs, ignore_errors=True)
+        if self._made:
+            with suppress(OSError):  # not empty: something else was put there
+                self.path.rmdir()
 
     def end(self) -> None:
         """Remove the rows and the key, which only a resumed run needs."""

@@ -190,19 +190,23 @@ class PerceptualMeasure(Measure):
 
 
 class LabelMeasure(Measure):
-    """Pixel accuracy and mean IoU of label maps; a row is a sample's confusion matrix."""
+    """Pixel accuracy and mean IoU of label maps; a row is a sample's confusion matrix.
+
+    :param ignored: truths mark unlabelled pixels by the id after the last class; they are not counted.
+    """
 
     key = "labels"
     needs = ("output", "truth")
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, *, ignored: bool = False) -> None:
         self.classes, self.width = classes, classes * classes
+        self.ignore = classes if ignored else None
 
     def rows(self, batch: Loaded) -> Tensor:
         assert batch.output is not None and batch.truth is not None
         rows = []
         for found, true in zip(batch.output, batch.truth, strict=True):
-            matrix = ConfusionMatrix(self.classes)
+            matrix = ConfusionMatrix(self.classes, ignore=self.ignore)
             matrix.update(found, true)
             rows.append(matrix.matrix.flatten())
         return torch.stack(rows).double()
@@ -230,7 +234,7 @@ class LabelMeasure(Measure):
 
     def scores(self, row: Tensor) -> dict[str, float | None]:
         matrix = self._matrix(row)
-        return {"pixel_accuracy": matrix.pixel_accuracy(), "mean_iou": matrix.mean_iou()}
+        return {"pixel_accuracy": _finite(matrix.pixel_accuracy()), "mean_iou": _finite(matrix.mean_iou())}
 
 
 class LandmarkMeasure(Measure):

@@ -168,7 +168,7 @@ def make_plan(
         if name in PictureMeasure.names():
             plan.measures.append(PictureMeasure(name))
     if {"pixel_accuracy", "mean_iou"} & set(metrics):
-        plan.measures.append(LabelMeasure(len(target.traits.classes)))
+        plan.measures.append(LabelMeasure(len(target.traits.classes), ignored=target.traits.ignored))
     if "landmark_error" in metrics:
         plan.measures.append(LandmarkMeasure(target.traits.points))
     perceptual: list[PerceptualMeasure] = []

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from anchor_hub.errors import ConfigError, DataError
 from anchor_hub.system.config import validate
 from anchor_hub.system.files import write_file
+from anchor_hub.system.guarded import open_text, read_regular
 from anchor_hub.system.inputs import shown
 
 FORMAT_VERSION = 1
@@ -246,7 +247,7 @@ def read_samples(path: str | Path) -> Iterator[SampleResult]:
     """
     path = Path(path)
     try:
-        with open(path, encoding="utf-8") as stream:
+        with open_text(path) as stream:
             for number, line in enumerate(stream, 1):
                 where = f"{shown(path)}, line {number}"
                 try:
@@ -281,11 +282,7 @@ def parse_json(text: str, where: str) -> Any:
 
 def _read(path: Path) -> str:
     try:
-        with open(path, "rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise DataError(f"{shown(path)}: is no {FILE}: it is larger than {MAX_BYTES:,} bytes")
-        return data.decode("utf-8")
+        return read_regular(path, MAX_BYTES).decode("utf-8")
     except UnicodeDecodeError:
         raise DataError(f"{shown(path)}: is no {FILE}: it is not UTF-8 text") from None
     except OSError as error:

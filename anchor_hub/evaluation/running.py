@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anchor_hub.errors import DataError, UsageError
+from anchor_hub.errors import AnchorError, DataError, UsageError
 from anchor_hub.evaluation import passes
 from anchor_hub.evaluation.classes import PicturesMeasure, shared_classes, trained_classifiers
 from anchor_hub.evaluation.data import Item, PairData, labels
@@ -130,6 +130,13 @@ class _Evaluation:
 
     def run(self, progress: Progress | None) -> RunResult:
         self.folder.begin(resume=self.options.resume)
+        try:
+            return self._run(progress)
+        except AnchorError as error:
+            self.folder.give_up(error)
+            raise
+
+    def _run(self, progress: Progress | None) -> RunResult:
         result_settings = {"metrics": list(self.metrics), "seed": self.options.seed, "key": self.folder.key}
         if (self.folder.path / FILE).is_file():
             before = read_run(self.folder.path)

@@ -123,10 +123,12 @@ class BigGANHub(Hub):
         network, config_class = GENERATORS[bundle.manifest.architecture["name"]]
         try:
             config = config_class.from_dict(bundle.manifest.architecture["config"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BundleError(f"{bundle.path}: bad hub architecture: {error}") from None
-        # Orthogonal initial weights take long to compute for a large hub, and would only be replaced.
-        generator = stored(lambda: network(config), partial(bundle.tensors, "generator"))
+            # Orthogonal initial weights take long to compute for a large hub, and would only be replaced.
+            generator = stored(lambda: network(config), partial(bundle.tensors, "generator"))
+        except BundleError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise BundleError(f"{bundle.path}: bad hub architecture: {str(error)[:100]}") from None
         return cls(generator, name=bundle.manifest.name, classes=classes)
 
     def _statistics(self) -> dict[str, Tensor]:

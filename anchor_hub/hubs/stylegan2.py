@@ -66,9 +66,11 @@ class StyleGAN2Hub(Hub):
     def read(cls, bundle: Bundle, classes: Sequence[str]) -> StyleGAN2Hub:
         try:
             config = StyleGAN2Config.from_dict(bundle.manifest.architecture["config"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BundleError(f"{bundle.path}: bad hub architecture: {error}") from None
-        generator = stored(lambda: Generator(config), partial(bundle.tensors, "generator"))
+            generator = stored(lambda: Generator(config), partial(bundle.tensors, "generator"))
+        except BundleError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise BundleError(f"{bundle.path}: bad hub architecture: {str(error)[:100]}") from None
         size = config.latent_dim
         statistics = bundle.tensors("statistics", {"mean_latent": (size,), "covariance": (size, size)})
         mean, covariance = statistics["mean_latent"], statistics["covariance"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import stat
 import struct
 import warnings
 import zlib
@@ -16,15 +14,19 @@ from PIL import Image, ImageOps
 
 from anchor_hub.errors import ImageError
 from anchor_hub.images.sources import VirtualFile
+from anchor_hub.system.guarded import RefusedFile, read_regular
 from anchor_hub.system.inputs import shown
 
 #: What pictures and label maps are read from.
 IMAGE_EXTENSIONS = (
-    ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
+    ".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
 )  # fmt: skip
 # Explicit, because Pillow would otherwise run programs (Ghostscript) for some kinds of file.
 # (MPO, the JPEG of phones, comes with JPEG.)
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+TWELVE_BITS = 4095
+#: (black, white) of files of more than 8 bits.
+Span = tuple[float, float]
 MAX_PIXELS = 89_000_000  # Pillow's own limit is a warning only
 MAX_FILE_BYTES = 512_000_000
 MAX_ASPECT = 32
@@ -54,31 +56,18 @@ def read_bytes(path: str | Path | VirtualFile, limit: int = MAX_FILE_BYTES) -> b
         return path.read(limit)
     name = shown(path)
     try:
-        # Without O_NONBLOCK, opening a named pipe would wait forever.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        data = read_regular(path, limit)
     except FileNotFoundError:
         raise ImageError(f"{name}: does not exist (any more); check the name") from None
     except IsADirectoryError:
         raise ImageError(f"{name}: is a folder; name a file") from None
+    except RefusedFile as error:
+        raise ImageError(f"{name}: {error.strerror}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ImageError(
             f"{name}: cannot be opened ({reason}); check the file and its permissions"
         ) from error
-    try:
-        status = os.fstat(handle)
-        if stat.S_ISDIR(status.st_mode):
-            raise ImageError(f"{name}: is a folder; name a file")
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"{name}: is not a regular file; copy its content into one")
-        if status.st_size > limit:
-            raise ImageError(f"{name}: is {status.st_size / 1e6:.0f} MB, the limit is {limit / 1e6:.0f} MB")
-        with os.fdopen(handle, "rb", closefd=False) as stream:
-            data = stream.read(limit + 1)
-    except OSError as error:
-        raise ImageError(f"{name}: cannot be read ({error.strerror or error}); check the disk") from error
-    finally:
-        os.close(handle)
     if not data:
         raise ImageError(f"{name}: is empty (0 bytes); copy or download it again")
     return data
@@ -191,21 +180,30 @@ def _kind(data: bytes) -> str:
     return "is no image of a known format, or its start is damaged"
 
 
-def to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
+def to_rgb(image: Image.Image, path: str | Path, span: Span | None = None) -> Image.Image:
     """RGB of any mode: transparency becomes white, 16 bits become 8, CMYK and LAB are converted.
 
+    :param span: the values that become black and white in files of more than 8 bits; by default 0 and 65535, or 0 and
+        4095 where no value is above 4095: scanners and sensors save 12 bits in 16.
     :raises ImageError: values that have no meaning as colours.
     """
-    return image if image.mode == "RGB" else _eight_bit(image, path, "RGB")
+    return image if image.mode == "RGB" else _eight_bit(image, path, "RGB", span)
 
 
-def to_gray(image: Image.Image, path: str | Path) -> Image.Image:
+def to_gray(image: Image.Image, path: str | Path, span: Span | None = None) -> Image.Image:
     """8-bit gray (mode L) of any mode, converted as by :func:`to_rgb`; colours become their luma."""
-    return image if image.mode == "L" else _eight_bit(image, path, "L")
+    return image if image.mode == "L" else _eight_bit(image, path, "L", span)
 
 
-def _eight_bit(image: Image.Image, path: str | Path, mode: str) -> Image.Image:
-    if image.mode.startswith("I"):
+def is_deep(mode: str) -> bool:
+    """Whether pixels of a Pillow mode have more than 8 bits, and so a span of values."""
+    return mode.startswith("I") or mode == "F"
+
+
+def _eight_bit(image: Image.Image, path: str | Path, mode: str, span: Span | None) -> Image.Image:
+    if span is not None and is_deep(image.mode):
+        image = _from_span(image, span, path)
+    elif image.mode.startswith("I"):
         image = _from_integers(image, path)
     elif image.mode == "F":
         image = _from_floats(image, path)
@@ -229,13 +227,25 @@ def _eight_bit(image: Image.Image, path: str | Path, mode: str) -> Image.Image:
 
 
 def _from_integers(image: Image.Image, path: str | Path) -> Image.Image:
-    """16-bit gray (Pillow: I;16, or I from some formats) scaled to 8 bits."""
+    """12- and 16-bit gray (Pillow: I;16, or I from some formats) scaled to 8 bits."""
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise ImageError(
-            f"{shown(path)}: holds 32-bit values from {values.min()} to {values.max()}; save 8 or 16 bits"
+            f"{shown(path)}: holds 32-bit values from {values.min()} to {values.max()}; say which are black and white "
+            "with --range LOW:HIGH, or save 8 or 16 bits"
         )
+    if values.max() <= TWELVE_BITS:
+        return Image.fromarray(((values * 255 + TWELVE_BITS // 2) // TWELVE_BITS).astype(np.uint8))
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _from_span(image: Image.Image, span: Span, path: str | Path) -> Image.Image:
+    """Deep gray, the ends of the span black and white, what lies beyond cut off."""
+    values = np.asarray(image).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ImageError(f"{shown(path)}: holds NaN or infinity; replace them and save it again")
+    low, high = span
+    return Image.fromarray(np.rint(((values - low) / (high - low)).clip(0, 1) * 255).astype(np.uint8))
 
 
 def _from_floats(image: Image.Image, path: str | Path) -> Image.Image:
@@ -246,7 +256,7 @@ def _from_floats(image: Image.Image, path: str | Path) -> Image.Image:
     if values.min() < 0 or values.max() > 255:
         raise ImageError(
             f"{shown(path)}: holds floating values from {values.min():.4g} to {values.max():.4g}; "
-            "scale them to 0..1 or save 8 bits"
+            "say which are black and white with --range LOW:HIGH, or save 8 bits"
         )
     scaled = values * 255 if values.max() <= 1 else values
     return Image.fromarray(np.rint(scaled).astype(np.uint8))

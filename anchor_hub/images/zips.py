@@ -10,6 +10,7 @@ from typing import IO
 
 from anchor_hub.errors import DataError, ImageError
 from anchor_hub.images.sources import VirtualFile
+from anchor_hub.system.guarded import open_regular
 from anchor_hub.system.inputs import shown
 
 MAX_MEMBERS = 5_000_000
@@ -29,7 +30,7 @@ class ZipArchive:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._stream: IO[bytes] = open(path, "rb")  # noqa: SIM115 (kept open for as long as its members are read)
+            self._stream: IO[bytes] = open_regular(path)[0]  # kept open for as long as its members are read
         except OSError as error:
             raise DataError(f"{shown(path)}: cannot be opened ({error.strerror or error})") from error
         try:
@@ -56,10 +57,11 @@ class ZipArchive:
         members: dict[str, zipfile.ZipInfo] = {}
         size = self.path.stat().st_size
         for info in infos:
-            name = info.filename
-            if info.is_dir():
+            # Some tools of Windows write the folders of a path with backslashes.
+            name = info.filename.replace("\\", "/")
+            if name.endswith("/"):
                 continue
-            if name.startswith("/") or ".." in PurePosixPath(name).parts or "\\" in name or ":" in name[:2] or not name:
+            if name.startswith("/") or ".." in PurePosixPath(name).parts or ":" in name[:2] or not name:
                 raise self._wrong(f"holds {shown(name)!r}, a path that leaves the archive")
             if name in members:
                 raise self._wrong(f"holds {shown(name)!r} twice")
@@ -116,7 +118,7 @@ class ZipMember(VirtualFile):
 def is_zip(path: Path) -> bool:
     """Whether a file begins like a zip archive."""
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path)[0] as stream:
             return stream.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
     except OSError:
         return False

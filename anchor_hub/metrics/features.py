@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from anchor_hub.errors import DataError
 from anchor_hub.metrics.frechet import FeatureStatistics
+from anchor_hub.system.guarded import read_regular
 from anchor_hub.system.inputs import shown
 
 
@@ -71,7 +72,7 @@ def read_weights(path: Path, wanted: str) -> tuple[bytes, str]:
     :raises DataError: the file cannot be read.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise DataError(
             f"{shown(path)}: the extractor's weights cannot be read ({error.strerror or error}); "

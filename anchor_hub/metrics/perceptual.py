@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from anchor_hub.errors import DataError, did_you_mean
+from anchor_hub.system.guarded import read_regular
 from anchor_hub.system.inputs import shown
 
 #: Network -> torchvision's file name; the digits before ``.pth`` begin its SHA-256.
@@ -83,7 +84,7 @@ def _trunk_weights(net: str, weights: str | Path | None) -> tuple[dict[str, Tens
     name = TRUNK_FILES[net]
     path = Path(weights) if weights is not None else Path(torch.hub.get_dir()) / "checkpoints" / name
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise DataError(
             f"LPIPS ({net}) needs torchvision's weights {name}, but {shown(path)} cannot be read "

@@ -21,5 +21,5 @@ class Gray(PictureModality):
 
     def read(self, path: str | Path, size: int) -> Tensor:
         """uint8 ``[1, size, size]``. :raises ImageError: naming file and fix."""
-        image = to_gray(open_image(path, draft=2 * size), path)
+        image = to_gray(open_image(path, draft=2 * size), path, self.span)
         return to_sample(resize_smooth(image, size, self.fit))

@@ -15,50 +15,96 @@ from anchor_hub.modality.palettes import Colour
 from anchor_hub.system.inputs import shown
 
 Ids = np.ndarray[Any, Any]
+#: White, in masks of 8, 16 and 32 bits.
+FOREGROUND = (255, 65535, 2**31 - 1, 2**32 - 1)
 
 
-def read_ids(path: str | Path, colours: Sequence[Colour]) -> Ids:
+def read_ids(path: str | Path, colours: Sequence[Colour], ignore: int | None = None) -> Ids:
     """The class ids ``[H, W]`` (unsigned integers) in a file of ids, of a palette, or of exact colours.
 
     The indices of a palette file are the ids. But if all its colours are colours of the classes, the colours give the
-    ids, so that a map of merged classes in the colours of finer ones is read by what it shows. With two classes, a file
-    of 0 and 255 is read as 0 and 1.
+    ids, so that a map of merged classes in the colours of finer ones is read by what it shows. With two classes, black
+    is read as 0 and white as 1, in any mode and depth (0 and 255, 0 and 65535, RGB, a palette); where all colours are
+    one, the alpha channel is the mask.
 
     :param colours: RGB of class 0, 1, ...
+    :param ignore: an id that no class has, for unlabelled pixels, which become ``len(colours)``.
     :raises ImageError: it is no label map of these classes; the message says why and what to do.
     """
     image = open_image(path)
     if image.format in ("JPEG", "MPO"):
         raise ImageError(f"{shown(path)}: is a JPEG, which blurs class ids; save label maps as PNG")
-    if image.mode == "P":
-        ids = _from_palette(image, colours)
-    elif image.mode in ("L", "1", "I") or image.mode.startswith("I;16"):
+    ids = None
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
+        ids, image = _from_alpha(image, len(colours), path)
+    if ids is not None:
+        pass
+    elif image.mode == "P":
+        ids = _from_palette(image, colours, ignore)
+    elif image.mode in ("L", "1", "I", "F") or image.mode.startswith("I;16"):
         ids = np.asarray(image)
         ids = ids.astype(np.uint8) if ids.dtype == bool else ids
-    elif image.mode in ("LA", "La"):
-        ids = np.asarray(image.getchannel(0))
-    elif image.mode in ("RGB", "RGBA", "RGBX"):
-        ids = _from_colours(np.asarray(image)[..., :3], colours, path)
+        if image.mode == "F":
+            if not bool((ids == np.round(ids)).all()):
+                raise ImageError(f"{shown(path)}: holds fractions, no class ids; save an 8-bit PNG of ids")
+            ids = ids.astype(np.int64)
+    elif image.mode in ("RGB", "RGBX"):
+        ids = _from_colours(np.asarray(image)[..., :3], colours, path, ignore)
     else:
         raise ImageError(f"{shown(path)}: mode {image.mode} holds no class ids; save an 8-bit PNG of ids")
-    low, high = int(ids.min()), int(ids.max())
-    if len(colours) == 2 and high == 255 and bool(((ids == 0) | (ids == 255)).all()):
-        return (ids > 0).astype(np.uint8)  # a mask of foreground, as most tools save it
-    if low < 0 or high >= len(colours):
+    unlabelled = ids == ignore if ignore is not None else None
+    kept = ids if unlabelled is None else ids[~unlabelled]
+    if kept.size:
+        ids = _within(ids, kept, len(colours), path)
+    if unlabelled is None:
+        return ids
+    return np.where(unlabelled, len(colours), ids)
+
+
+def _within(ids: Ids, kept: Ids, classes: int, path: str | Path) -> Ids:
+    """The ids, those of a mask as 0 and 1. :raises ImageError: one (of those that are ``kept``) is no class."""
+    low, high = int(kept.min()), int(kept.max())
+    if classes == 2 and high in FOREGROUND and bool(((kept == 0) | (kept == high)).all()):
+        return np.minimum(ids, 1).astype(np.uint8)  # a mask of foreground, as most tools save it
+    if low < 0 or high >= classes:
         wrong = low if low < 0 else high
+        unlabelled = f" if {wrong} marks unlabelled pixels, pass --ignore-id {wrong}" if wrong == 255 else ""
         raise ImageError(
-            f"{shown(path)}: holds class id {wrong}, but there are {len(colours)} classes "
-            f"(0 to {len(colours) - 1}); check the number of classes, or renumber the ids"
+            f"{shown(path)}: holds class id {wrong}, but there are {classes} classes (0 to {classes - 1});"
+            f"{unlabelled + ';' if unlabelled else ''} check the number of classes, or renumber the ids"
         )
     return ids
 
 
-def _from_palette(image: Image.Image, colours: Sequence[Colour]) -> Ids:
+def _from_alpha(image: Image.Image, classes: int, path: str | Path) -> tuple[Ids | None, Image.Image]:
+    """(the ids in the alpha channel, or None where that is no mask; the picture without it).
+
+    :raises ImageError: all colours are one and the alpha channel is no mask of two classes.
+    """
+    alpha = np.asarray(image.getchannel("A" if "A" in image.getbands() else "a"))
+    plain = image.getchannel(0) if image.mode in ("LA", "La") else image.convert("P" if image.mode == "PA" else "RGB")
+    if alpha.min() == alpha.max() or len(plain.getcolors(2) or ()) != 1:
+        return None, plain
+    if classes == 2 and set(np.unique(alpha)) == {0, 255}:
+        return (alpha > 0).astype(np.uint8), plain
+    raise ImageError(
+        f"{shown(path)}: is all of one colour, and its alpha channel is no mask of two classes; save a PNG of class ids"
+    )
+
+
+def _from_palette(image: Image.Image, colours: Sequence[Colour], ignore: int | None) -> Ids:
     indices = np.asarray(image)
     flat = image.getpalette("RGB") or []
     table = {colour: index for index, colour in reversed(list(enumerate(colours)))}
     lookup = np.arange(256)
-    for index in np.flatnonzero(np.bincount(indices.ravel(), minlength=256)):
+    used = [index for index in np.flatnonzero(np.bincount(indices.ravel(), minlength=256)) if index != ignore]
+    if len(colours) == 2 and len(used) == 2 and not all(tuple(flat[3 * i : 3 * i + 3]) in table for i in used):
+        ends = {(0, 0, 0): 0, (255, 255, 255): 1}
+        if {tuple(flat[3 * i : 3 * i + 3]) for i in used} == set(ends):
+            for index in used:
+                lookup[index] = ends[tuple(flat[3 * index : 3 * index + 3])]
+            return lookup[indices]
+    for index in used:
         colour = flat[3 * index : 3 * index + 3]
         known = table.get((colour[0], colour[1], colour[2])) if len(colour) == 3 else None
         if known is None:
@@ -67,7 +113,7 @@ def _from_palette(image: Image.Image, colours: Sequence[Colour]) -> Ids:
     return lookup[indices]
 
 
-def _from_colours(pixels: Ids, colours: Sequence[Colour], path: str | Path) -> Ids:
+def _from_colours(pixels: Ids, colours: Sequence[Colour], path: str | Path, ignore: int | None) -> Ids:
     packed = pixels.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
     keys = np.array([(red << 16) | (green << 8) | blue for red, green, blue in colours])
     # Equal colours of two classes: the first one, as the sort is stable.
@@ -78,8 +124,10 @@ def _from_colours(pixels: Ids, colours: Sequence[Colour], path: str | Path) -> I
     if not foreign.any():
         return ids
     gray = pixels[..., 0]
-    if (pixels == gray[..., None]).all() and int(gray.max()) < len(colours):
-        return gray  # ids, written as gray RGB
+    if (pixels == gray[..., None]).all():
+        held = {int(value) for value in np.unique(gray)} - {ignore}
+        if max(held, default=0) < len(colours) or (len(colours) == 2 and held <= {0, 255}):
+            return gray  # ids, or a mask, written as gray RGB
     example = tuple(int(part) for part in pixels[foreign][0])
     raise ImageError(
         f"{shown(path)}: {foreign.mean():.1%} of its pixels have colours that are no class's "

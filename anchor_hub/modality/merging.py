@@ -40,6 +40,8 @@ def merge_lookup(groups: Mapping[str, Sequence[str | int]], names: Sequence[str]
     lookup: dict[int, int] = {}
     rest: int | None = None
     for new, (group, members) in enumerate(groups.items()):
+        if not members:
+            raise ConfigError(f"merged class {group!r}: names no class; add one, or leave the group out")
         for member in members:
             if member == REST:
                 if rest is not None:

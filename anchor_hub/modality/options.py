@@ -18,23 +18,30 @@ def modality_table(
     classes: int | None = None,
     palette: str | None = None,
     merge_classes: Path | None = None,
+    ignore_id: int | None = None,
+    span: str | None = None,
     settings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The table ``base`` (``{"name": ..., option: value}``) plus the options that a call gives; those of the call win.
 
-    :param classes: the option ``classes``; ``palette``: likewise; ``merge_classes``: YAML file of the option ``merge``.
+    :param classes: the option ``classes``; ``palette``: likewise; ``merge_classes``: YAML file of the option ``merge``;
+        ``ignore_id``: the option ``ignore``; ``span``: the option ``range``, as LOW:HIGH.
     :param settings: any of the modality's options as ``option=value``, values as in YAML (``points=5``).
     :raises UsageError: the modality has no such option, or the call gives one twice.
     :raises ModalityNotFoundError: nobody registered its name. :raises ConfigError: a damaged file or value.
     """
-    given: dict[str, Any] = {"classes": classes, "palette": palette}
+    given: dict[str, Any] = {"classes": classes, "palette": palette, "ignore": ignore_id}
     if merge_classes is not None:
         given["merge"] = load_merge_table(merge_classes)
+    if span is not None:
+        given["range"] = _span(span)
     given = {key: value for key, value in given.items() if value is not None}
     name = str(base.get("name"))
     known = known_options(name) if given or settings else {}
+    if "range" in given and "range" not in known:
+        raise UsageError(f"--range is for pictures of more than 8 bits, not for modality {name!r}")
     if not set(given) <= set(known):
-        raise UsageError(f"--classes, --palette and --merge-classes are for label maps, not for modality {name!r}")
+        raise UsageError(f"--classes, --palette, --ignore-id ... are for label maps, not for modality {name!r}")
     for key, value in parse_settings(settings, "--modality-set").items():
         if key not in known:
             raise UsageError(f"--modality-set: modality {name!r} has no option {key!r}.{did_you_mean(key, known)}")
@@ -42,3 +49,13 @@ def modality_table(
             raise UsageError(f"--modality-set {key}: {key!r} is given twice; give it once")
         given[key] = value
     return {**base, **given}
+
+
+def _span(text: str) -> list[float]:
+    try:
+        low, high = (float(part) for part in text.split(":"))
+        if low < high:
+            return [int(value) if value.is_integer() else value for value in (low, high)]
+    except (ValueError, OverflowError):
+        pass
+    raise UsageError(f"--range {text}: must be LOW:HIGH, the values that become black and white, e.g. 0:4095")

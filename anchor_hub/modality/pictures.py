@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +12,8 @@ import torch.nn.functional as F
 from PIL.Image import Image
 from torch import Tensor
 
+from anchor_hub.errors import ConfigError
+from anchor_hub.images.reading import Span
 from anchor_hub.images.writing import PICTURE_SUFFIXES, write_image
 from anchor_hub.modality.base import Modality, resized
 
@@ -36,6 +40,19 @@ class PictureModality(Modality):
 
     channels: int
     output_suffixes = PICTURE_SUFFIXES
+
+    def __init__(self, range: Sequence[float] | None = None, *, fit: str = "stretch") -> None:
+        """:param range: [low, high], the values that become black and white in files of more than 8 bits; by default
+        see :func:`~anchor_hub.images.reading.to_rgb`. :raises ConfigError: no two ascending numbers."""
+        super().__init__(fit=fit)
+        numbers = isinstance(range, (list, tuple)) and all(type(value) in (int, float) for value in range)
+        if range is not None and not (numbers and len(range) == 2 and -1e9 <= range[0] < range[1] <= 1e9):
+            raise ConfigError(f"modality {self.name}: range is {range!r}, must be [low, high], e.g. [0, 4095]")
+        self.span: Span | None = None if range is None else (range[0], range[1])
+
+    def options(self) -> dict[str, Any]:
+        """``range``, if there is one."""
+        return {**({} if self.span is None else {"range": list(self.span)}), **super().options()}
 
     @property
     def input_channels(self) -> int:

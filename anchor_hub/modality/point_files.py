@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from anchor_hub.errors import ImageError
 from anchor_hub.images.reading import IMAGE_EXTENSIONS, read_bytes
 from anchor_hub.system.inputs import shown
+from anchor_hub.system.tables import read_cells
 
 POINT_EXTENSIONS = (".json", ".pts", ".csv")
 MAX_BYTES = 4_000_000
@@ -33,14 +33,39 @@ def read_points(path: str | Path) -> tuple[list[Point], Point | None]:
     suffix = Path(path).suffix.lower()
     try:
         points, size = _PARSERS[suffix](text)
-    except (ValueError, TypeError, RecursionError, csv.Error) as error:
+    except (ValueError, TypeError, RecursionError, OverflowError, csv.Error) as error:
         raise ImageError(
             f"{name}: is no list of points ({str(error)[:100]}); write {_EXAMPLES[suffix]}"
         ) from error
     for number, point in enumerate(points):
         if not (math.isfinite(point[0]) and math.isfinite(point[1])):
             raise ImageError(f"{name}: point {number} is {point[0]}, {point[1]}; leave such files out")
-    return points, size or _size_beside(Path(path))
+    size = size or _size_beside(Path(path))
+    if reason := _no_pixels(points, size):
+        raise ImageError(f"{name}: {reason}")
+    return points, size
+
+
+def _no_pixels(points: list[Point], size: Point | None) -> str:
+    """Why points cannot be coordinates in pixels; '' where they can."""
+    if len(points) < 2:
+        return ""
+    # Where a file says that its image is of size 1, shares of the image are its pixels.
+    if (size is None or max(size) > 2) and all(-1 <= value <= 1 for point in points for value in point):
+        return (
+            "its points are shares of the image (all within -1 to 1), not pixels; multiply them by its width and "
+            'height, or write "size": [1, 1] beside points of 0 to 1'
+        )
+    hidden = [number for number, (x, y) in enumerate(points) if x == y < 0]
+    zeros = [number for number, point in enumerate(points) if point == (0.0, 0.0)]
+    hidden = hidden or (zeros if len(zeros) > 1 else [])
+    if hidden:
+        x, y = points[hidden[0]]
+        return (
+            f"{len(hidden)} points are ({x:g}, {y:g}), the first is point {hidden[0]}: a mark for 'not visible', no "
+            "place; leave such files out"
+        )
+    return ""
 
 
 def _size_beside(path: Path) -> Point | None:
@@ -60,6 +85,8 @@ def _size_beside(path: Path) -> Point | None:
 def _pair(row: Any) -> Point:
     if not isinstance(row, (list, tuple)) or len(row) != 2:
         raise ValueError(f"{str(row)[:40]} is no x, y pair")
+    if any(value is None for value in row):
+        raise ValueError("null is no coordinate: leave files with points that are not visible out")
     if any(isinstance(value, bool) for value in row):
         raise ValueError("true and false are no coordinates")
     return float(row[0]), float(row[1])
@@ -88,7 +115,7 @@ def _pts(text: str) -> tuple[list[Point], Point | None]:
 
 
 def _csv(text: str) -> tuple[list[Point], Point | None]:
-    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline="")) if row]
+    rows = [[cell.strip() for cell in row] for row in read_cells(text)]
     if rows and [cell.lower() for cell in rows[0]] == ["x", "y"]:
         rows = rows[1:]
     return [_pair(row) for row in rows], None

@@ -26,5 +26,5 @@ class RGB(PictureModality):
 
     def read(self, path: str | Path, size: int) -> Tensor:
         """uint8 ``[3, size, size]``. :raises ImageError: naming file and fix."""
-        image = to_rgb(open_image(path, draft=2 * size), path)
+        image = to_rgb(open_image(path, draft=2 * size), path, self.span)
         return to_sample(resize_smooth(image, size, self.fit))

@@ -18,6 +18,7 @@ class Traits:
         [-1, 1], as the hub's own: they can be inverted, be exemplars of a style, and feed extractors of features.
     :param classes: samples are label maps, ids ``[1, H, W]`` of these classes: their accuracy and IoU are measured.
         Classes without names of their own are called ``"0"``, ``"1"``, ...
+    :param ignored: label maps may hold the id after the last class, too: unlabelled pixels, which nothing counts.
     :param points: samples are this many points, float32 ``[N, 2]`` in pixels: their distances are measured. 0 where
         samples are drawings of points.
     """
@@ -25,6 +26,7 @@ class Traits:
     picture: bool = False
     classes: tuple[str, ...] = ()
     points: int = 0
+    ignored: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.classes, tuple) or not all(isinstance(name, str) for name in self.classes):

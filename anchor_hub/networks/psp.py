@@ -123,7 +123,7 @@ class PSPEncoder(nn.Module):
     :param num_latents: W+ layers L of the hub (``2 * log2(resolution) - 2``: 18 at 1024 px, 14 at 256, 10 at 64).
     :param latent_dim: D, 512 in every published hub.
     :param space: ``w+`` predicts one offset per layer; ``w`` predicts one and repeats it.
-    :param input_size: side of the square input in pixels, a power of two of at least 16. It fixes the number
+    :param input_size: side of the square input in pixels, a power of two from 16 to 4096. It fixes the number
         of convolutions of the pyramid's heads (4, 5 and 6 at 256). Larger images are averaged down to it,
         smaller ones are taken as they are.
     :param head: ``pyramid`` (default in W+), ``dense`` (W+) or ``pooled`` (default, and only choice, in W).
@@ -155,8 +155,10 @@ class PSPEncoder(nn.Module):
             raise ConfigError(
                 f"pSp encoder: head {head!r} does not predict {space!r}; use one of {allowed[space]}"
             )
-        if input_size < 16 or input_size & (input_size - 1):
-            raise ConfigError(f"pSp encoder: input_size {input_size} is not a power of two of at least 16")
+        if stride not in (1, 2):
+            raise ConfigError(f"pSp encoder: stride {stride!r} is neither 1 nor 2")
+        if not 16 <= input_size <= 4096 or input_size & (input_size - 1):
+            raise ConfigError(f"pSp encoder: input_size {input_size} is not a power of two from 16 to 4096")
         if label_dim and head != "pooled":
             raise ConfigError(f"pSp encoder: label_dim needs the pooled head, not {head!r}")
         self.in_channels, self.num_latents, self.latent_dim = in_channels, num_latents, latent_dim

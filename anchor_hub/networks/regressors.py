@@ -35,6 +35,8 @@ PUBLISHED_WIDTHS: dict[str, tuple[int, ...]] = {
 }
 #: The published "shallow" takes the wide list from this many output channels on.
 WIDE_FROM = 32
+#: The largest side of an output in pixels.
+MAX_SIZE = 4096
 
 
 class Regressor(nn.Module):
@@ -68,6 +70,8 @@ class Regressor(nn.Module):
                 f"regressor: no feature map of resolution {missing or 'any'} in this hub; "
                 f"it has {', '.join(map(str, sorted(channels)))}"
             )
+        if output_size is not None and not (isinstance(output_size, int) and 1 <= output_size <= MAX_SIZE):
+            raise ConfigError(f"regressor: output_size {output_size!r} is not a whole number from 1 to {MAX_SIZE}")
         self.in_channels = sum(channels[resolution] for resolution in self.resolutions)
         self.out_channels, self.output_size = out_channels, output_size
 

@@ -110,6 +110,8 @@ class StyleGAN2Config(StyleGAN2Channels):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "z_dim", self.latent_dim if self.z_dim is None else int(self.z_dim))
+        if not 0 < self.mapping_lr_multiplier < math.inf:
+            raise ValueError(f"StyleGAN2 mapping_lr_multiplier must be above 0, got {self.mapping_lr_multiplier!r}")
         self._complete("StyleGAN2", "latent_dim", "z_dim", "mapping_layers", "image_channels")
 
     @property

@@ -62,7 +62,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(64)
+        listener.listen(1024)  # as many as come in at once wait in line
     except OSError as error:
         listener.close()
         raise UsageError(

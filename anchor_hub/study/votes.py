@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+import threading
 import unicodedata
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,6 +20,8 @@ from anchor_hub.system.inputs import shown
 
 VERSION = 1
 LONGEST_CODE = 60
+#: Seconds to wait for another process that writes.
+BUSY = 60
 _SCHEMA = """
 CREATE TABLE study (fingerprint TEXT NOT NULL);
 CREATE TABLE participants (token TEXT PRIMARY KEY, code TEXT NOT NULL UNIQUE, started TEXT NOT NULL);
@@ -34,6 +37,13 @@ CREATE TABLE votes (
     PRIMARY KEY (code, set_name, question)
 ) WITHOUT ROWID;
 """
+
+
+def _reason(error: sqlite3.Error) -> str:
+    """What SQLite says, and what to do where that is not the votes' fault."""
+    if "full" in str(error):
+        return "the disk is full: free some space"
+    return f"{error}; another program writes for a minute" if "locked" in str(error) else str(error)
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,9 @@ class Votes:
         """
         self.path = Path(folder) / VOTES
         self.study = study
+        # Threads of one process queue here, in the order in which they came; SQLite's own waiting is a lottery.
+        self._turn = threading.Lock()
+        self._keep_a_log()
         with self._transaction() as database:
             (version,) = database.execute("PRAGMA user_version").fetchone()
             if version == 0:
@@ -71,11 +84,18 @@ class Votes:
                     "undo the change of study.yaml, or move the votes away"
                 )
 
+    def _keep_a_log(self) -> None:
+        """Let readers and a writer work side by side (WAL), where the file system can."""
+        with suppress(sqlite3.Error), closing(sqlite3.connect(self.path, timeout=BUSY)) as database:
+            database.execute("PRAGMA journal_mode = WAL")
+
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, reads: bool = False) -> Iterator[sqlite3.Connection]:
+        turn = nullcontext() if reads else self._turn
         try:
-            with closing(sqlite3.connect(self.path, timeout=20, isolation_level=None)) as database:
-                database.execute("BEGIN IMMEDIATE")
+            with turn, closing(sqlite3.connect(self.path, timeout=BUSY, isolation_level=None)) as database:
+                database.execute("PRAGMA synchronous = FULL")  # a vote is on the disk before it is confirmed
+                database.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
                 try:
                     yield database
                     database.execute("COMMIT")
@@ -84,7 +104,7 @@ class Votes:
                         database.execute("ROLLBACK")
                     raise
         except sqlite3.Error as error:
-            raise DataError(f"{shown(self.path)}: the votes cannot be used ({error})") from error
+            raise DataError(f"{shown(self.path)}: the votes cannot be used ({_reason(error)})") from error
 
     def enter(self, code: str = "") -> Participant:
         """The participant with this code, who goes on where they stopped; a new one where the code is new or empty.
@@ -106,13 +126,13 @@ class Votes:
         """The participant whose browser holds this token; None where there is none."""
         if not token:
             return None
-        with self._transaction() as database:
+        with self._transaction(reads=True) as database:
             found = database.execute("SELECT code FROM participants WHERE token = ?", (token,)).fetchone()
         return Participant(token, found[0]) if found else None
 
     def answered(self, participant: Participant) -> dict[tuple[str, str], bool]:
         """``(set, question)`` of each task that is done -> True for a vote, False where the set was passed over."""
-        with self._transaction() as database:
+        with self._transaction(reads=True) as database:
             rows = database.execute(
                 "SELECT set_name, question, run IS NOT NULL FROM votes WHERE code = ?", (participant.code,)
             )
@@ -135,7 +155,7 @@ class Votes:
 
     def all(self) -> list[dict[str, Any]]:
         """Every vote as a dict, in the order of participants' codes, sets and questions."""
-        with self._transaction() as database:
+        with self._transaction(reads=True) as database:
             cursor = database.execute(
                 "SELECT code, set_name, question, run, position, shown, seconds, answered FROM votes "
                 "ORDER BY code, set_name, question"

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from anchor_hub.errors import DataError, UsageError
 from anchor_hub.study.plan import Study, Task, incomplete, open_study, picture
 from anchor_hub.study.votes import LONGEST_CODE, Participant, Votes
+from anchor_hub.system.guarded import read_regular
 
 PAGE = Path(__file__).parent / "page"
+#: Bytes of a request's body: the longest code in any script, many times over.
+MAX_BODY = 16_384
+LOG = logging.getLogger("uvicorn.error")
 COOKIE = "anchor_study"
 STATIC = {"/": "index.html", "/study.css": "study.css", "/study.js": "study.js"}
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
@@ -95,6 +101,20 @@ class Session:
         return all(picture(self.folder, task.place, run).is_file() for run in runs)
 
 
+async def _short(request: Request) -> bool:
+    """Whether the body is of at most :data:`MAX_BODY` bytes; it is kept for the request, and no more of it is read."""
+    stated = request.headers.get("content-length", "0")
+    if not stated.isdecimal() or len(stated) > 9 or int(stated) > MAX_BODY:
+        return False
+    body = b""
+    async for block in request.stream():
+        body += block
+        if len(body) > MAX_BODY:
+            return False
+    request._body = body
+    return True
+
+
 def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
     """The web application of a study's folder.
 
@@ -113,6 +133,10 @@ def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
     async def guard(request: Request, call_next: Any) -> Response:
         """Refuse requests from pages of other sites, even of sites whose name leads to this machine."""
         name = _host_name(f"//{request.headers.get('host', '')}")
+        if request.method == "POST" and not await _short(request):
+            refused = JSONResponse({"error": f"a request holds at most {MAX_BODY:,} bytes"}, 413)
+            refused.headers.update({**HEADERS, "Connection": "close"})
+            return refused
         origin = request.headers.get("origin")
         if not everywhere and name not in names:
             response: Response = JSONResponse({"error": "this study is not served under that name"}, 400)
@@ -125,7 +149,14 @@ def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
 
     @app.exception_handler(DataError)
     async def damaged(request: Request, error: DataError) -> JSONResponse:
+        LOG.error("%s %s: %s", request.method, request.url.path, error)
         return JSONResponse({"error": str(error)}, 500)
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong(request: Request, error: RequestValidationError) -> JSONResponse:
+        # Never what was sent: it may be long, or hold numbers that JSON lacks.
+        fields = sorted({".".join(map(str, item["loc"][1:])) or "body" for item in error.errors()})
+        return JSONResponse({"error": f"the request is wrong in {', '.join(fields)[:100]}"}, 422)
 
     def session(request: Request) -> Session | None:
         participant = votes.participant(request.cookies.get(COOKIE))
@@ -188,7 +219,7 @@ def create_app(folder: str | Path, host: str = "127.0.0.1") -> FastAPI:
         else:
             return JSONResponse({"error": "there is no such picture"}, 404)
         try:
-            data = picture(folder, found.tasks[task].place, run).read_bytes()
+            data = read_regular(picture(folder, found.tasks[task].place, run))
         except OSError:
             return JSONResponse({"error": "the picture is missing"}, 404)
         # Only bytes: the name, date or tag of a file would tell the run.

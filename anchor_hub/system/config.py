@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import yaml
 
 from anchor_hub.errors import ConfigError, did_you_mean
+from anchor_hub.system.guarded import RefusedFile, read_regular
 
 if TYPE_CHECKING:
     import pydantic
@@ -156,12 +157,11 @@ def _check_events(text: str) -> None:
 def read_text(path: Path, limit: int = MAX_BYTES) -> str:
     """The text of a UTF-8 file of at most `limit` bytes; ConfigError naming the file otherwise."""
     try:
-        with open(path, "rb") as stream:
-            data = stream.read(limit + 1)
+        data = read_regular(path, limit)
+    except RefusedFile as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if len(data) > limit:
-        raise ConfigError(f"{path}: is larger than {limit:,} bytes, the limit for such a file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from anchor_hub.errors import HomeError
+from anchor_hub.system.guarded import open_regular
 
 
 def fsync_folder(folder: Path) -> None:
@@ -114,7 +115,7 @@ def remove_folder(folder: Path) -> None:
 def file_sha256(path: str | Path) -> str:
     """The SHA-256 of a file, as hexadecimal digits. Raises OSError."""
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:
+    with open_regular(path)[0] as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from anchor_hub.errors import HomeError
 from anchor_hub.specs import check_name
+from anchor_hub.system.spawned import refuse_unguarded_script
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Home:
         """
         import filelock
 
+        refuse_unguarded_script(f"the lock {name!r}")
         path = self.make(self.path / "locks") / f"{check_name(name, 'lock name')}.lock"
         held = filelock.FileLock(path, timeout=timeout)
         try:

@@ -6,11 +6,18 @@ import errno
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from filelock import FileLock, Timeout
+
 from anchor_hub.errors import DataError
 from anchor_hub.system.files import write_file
+
+PREFIX = ".anchor-"
+#: Held by the process that the folder belongs to.
+LOCK = "lock"
 
 
 class Staging:
@@ -27,13 +34,26 @@ class Staging:
         self._parent = parent
         self._moves: list[tuple[Path, Path]] = []
         self._folder: Path | None = None
+        self._lock: FileLock | None = None
 
     def __enter__(self) -> Staging:
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix=".anchor-", dir=self._parent))
+            self._sweep()
+            self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._parent))
+            self._lock = FileLock(self._folder / LOCK, timeout=0)
+            self._lock.acquire()
         except OSError as error:
             raise DataError(f"{self._parent}: cannot be written to ({error.strerror or error})") from None
         return self
+
+    def _sweep(self) -> None:
+        """Remove folders of processes that were killed: their locks are free."""
+        for folder in self._parent.glob(f"{PREFIX}????????"):
+            with suppress(OSError, Timeout):
+                if folder.is_symlink() or not (folder / LOCK).is_file():
+                    continue
+                with FileLock(folder / LOCK, timeout=0):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def path(self, final: Path) -> Path:
         """Where to write what will be ``final``; it has the same suffix."""
@@ -63,5 +83,7 @@ class Staging:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._lock is not None:
+            self._lock.release()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)

@@ -41,6 +41,8 @@ def merged(source: Domain, table: Path) -> Modality:
     else:
         rest = any(REST in group for group in groups.values())
         options["classes"] = 256 if rest else max(ids, default=0) + 1
+    if (ignore := own.options().get("ignore")) is not None:
+        options["ignore"] = ignore
     reading = build_modality(options)
     if reading.input_channels != own.input_channels:
         raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,6 +135,8 @@ def translate_files(
     if output is not None:
         suffix, more = target.output_suffix, getattr(target, "output_suffixes", ())
         planned = plan_outputs(files, output, suffix=suffix, suffixes=more, endings=session.endings)
+    if grid is not None and os.path.realpath(grid) in {os.path.realpath(path) for paths in planned for path in paths}:
+        raise UsageError(f"--grid {shown(grid)}: is one of the outputs, too; give the sheet another name")
     results: dict[int, FileResult] = {}
     rows: list[list[Tensor]] = []
     done = 0

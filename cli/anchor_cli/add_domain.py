@@ -26,6 +26,8 @@ def add_domain(
     classes: options.Classes = None,
     palette: options.Palette = None,
     merge_classes: options.MergeClasses = None,
+    ignore_id: options.IgnoreId = None,
+    span: options.Range = None,
     hub: str | None = typer.Option(
         None, help="Hub to anchor to [default: the registered domain's, or the bundled one]."
     ),
@@ -122,7 +124,7 @@ def add_domain(
         data=data,
         modality=modality_table(
             name, modality, classes=classes, palette=palette, merge_classes=merge_classes,
-            settings=modality_set,
+            ignore_id=ignore_id, span=span, settings=modality_set,
         ),
         method=method,
         requires=named(requires, "--requires", "KIND=NAME, e.g. prior=content-64"),

@@ -9,7 +9,6 @@ import typer
 
 from anchor_cli.output import note, print_json, print_table, size_text
 from anchor_hub import inventory
-from anchor_hub.bundles import archive
 from anchor_hub.bundles.base import Kind, open_bundle
 from anchor_hub.plugins.finding import how_to_train
 from anchor_hub.plugins.usable import lacks
@@ -86,7 +85,7 @@ def export_bundle(kind: Kind, name: str, output: Path, overwrite: bool, with_req
 
 
 def install_bundle(kind: Kind, source: Path, name: str | None, overwrite: bool) -> None:
-    folder = archive.install_bundle(source, kind=kind, name=name, overwrite=overwrite)
+    folder = inventory.install(kind, source, name=name, overwrite=overwrite)
     print(f"installed {kind} {folder.name} in {folder}")
     for lack in lacks(open_bundle(folder).manifest):
         note(f"note: {lack.message}")

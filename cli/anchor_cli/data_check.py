@@ -18,6 +18,8 @@ def check(
     classes: options.Classes = None,
     palette: options.Palette = None,
     merge_classes: options.MergeClasses = None,
+    ignore_id: options.IgnoreId = None,
+    span: options.Range = None,
     modality_set: list[str] | None = typer.Option(
         None, help="Set an option of the modality, OPTION=VALUE, e.g. points=5; repeatable."
     ),
@@ -36,7 +38,8 @@ def check(
     from anchor_hub.data.check import check_folder, folder_modality
 
     found = folder_modality(
-        domain, modality, classes=classes, palette=palette, merge_classes=merge_classes, settings=modality_set or ()
+        domain, modality, classes=classes, palette=palette, merge_classes=merge_classes, ignore_id=ignore_id, span=span,
+        settings=modality_set or (),
     )
     with step_progress("files", quiet=quiet) as progress:
         report = check_folder(data, found, size, where=where, limit=limit, workers=workers, progress=progress)

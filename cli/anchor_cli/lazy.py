@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -99,6 +100,9 @@ class LazyGroup(TyperGroup):
     ) -> Any:
         """Run, and exit: 0; 1 for bad data; 2 for a wrong call; 130 after Ctrl-C."""
         extra["standalone_mode"] = False
+        if not os.environ.get("ANCHOR_DEBUG"):
+            # What torch warns of (deprecations, devices that are not there) is for programmers.
+            warnings.filterwarnings("ignore", module=r"torch(\.|$)")
         # Started with a closed stdout or stderr (`>&-`), Python has None there.
         sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
         sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115

@@ -10,6 +10,18 @@ import typer
 Classes = Annotated[int | None, typer.Option(min=2, help="Label maps: number of classes.")]
 Palette = Annotated[str | None, typer.Option(help="Label maps: name of their palette, e.g. celebamask-hq.")]
 MergeClasses = Annotated[Path | None, typer.Option(help="Label maps: YAML file that merges classes.")]
+IgnoreId = Annotated[
+    int | None, typer.Option(help="Label maps: id of unlabelled pixels, which no loss and no metric counts, e.g. 255.")
+]
+Range = Annotated[
+    str | None,
+    typer.Option(
+        "--range",
+        metavar="LOW:HIGH",
+        help="Pictures of more than 8 bits: the values that become black and white "
+        "[default: 0:4095 where no value is above, else 0:65535].",
+    ),
+]
 Device = Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1 or mps.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be read, and name them.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

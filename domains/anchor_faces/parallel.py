@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from anchor_hub.errors import DataError
+from anchor_hub.system.spawned import refuse_unguarded_script
 
 
 def run_in_processes(
@@ -28,14 +29,23 @@ def run_in_processes(
         for job in jobs:
             yield work(*job)
         return
+    refuse_unguarded_script(str(folder))
     context = get_context("spawn")
+    begun = False
     stop = context.Event()
     pool = ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=_start_worker, initargs=(stop,))
     try:
         futures = [pool.submit(_unless_stopped, work, job) for job in jobs]
         for future in as_completed(futures):
-            yield future.result()
+            result = future.result()
+            begun = True
+            yield result
     except BrokenProcessPool as error:
+        if not begun:
+            raise DataError(
+                f"{folder}: no rendering process could start; in a script, put what it does below the line "
+                'if __name__ == "__main__": (see the lines above)'
+            ) from error
         raise DataError(
             f"{folder}: a rendering process was killed (out of memory?); try again with fewer workers (finished "
             "samples are kept)"

@@ -277,7 +277,10 @@ def test_one_storage_of_two_kinds_or_sizes(tmp_path):
 
 def test_files_of_no_family_name_what_they_hold(tmp_path):
     for content, match in (
-        ({"model": {"conv.weight": torch.zeros(1)}, "epoch": 3}, r"holds model, epoch \(1 tensors in all\)"),
+        (
+            {"model": {"conv.weight": torch.zeros(1)}, "epoch": 3},
+            r"holds model \(of conv.weight ...\), epoch \(1 tensors in all\)",
+        ),
         ([1, 2], "holds a list"),
         ({}, "holds nothing"),
         ({"x\n": 1}, r"holds x\\n"),

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from anchor_hub.errors import DataError, UsageError
+from anchor_hub.errors import DataError, ImageError, UsageError
 from anchor_hub.evaluation import passes, plan, running
 from anchor_hub.evaluation.commands import PairsRequest, evaluate_pairs
 from anchor_hub.evaluation.plan import Networks
@@ -285,3 +285,15 @@ def test_pairs_of_outputs_are_drawn_once_each(pairs: Path, monkeypatch: pytest.M
     assert drawn == running._Evaluation._random_pairs(Few())  # type: ignore[arg-type]
     Few.data.items = range(4)  # type: ignore[attr-defined]
     assert len(running._Evaluation._random_pairs(Few())) == 6  # type: ignore[arg-type]
+
+
+def test_a_data_error_leaves_a_folder_for_the_mended_data(pairs: Path) -> None:
+    damaged = pairs / "seg" / "a" / "4.png"
+    sound = damaged.read_bytes()
+    damaged.write_bytes(sound[: len(sound) // 2])
+    for _ in range(2):
+        with pytest.raises(ImageError, match=r"4\.png"):
+            measure(pairs, "report", "l1", batch=1)
+        assert not (pairs.parent / "report").exists()
+    damaged.write_bytes(sound)
+    assert measure(pairs, "report", "l1").pairs

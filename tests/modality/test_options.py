@@ -27,7 +27,7 @@ def test_the_options_of_a_registered_modality() -> None:
         "sigma": ModalityOption("sigma", "float", 1.0),
         "fit": ModalityOption("fit", "str", "stretch"),
     }
-    assert list(known_options("rgb")) == ["fit"]
+    assert list(known_options("rgb")) == ["range", "fit"]
     count = known_options("corners")["count"]
     assert count.required and count.type == "int" and count.default is None
     with pytest.raises(ModalityNotFoundError, match="Did you mean 'rgb'"):

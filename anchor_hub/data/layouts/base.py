@@ -14,6 +14,7 @@ from anchor_hub.images.reading import IMAGE_EXTENSIONS
 from anchor_hub.images.sources import Source
 from anchor_hub.modality.traits import Traits
 from anchor_hub.system.inputs import shown
+from anchor_hub.system.tables import same_name
 
 if TYPE_CHECKING:
     from anchor_hub.modality import Modality
@@ -113,8 +114,8 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def stem(name: str) -> PurePath:
-    """A name without its suffix."""
-    return PurePosixPath(name).with_suffix("")
+    """A name without its suffix, in one form of Unicode, so that files beside each other find each other."""
+    return PurePosixPath(same_name(name)).with_suffix("")
 
 
 def is_image(name: str) -> bool:

@@ -4,6 +4,7 @@
 
     CelebA-HQ-img/0.jpg ... 29999.jpg
     CelebAMask-HQ-mask-anno/0/00000_hair.png ... 14/29999_u_lip.png   (512 px, 0 or 255)
+    CelebAMask-HQ-mask/0.png ... 29999.png   (in place of the parts: the 19 classes, as the authors' script merges them)
     CelebAMask-HQ-attribute-anno.txt, CelebAMask-HQ-pose-anno.txt     (columns for --where)
 
 The parts of a face are merged into one map of 19 classes in the published order: later classes cover earlier ones.
@@ -31,6 +32,8 @@ from anchor_hub.system.inputs import shown
 NAME = "CelebAMask-HQ"
 SUMMARY = "CelebA-HQ-img/, CelebAMask-HQ-mask-anno/ (00000_hair.png ...) and CelebAMask-HQ-attribute-anno.txt"
 IMAGES, MASKS = "CelebA-HQ-img", "CelebAMask-HQ-mask-anno"
+#: What the authors' own script g_mask.py writes: 0.png ..., maps of the 19 classes.
+MERGED = "CelebAMask-HQ-mask"
 TABLES = ("CelebAMask-HQ-attribute-anno.txt", "CelebAMask-HQ-pose-anno.txt")
 _MASK = re.compile(r"(?:.*/)?(\d+)_(\w+)\.png$")
 _CLASS = {name: index for index, name in enumerate(CELEBAMASK_HQ.names)}
@@ -38,7 +41,7 @@ _CLASS = {name: index for index, name in enumerate(CELEBAMASK_HQ.names)}
 
 def find(tree: Tree, request: Request) -> Found | None:
     """Photographs, or label maps merged of part masks. :raises DataError: the part asked for is not there."""
-    if not {IMAGES, MASKS} & set(tree.folders):
+    if not {IMAGES, MASKS, MERGED} & set(tree.folders):
         return None
     if request.points:
         raise missing(tree, NAME, "landmarks, which are not published with it,", ("a folder of them by itself",))
@@ -48,14 +51,20 @@ def find(tree: Tree, request: Request) -> Found | None:
 
 
 def _images(tree: Tree) -> Found:
-    images = tree.below(IMAGES)
+    return _pictures(tree, IMAGES, "its photographs")
+
+
+def _pictures(tree: Tree, folder: str, what: str) -> Found:
+    images = tree.below(folder)
     names = sorted((name for name in images.files if is_image(name)), key=natural)
     if not names:
-        raise missing(tree, NAME, "its photographs", (f"{IMAGES}/",))
+        raise missing(tree, NAME, what, (f"{folder}/",))
     return Found(NAME, [_sample(images.source(name), name.rsplit(".", 1)[0]) for name in names], folder=tree.root)
 
 
 def _masks(tree: Tree) -> Found:
+    if MASKS not in tree.folders and MERGED in tree.folders:
+        return _pictures(tree, MERGED, "its masks")
     masks = tree.below(MASKS)
     parts: dict[int, dict[str, Source]] = defaultdict(dict)
     found = Found(NAME, [], folder=tree.root)

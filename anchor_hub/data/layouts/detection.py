@@ -15,6 +15,7 @@ from anchor_hub.data.layouts import (
     manifest,
     paired,
     plain,
+    split_kinds,
 )
 from anchor_hub.data.layouts.base import TRAINING_SPLITS, Found, Layout, Request, Sample
 from anchor_hub.data.layouts.trees import FolderTree, Tree, ZipTree
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from anchor_hub.modality import Modality
 
 # The first layout that recognises a tree is taken: layouts with names of their own come before those that fit much.
-LAYOUTS: tuple[Layout, ...] = (celebamask_hq, ffhq, afhq, cufsf, manifest, labelled_json, paired, class_folders)
+LAYOUTS: tuple[Layout, ...] = (
+    celebamask_hq, ffhq, afhq, cufsf, manifest, labelled_json, split_kinds, paired, class_folders
+)
 
 
 def supported_layouts() -> list[tuple[str, str]]:

@@ -25,6 +25,7 @@ from anchor_hub.errors import DataError, ImageError
 from anchor_hub.images.reading import open_image
 from anchor_hub.images.sources import ComposedFile, Source
 from anchor_hub.system.inputs import shown
+from anchor_hub.system.tables import same_name
 
 NAME = "manifest"
 SUMMARY = "files and a manifest.csv, manifest.jsonl, metadata.csv or metadata.jsonl with a row for each"
@@ -86,6 +87,7 @@ class _Names:
         by_stem: dict[str, list[str]] = defaultdict(list)
         for name in tree.files:
             by_stem[str(stem(name))].append(name)
+        self.by_same = {same_name(name): name for name in tree.files if not name.isascii()}
         self.by_stem = by_stem
 
     def resolve(self, cell: Any, number: int) -> str:
@@ -99,9 +101,10 @@ class _Names:
             raise DataError(f"{where} names {shown(name)!r}, outside of the folder; write paths below it")
         name = path.as_posix()
         if name not in self.tree.names:
-            candidates = [other for other in self.by_stem.get(name, ()) if other != self.table]
+            candidates = [other for other in self.by_stem.get(same_name(name), ()) if other != self.table]
             images = [other for other in candidates if is_image(other)]
-            name = (images or candidates or [name])[0]
+            same = self.by_same.get(same_name(name))
+            name = (images or candidates or ([same] if same else [name]))[0]
         if name in self.tree.names:
             self.found += 1
             self.used.add(name)
@@ -170,7 +173,7 @@ def points_file(path: PurePath, points: list[Any], size: Any, image: Source | No
         table: dict[str, Any] = {"points": [[float(value) for value in point] for point in points]}
         if isinstance(size, list) and any(value not in (None, "") for value in size):
             table["size"] = [float(value) for value in size]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         reason = f"its points or size in the table are not numbers ({error}); correct them"
         raise ImageError(f"{shown(path)}: {reason}") from error
     if "size" not in table and image is not None:

@@ -23,7 +23,7 @@ FOLDERS = {
 }  # fmt: skip
 
 
-def _kinds(request: Request) -> tuple[str, ...]:
+def kinds_for(request: Request) -> tuple[str, ...]:
     """The kinds of folder that may hold a modality; the first that exists is taken."""
     if request.label_maps:
         return ("masks",)
@@ -42,7 +42,7 @@ def find(tree: Tree, request: Request) -> Found | None:
         return None
     if sum(bool(folders) for folders in kinds.values()) < 2:
         return _beside_classes(tree, request, kinds["masks"])
-    wanted = _kinds(request)
+    wanted = kinds_for(request)
     folders = next((kinds[kind] for kind in wanted if kinds[kind]), [])
     there = ", ".join(shown(tree.root / folder) for folders in kinds.values() for folder in folders)
     if len(folders) != 1:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from typing import Any
 
 from anchor_hub.data.layouts.trees import Tree
 from anchor_hub.errors import DataError
 from anchor_hub.system.inputs import shown
+from anchor_hub.system.tables import read_rows
 
 
 def attribute_table(tree: Tree, name: str) -> tuple[list[str], dict[str, dict[str, str]]]:
@@ -39,18 +39,15 @@ def attribute_table(tree: Tree, name: str) -> tuple[list[str], dict[str, dict[st
 
 
 def csv_rows(tree: Tree, name: str) -> list[dict[str, Any]]:
-    """The rows of a CSV table. :raises DataError: no CSV, or a row with another number of cells than the first."""
+    """The rows of a CSV table (commas, semicolons or tabs).
+
+    :raises DataError: no CSV, or a row with another number of cells than the first.
+    """
     where = shown(tree.source(name))
     try:
-        reader = csv.DictReader(io.StringIO(tree.text(name), newline=""), strict=True)
-        reader.fieldnames = [column.strip() for column in reader.fieldnames or ()]
-        rows = list(reader)
+        return [dict(row) for row in read_rows(tree.text(name))[1]]
     except csv.Error as error:
-        raise DataError(f"{where}: is not a CSV table ({error}); save it again") from error
-    for number, row in enumerate(rows, start=2):
-        if None in row or None in row.values():  # DictReader's mark for too many, too few cells
-            raise DataError(f"{where}: row {number} does not have {len(reader.fieldnames)} cells; correct it")
-    return [dict(row) for row in rows]
+        raise DataError(f"{where}: is not a CSV table ({error}); correct it, or save it again") from error
 
 
 def json_rows(tree: Tree, name: str) -> list[dict[str, Any]]:

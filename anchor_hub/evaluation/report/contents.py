@@ -13,6 +13,7 @@ from typing import Any
 from anchor_hub.errors import DataError
 from anchor_hub.evaluation.result import PairResult, RunResult, SampleResult, read_run, read_samples
 from anchor_hub.system.config import read_text
+from anchor_hub.system.guarded import open_text
 
 MAX_LOG_BYTES = 200_000_000
 # File name of a training run's log, and the folder in a report that holds copies of such logs.
@@ -42,7 +43,7 @@ class Samples:
         """The samples on the lines with these numbers, counted from 0."""
         found: dict[int, SampleResult] = {}
         last = max(places, default=-1)
-        with open(self.path, encoding="utf-8") as stream:
+        with open_text(self.path) as stream:
             for place, line in enumerate(stream):
                 if place > last:
                     break

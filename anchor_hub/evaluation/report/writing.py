@@ -11,6 +11,7 @@ from anchor_hub.evaluation.report.contents import LOG, LOGS, read_contents, read
 from anchor_hub.evaluation.report.page import render
 from anchor_hub.evaluation.result import RunResult
 from anchor_hub.system.files import write_file
+from anchor_hub.system.guarded import read_regular
 from anchor_hub.system.inputs import shown
 
 #: Name of the page in a report folder.
@@ -97,7 +98,7 @@ def check_logs(runs: Mapping[str, str | Path]) -> None:
 
 def _log(given: Path) -> bytes:
     try:
-        return _log_path(given).read_bytes()
+        return read_regular(_log_path(given))
     except OSError:
         raise DataError(_no_log(given)) from None
 

@@ -23,12 +23,12 @@ def reconstruction_l2(output: Tensor, target: Tensor) -> Tensor:
 
 
 def reconstruction_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of logits ``[B, K, H, W]``, mean over pixels.
+    """Cross-entropy of logits ``[B, K, H, W]``, mean over pixels; one-hot pixels without a class are not counted.
 
     ``target``: one-hot ``[B, K, H, W]``, or class ids ``[B, H, W]`` / ``[B, 1, H, W]`` of an integer type.
     """
     if target.is_floating_point():
-        target = target.argmax(dim=1)
+        target = target.argmax(dim=1).masked_fill(target.sum(dim=1) == 0, -100)  # what cross_entropy leaves out
     elif target.dim() == logits.dim():
         target = target.squeeze(1)
     return F.cross_entropy(logits, target.long())
@@ -40,7 +40,8 @@ def soft_dice(logits: Tensor, target: Tensor) -> Tensor:
     ``logits`` [B, K, H, W], ``target`` one-hot of that shape. Every class counts the same, however few pixels it has;
     the cross-entropy hardly notices eyebrows that are read as skin. Ours; in [0, 1], 0 for a perfect and certain map.
     """
-    shares, wanted = logits.float().softmax(dim=1).flatten(2), target.float().flatten(2)
+    labelled = target.float().sum(dim=1, keepdim=True)  # 0 where a pixel has no class and counts nowhere
+    shares, wanted = (logits.float().softmax(dim=1) * labelled).flatten(2), target.float().flatten(2)
     both, sums = (shares * wanted).sum((0, 2)), (shares + wanted).sum((0, 2))
     present = (wanted.sum((0, 2)) > 0).float()
     dice = 2 * both / sums.clamp(min=1e-6)

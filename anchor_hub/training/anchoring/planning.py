@@ -196,6 +196,8 @@ def modality_table(
     classes: int | None = None,
     palette: str | None = None,
     merge_classes: Path | None = None,
+    ignore_id: int | None = None,
+    span: str | None = None,
     settings: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """The modality that the call names, or a registered domain's with the call's options; ``None`` changes nothing.
@@ -206,11 +208,14 @@ def modality_table(
 
     known = registered_domain(domain)
     if name is None and known is None:
-        if not settings and classes is None and palette is None and merge_classes is None:
+        if not settings and all(value is None for value in (classes, palette, merge_classes, ignore_id, span)):
             return None
         raise UsageError(f"domain {domain!r} is new: say what its images are, e.g. --modality segmentation")
     base = {"name": name} if name is not None else dict(known.modality) if known is not None else {}
-    table = with_options(base, classes=classes, palette=palette, merge_classes=merge_classes, settings=settings)
+    table = with_options(
+        base, classes=classes, palette=palette, merge_classes=merge_classes, ignore_id=ignore_id, span=span,
+        settings=settings,
+    )
     return None if name is None and table == base else table
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from anchor_hub.errors import CheckpointError, TrainingError
 from anchor_hub.system.files import write_file
+from anchor_hub.system.guarded import read_regular
 
 PATTERN = "step-*.pt"
 
@@ -79,8 +80,8 @@ def load_newest_checkpoint(folder: Path) -> LoadedCheckpoint | None:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        content = path.read_bytes()
-        recorded = _hash_path(path).read_text("ascii").split()[:1]
+        content = read_regular(path, 1 << 40)
+        recorded = read_regular(_hash_path(path)).decode("ascii").split()[:1]
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path.name} cannot be read ({error})") from error
     if recorded != [hashlib.sha256(content).hexdigest()]:

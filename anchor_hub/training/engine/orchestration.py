@@ -18,11 +18,12 @@ from anchor_hub.plugins.registry import registry
 from anchor_hub.specs import DatasetSpec, RecipeSpec, check_name
 from anchor_hub.system.devices import one_thread, resolve_device
 from anchor_hub.system.home import home
+from anchor_hub.system.outputs import check_place
 from anchor_hub.system.precision import resolve_precision
 from anchor_hub.training.base import Contents, Recipe, RecipeOptions, RunSettings, TrainingPlan
 from anchor_hub.training.contents import write_contents
 from anchor_hub.training.engine.datasets import ReadData, Source, read_all, sources
-from anchor_hub.training.engine.processes import default_processes
+from anchor_hub.training.engine.processes import check_processes, default_processes
 from anchor_hub.training.engine.provenance import licenses, plugins_of, provenance, rendered_data_set
 from anchor_hub.training.engine.requirements import Required, load_required
 from anchor_hub.training.engine.targets import check_target_is_free, holds_run
@@ -104,6 +105,7 @@ def train(
     _check_complete(plan, recipe_class)
     output, run_dir = target_of(kind, plan, run)
     # A bundle where a run goes on is of that run; a domain may be anybody's.
+    check_place(run_dir, "--run-dir")
     own = kind != "domain" and run.resume and holds_run(run_dir)
     check_target_is_free(kind, plan.name, output, run_dir, resume=run.resume, overwrite=run.overwrite or own)
     device = resolve_device(run.device)
@@ -112,7 +114,8 @@ def train(
     required = load_required(plan.recipe, recipe_class.requires, plan.requires, device, recipe_class.optional)
     recipe = recipe_class.build(plan, options, {key: item.loaded for key, item in required.items()})
     batch = recipe.images_per_step(plan.batch)
-    recipe.shares(batch)  # whether it can be shared is told before anything is read
+    shares = recipe.shares(batch)  # whether it can be shared is told before anything is read
+    check_processes(run.processes or 1, min(shares.values(), default=batch))
     read = read_all(recipe, plan, run, given, progress or (lambda name: nullcontext(lambda done, total: None)))
     recipe = recipe.fitted(read.samples)
     samples = {

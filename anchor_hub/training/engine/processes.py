@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 import numpy
 import torch
 
-from anchor_hub.errors import AnchorError, TrainingError
+from anchor_hub.errors import AnchorError, TrainingError, UsageError
 from anchor_hub.system.devices import one_thread
+from anchor_hub.system.spawned import refuse_unguarded_script
 from anchor_hub.training.distributed import ProcessGroup
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["default_processes", "helpers", "one_thread"]
 
 MOST_BY_DEFAULT = 8
+FEWEST_CORES = 2  # that a machine with one core may be asked to use, too
 SMALLEST_SHARE = 4  # the discriminator compares images in groups of four
 
 
@@ -40,9 +42,22 @@ def default_processes(device: torch.device, batch: int) -> int:
     """One process per CPU core (at most 8) among which the batch divides into fours; 1 on a GPU."""
     if device.type != "cpu":
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    fitting = [n for n in range(1, min(cores, MOST_BY_DEFAULT) + 1) if batch % (n * SMALLEST_SHARE) == 0]
+    fitting = [n for n in range(1, min(_cores(), MOST_BY_DEFAULT) + 1) if batch % (n * SMALLEST_SHARE) == 0]
     return max(fitting, default=1)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_processes(processes: int, batch: int) -> None:
+    """Raise UsageError where a run asks for more processes than the machine or the batch has work for."""
+    most = min(max(_cores(), FEWEST_CORES), batch)
+    if processes > most:
+        raise UsageError(
+            f"--processes {processes}: this machine has {_cores()} cores and a step {batch} images, so at most {most} "
+            "processes; leave the option out to let the machine decide"
+        )
 
 
 @contextmanager
@@ -51,6 +66,7 @@ def helpers(trainer: Trainer, resume: bool, world: int) -> Iterator[Path]:
 
     Raises TrainingError where a helper does not come up. Helpers end with the block, and when this process dies.
     """
+    refuse_unguarded_script(f"--processes {world}")
     folder = Path(tempfile.mkdtemp(prefix="anchor-run-"))
     started: list[Any] = []
     try:

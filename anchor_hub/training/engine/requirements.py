@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from anchor_hub.errors import UsageError, did_you_mean
 from anchor_hub.hubs.loading import load_hub
 from anchor_hub.plugins.finding import bundle_folder
 from anchor_hub.plugins.usable import architecture_class
+from anchor_hub.system.files import file_sha256
 
 
 @dataclass(frozen=True)
@@ -67,4 +67,4 @@ def _load(kind: str, name_or_path: str | Path, device: torch.device) -> Required
 
 
 def _manifest_hash(bundle: Bundle) -> str:
-    return hashlib.sha256((bundle.path / MANIFEST).read_bytes()).hexdigest()
+    return file_sha256(bundle.path / MANIFEST)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from anchor_hub.system.files import write_file
+from anchor_hub.system.guarded import read_regular
 
 
 class StatsLog:
@@ -31,7 +32,7 @@ class StatsLog:
         if not self.path.exists():
             return []
         lines = []
-        for text in self.path.read_text("utf-8", errors="replace").splitlines():
+        for text in read_regular(self.path).decode("utf-8", "replace").splitlines():
             try:
                 line = json.loads(text)
             except ValueError:

@@ -17,6 +17,7 @@ import torch
 
 from anchor_hub.errors import CheckpointError, DeviceError, TrainingError, UsageError
 from anchor_hub.system.files import write_file
+from anchor_hub.system.guarded import read_regular
 from anchor_hub.training.base import Batch, Recipe, Samples, TrainingContext
 from anchor_hub.training.distributed import ProcessGroup
 from anchor_hub.training.engine.batches import BatchLoader, BatchPlan
@@ -323,7 +324,7 @@ class Trainer:
 
     def _recorded_options(self) -> dict[str, Any] | None:
         try:
-            options = json.loads((self.run_dir / "options.json").read_text("utf-8"))
+            options = json.loads(read_regular(self.run_dir / "options.json"))
         except (OSError, ValueError):
             return None
         return options if isinstance(options, dict) else None
