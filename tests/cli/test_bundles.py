@@ -8,6 +8,7 @@ import pytest
 
 from anchor_hub.plugins.registry import registry
 from anchor_hub.testing import HEAVY_MODULES
+from tests import tiny
 from tests.bundle_makers import FINGERPRINT, tiny_domain, tiny_hub
 from tests.cli.running import anchor
 from tests.watching import watched_anchor
@@ -108,7 +109,10 @@ def test_a_bundle_folder_right_here_needs_no_slash(
 
 
 def test_export_install_remove(fresh_home: Path, tmp_path: Path) -> None:
-    tiny_domain(fresh_home / "domains" / "spot")
+    hub = tiny.tiny_hub()
+    domain = tiny.tiny_domain("face", hub)
+    domain.name = "spot"
+    domain.save(fresh_home / "domains" / "spot")
     assert anchor("domains", "export", "spot", "-o", str(tmp_path)).exit_code == 0
     again = anchor("domains", "export", "spot", "-o", str(tmp_path))
     assert again.exit_code == 2 and "--overwrite" in again.stderr
@@ -119,7 +123,7 @@ def test_export_install_remove(fresh_home: Path, tmp_path: Path) -> None:
     installed = anchor("domains", "install", str(tmp_path / "spot.zip"), "--name", "dot")
     assert installed.exit_code == 0 and "installed domain dot" in installed.stdout
     assert "note: its hub tiny" in installed.stderr and "(anchor hubs install)" in installed.stderr
-    tiny_hub(fresh_home / "hubs" / "tiny")
+    hub.save(fresh_home / "hubs" / "tiny")
     assert anchor("domains", "verify", "dot").stdout == "dot: ok\n"
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.bundle_makers import tiny_hub
 from tests.cli.running import anchor
 from tests.plugin_makers import install_plugin
+from tests.tiny import tiny_hub
 
 
 def rows() -> dict[str, dict[str, str]]:
@@ -16,7 +16,7 @@ def rows() -> dict[str, dict[str, str]]:
 
 
 def test_all_is_well(fresh_home: Path) -> None:
-    tiny_hub(fresh_home / "hubs" / "tiny")
+    tiny_hub().save(fresh_home / "hubs" / "tiny")
     result = anchor("doctor", "--json")
     found = json.loads(result.stdout)
     assert {"python", "torch", "devices", "home", "plugin", "hub"} <= {row["check"] for row in found}
