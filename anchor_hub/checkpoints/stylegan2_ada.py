@@ -135,10 +135,9 @@ def _kept(name: str, layer: Record) -> dict[str, Any]:
     if ".mapping." in name:
         tables = state.get("_parameters")
         weight, gain = (tables.get("weight") if isinstance(tables, dict) else None), state.get("weight_gain")
-        fits = isinstance(gain, float) and isinstance(weight, Tensor) and weight.ndim == 2
-        if not fits or not name.endswith(".fc0"):
-            return {}
-        return {"mapping.lr_multiplier": round(gain * weight.shape[1] ** 0.5, 9)}
+        if isinstance(gain, float) and isinstance(weight, Tensor) and weight.ndim == 2 and name.endswith(".fc0"):
+            return {"mapping.lr_multiplier": round(gain * weight.shape[1] ** 0.5, 9)}
+        return {}
     if re.search(r"b\d+\.(conv\d?|torgb|fromrgb|skip)$", name):
         return {key: state[key] for key in ("use_noise", "conv_clamp") if key in state and not name.endswith("skip")}
     return {"architecture": state["architecture"]} if "architecture" in state and re.search(r"b\d+$", name) else {}

@@ -99,7 +99,7 @@ def _from_palette(image: Image.Image, colours: Sequence[Colour], ignore: int | N
     lookup = np.arange(256)
     used = [index for index in np.flatnonzero(np.bincount(indices.ravel(), minlength=256)) if index != ignore]
     if len(colours) == 2 and len(used) == 2 and not all(tuple(flat[3 * i : 3 * i + 3]) in table for i in used):
-        ends = {(0, 0, 0): 0, (255, 255, 255): 1}
+        ends: dict[tuple[int, ...], int] = {(0, 0, 0): 0, (255, 255, 255): 1}
         if {tuple(flat[3 * i : 3 * i + 3]) for i in used} == set(ends):
             for index in used:
                 lookup[index] = ends[tuple(flat[3 * index : 3 * index + 3])]

@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import stat
-from typing import IO, TextIO
+from typing import TextIO
 
 #: Bytes of a file of ours that is held in memory whole: enough for any published generator.
 MAX_FILE = 4 << 30
@@ -19,7 +19,7 @@ class RefusedFile(OSError):
     """A file that is there and is not read: no regular file, or too large; `strerror` says which."""
 
 
-def open_regular(path: str | os.PathLike[str], limit: int | None = None) -> tuple[IO[bytes], int]:
+def open_regular(path: str | os.PathLike[str], limit: int | None = None) -> tuple[io.BufferedReader, int]:
     """A regular file opened for reading, and its size in bytes, at most `limit`. Raises OSError whose `strerror` says
     what else it is: a folder, no regular file, too large."""
     # Without O_NONBLOCK, opening a named pipe would wait for ever.
