@@ -99,9 +99,9 @@ def test_the_built_in_readers_are_asked_in_their_order() -> None:
     names = ["stylegan2", "stylegan2-ada", "latent-space-anchoring", "biggan-deep-hf", "biggan"]
     assert [reader.NAME for reader in families()] == names
     assert [reader.NAME for reader in families("domain")] == ["latent-space-anchoring-domain"]
-    assert [reader.NAME for reader in families("translator")] == ["gp-unit"]
+    assert [reader.NAME for reader in families("translator")] == ["deepi2i-biggan", "deepi2i-stylegan", "gp-unit"]
     assert [reader.NAME for reader in families("prior")] == ["gp-unit"]
-    plugins = ["gp-unit", "gp-unit-content"]
+    plugins = ["deepi2i-biggan", "deepi2i-stylegan", "gp-unit", "gp-unit-content"]
     assert list(registry().checkpoints.in_order()) == [*names, "latent-space-anchoring-domain", *plugins]
 
 
@@ -169,7 +169,8 @@ def test_a_strangers_translator(install: Callable[..., None], tmp_path: Path, ho
         "content.pt",
     ]
     assert torch.equal(bundle.tensors("content")["v"], torch.zeros(2))
-    row = json.loads(anchor("translators", "list", "--json").stdout)[0]
+    rows = json.loads(anchor("translators", "list", "--json").stdout)
+    row = next(row for row in rows if row["name"] == "dog-cat")
     assert (row["name"], row["state"], row["from"], row["to"]) == ("dog-cat", "ready", "dog", ["cat"])
     again = anchor(*command)
     assert again.exit_code == 2 and "exists already" in again.stderr

@@ -95,8 +95,8 @@ def test_errors_name_the_fix(fresh_home: Path, arguments: list[str], code: int, 
 def test_a_bundle_folder_right_here_needs_no_slash(
     fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tiny_hub(fresh_home / "hubs" / "tiny")
-    tiny_hub(tmp_path / "here")
+    tiny.tiny_hub().save(fresh_home / "hubs" / "tiny")
+    tiny.tiny_hub().save(tmp_path / "here")
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "bundle.yaml").write_text("a registered name wins over a folder")
     monkeypatch.chdir(tmp_path)

@@ -106,7 +106,7 @@ def test_inspect_says_why_not(tmp_path):
     torch.save({"model": {"a": torch.zeros(2, 3)}, "epoch": 4}, path)
     result = anchor("checkpoints", "inspect", str(path))
     assert result.exit_code == 1 and "none that is supported" in result.stdout and "[2, 3]" in result.stdout
-    assert "it holds model, epoch" in result.stderr
+    assert "it holds model (of a ...), epoch" in result.stderr
     torch.save({"model": {"a": torch.zeros(2, 3)}, "x": Calls(os.system, f"touch {tmp_path / 'ran'}")}, path)
     result = anchor("checkpoints", "inspect", str(path))
     assert result.exit_code == 1 and "asks to run" in result.stderr and "model.a" in result.stdout

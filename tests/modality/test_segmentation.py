@@ -98,8 +98,8 @@ def test_jpeg_and_smoothed_label_maps_are_refused(tmp_path: Path):
         modality.read(tmp_path / "a.jpg", 12)
     with pytest.raises(ImageError, match=r"a\.png: .*% of its pixels have colours that are no class's"):
         modality.read(tmp_path / "a.png", 12)
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(ImageError, match=r"a\.tif: mode F holds no class ids"):
+    Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ImageError, match=r"a\.tif: holds fractions, no class ids"):
         modality.read(tmp_path / "a.tif", 4)
 
 

@@ -8,6 +8,7 @@ import pytest
 from anchor_hub.errors import BundleError, DomainNotFoundError, HubNotFoundError, PluginError
 from anchor_hub.plugins.loading import Plugin
 from anchor_hub.plugins.registry import Registry, registry
+from anchor_hub.system import guarded
 from tests.bundle_makers import tiny_domain, tiny_hub
 from tests.plugin_makers import DOMAIN_PLUGIN, install_plugin
 
@@ -252,8 +253,8 @@ def test_a_hundred_domains_cost_one_listing(tmp_path: Path, monkeypatch: pytest.
     found = registry()
     opened: list[Path] = []
     listed: list[Path] = []
-    read_bytes, iterdir = Path.read_bytes, Path.iterdir
-    monkeypatch.setattr(Path, "read_bytes", lambda self: (opened.append(self), read_bytes(self))[1])
+    opens, iterdir = guarded.open_regular, Path.iterdir
+    monkeypatch.setattr(guarded, "open_regular", lambda path, *most: (opened.append(Path(path)), opens(path, *most))[1])
     monkeypatch.setattr(Path, "iterdir", lambda self: (listed.append(self), iterdir(self))[1])
     names = found.domains
     assert sum(name.startswith("d") and name[1:].isdigit() for name in names) == 100
