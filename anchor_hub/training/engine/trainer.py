@@ -416,7 +416,8 @@ def _shares(recipe: Recipe, data: Mapping[str, Samples], batch: int) -> dict[str
     """Samples of a step from each data set. :raises TrainingError: other data sets than the recipe's."""
     shares = dict(recipe.shares(batch))
     if set(data) != set(shares):
-        raise TrainingError(f"recipe {recipe.name!r} reads {', '.join(shares)}, it was given {', '.join(data)}")
+        known = ", ".join(shares or recipe.data)
+        raise TrainingError(f"recipe {recipe.name!r} reads {known}, it was given {', '.join(data)}")
     if data and sum(shares.values()) != batch:  # without a data set the recipe makes the pictures of the batch
         raise TrainingError(f"recipe {recipe.name!r} shares a batch of {batch} as {shares}: that is not the batch")
     return shares
