@@ -13,17 +13,23 @@ from anchor_hub.bundles.base import MANIFEST, open_bundle, requirement_of
 from anchor_hub.domains.loading import clear_cache
 from anchor_hub.plugins.registry import registry
 from anchor_hub.system.config import dump_yaml, load_yaml
-from tests.bundle_makers import tiny_hub, tiny_prior, tiny_translator
+from tests import tiny
+from tests.bundle_makers import tiny_prior, tiny_translator
 from tests.cli.running import anchor
 from tests.plugin_makers import hooks, install_plugin
 from tests.tiny import tiny_home, write_sample
 
 TOY = hooks(
     backends="BackendSpec('toy-pair', target='anchor_hub.errors:AnchorError')",
-    architectures="ArchitectureSpec('toy-content', target='anchor_hub.errors:AnchorError', kind='prior')",
+    architectures="ArchitectureSpec('toy-content', target=f'{__name__}:Content', kind='prior')",
     translators="TranslatorSpec('horse-zebra', backend='toy-pair', source='horse', targets=('zebra',), summary='new')",
     priors="PriorSpec('fresh', recipe='toy', summary='to be trained')",
-)
+) + """
+class Content:
+    @classmethod
+    def load(cls, bundle, device):
+        return bundle.tensors("network")
+"""
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_home: Path) -> Pa
 def pair(fresh_home: Path) -> Path:
     """A translator in the home that needs a prior and a hub in the home."""
     needed = [
-        requirement_of(open_bundle(tiny_hub(fresh_home / "hubs" / "tiny"))),
+        requirement_of(open_bundle(tiny.tiny_hub().save(fresh_home / "hubs" / "tiny"))),
         requirement_of(open_bundle(tiny_prior(fresh_home / "priors" / "content"))),
     ]
     return tiny_translator(
@@ -72,10 +78,11 @@ def test_many_targets_are_shortened_in_the_table(toy: Path, fresh_home: Path) ->
 def test_show_verify_and_the_card(toy: Path, pair: Path) -> None:
     shown = json.loads(anchor("translators", "show", "dog-cat", "--json").stdout)
     assert [item["kind"] for item in shown["requires"]] == ["hub", "prior"] and "needs" not in shown
-    assert "## Requires\n\n- the hub tiny (fingerprint `abababababab`)\n- the prior content" in shown["card"]
+    fingerprint = tiny.tiny_hub().fingerprint[:12]
+    assert f"## Requires\n\n- the hub tiny (fingerprint `{fingerprint}`)\n- the prior content" in shown["card"]
     assert shown["card"].endswith("## Licences\n\n- weights: CC0-1.0\n")
     assert anchor("translators", "verify").stdout == "dog-cat: ok\n"
-    assert anchor("priors", "verify").stdout == "content: ok\n"
+    assert anchor("priors", "verify").stdout == "content: ok\ncontent-64: ok\n"
     wrong = anchor("translators", "show", "content")
     assert wrong.exit_code == 2 and "that is a prior; use `anchor priors`" in wrong.stderr
     missing = anchor("translators", "show", "horse-zebra")

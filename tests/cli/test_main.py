@@ -60,7 +60,7 @@ def test_help_imports_little_more_than_typer_and_pluggy(tmp_path: Path) -> None:
     more = helped.modules - watched(tmp_path / "bare", "import typer, rich, pluggy").modules
     assert not more & SLOW_STANDARD_MODULES
     packages = {name.partition(".")[0] for name in more} - set(sys.stdlib_module_names)
-    plugins = {"anchor_avatars", "anchor_faces", "anchor_finetune", "anchor_gpunit", "anchor_hands"}
+    plugins = {f"anchor_{name}" for name in ("avatars", "deepi2i", "faces", "finetune", "gpunit", "hands")}
     assert packages <= {"anchor_cli", "anchor_hub", *plugins, "typer", "pluggy"}
     # A plugin names what it brings: nothing of the packages of plugins but the modules that do.
     ours = {name for name in more if name.partition(".")[0] in plugins}

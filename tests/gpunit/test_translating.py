@@ -191,7 +191,7 @@ def test_one_picture_on_a_side() -> None:
         (True, {"content": "learned"}, "leave --requires prior=NAME out"),
         (False, {}, "needs a prior.*--requires prior=NAME"),
         (True, {"style_layer": 20}, "has layers 1 to 7"),
-        (True, {"style_halvings": 8}, "can't be halved so often"),
+        (True, {"style_halvings": 8}, "style_halvings 8: too many for pictures of 32 px"),
         (True, {"weights": {"mask ": 1}}, "no term 'mask '"),
     ],
 )
