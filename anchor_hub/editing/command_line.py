@@ -20,6 +20,7 @@ from anchor_hub.hubs.base import Hub
 from anchor_hub.hubs.loading import load_hub
 from anchor_hub.images.grid import save_png
 from anchor_hub.system.inputs import shown
+from anchor_hub.system.outputs import check_sheet
 from anchor_hub.translation.anchor import AnchorTranslator
 from anchor_hub.translation.request import Session
 from anchor_hub.translation.running import FileResult
@@ -117,8 +118,7 @@ def listing_of(
     """
     if inputs:
         raise UsageError("--list shows a random picture of the hub: leave the pictures out, or --list")
-    if grid is not None and grid.suffix.lower() != ".png":
-        raise UsageError(f"--grid {grid}: the sheet is a PNG, give a name ending in .png")
+    check_sheet(grid)
     strengths = parse_strengths(strength, steps)
     base: Hub | None = None if hub is None else load_hub(hub, device)
     shown: Domain | None = None if target is None else load_domain(target, base, device)

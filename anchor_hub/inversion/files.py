@@ -23,7 +23,7 @@ from anchor_hub.metrics.structural import ssim
 from anchor_hub.modality import Modality, build_modality
 from anchor_hub.system.inputs import InputFile, list_inputs, shown
 from anchor_hub.system.memory import memory_errors
-from anchor_hub.system.outputs import check_file
+from anchor_hub.system.outputs import check_file, check_sheet
 from anchor_hub.system.pipeline import Pipeline
 from anchor_hub.system.precision import autocast, resolve_precision
 from anchor_hub.system.staging import Staging
@@ -188,11 +188,9 @@ def invert_files(
     """
     if output is not None and Path(output).suffix.lower() != ".safetensors":
         raise UsageError(f"-o {shown(output)}: latents are written as .safetensors; give such a name")
-    if grid is not None and Path(grid).suffix.lower() != ".png":
-        raise UsageError(f"--grid {shown(grid)}: the sheet is a PNG, give a name ending in .png")
-    for option, path in (("-o", output), ("--grid", grid)):
-        if path is not None:
-            check_file(Path(path), option)
+    check_sheet(grid)
+    if output is not None:
+        check_file(Path(output), "-o")
     if batch < 1:
         raise UsageError(f"--batch must be at least 1, got {batch}")
     work = FileInverter(hub, domain, method, options, hub_class=hub_class, device=device, precision=precision)

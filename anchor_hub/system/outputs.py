@@ -62,6 +62,18 @@ def check_file(path: Path, option: str) -> None:
     check_place(path.parent, option, path)
 
 
+def check_sheet(path: str | Path | None, option: str = "--grid") -> None:
+    """Check that a contact sheet can be written to ``path``; None: none is asked for.
+
+    :raises UsageError: it is not called ``.png``, or :func:`check_file` refuses it.
+    """
+    if path is None:
+        return
+    check_file(Path(path), option)
+    if Path(path).suffix.lower() != ".png":
+        raise UsageError(f"{option} {shown(path)}: the sheet is a PNG, give a name ending in .png")
+
+
 def check_place(folder: Path, option: str, given: Path | None = None) -> None:
     """Check that ``folder`` exists or can be made; creates nothing. ``given``: the path that the message names.
 

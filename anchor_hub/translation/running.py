@@ -15,7 +15,7 @@ from torch import Tensor
 
 from anchor_hub.errors import AnchorError, DataError, UsageError
 from anchor_hub.system.inputs import InputFile, list_inputs, shown
-from anchor_hub.system.outputs import plan_outputs
+from anchor_hub.system.outputs import check_sheet, plan_outputs
 from anchor_hub.system.pipeline import Pipeline
 from anchor_hub.system.staging import Staging
 from anchor_hub.translation.request import Session
@@ -127,8 +127,7 @@ def translate_files(
     """
     if output is None and grid is None:
         raise UsageError("nothing to write: give -o FILE_OR_FOLDER, --grid SHEET.png, or both")
-    if grid is not None and Path(grid).suffix.lower() != ".png":
-        raise UsageError(f"--grid {shown(grid)}: the sheet is a PNG, give a name ending in .png")
+    check_sheet(grid)
     target = session.target_modality
     files = session.inputs.files(inputs)
     planned: list[list[Path]] = [[] for _ in files]

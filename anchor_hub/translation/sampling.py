@@ -14,8 +14,7 @@ from anchor_hub.hubs.loading import load_hub
 from anchor_hub.images.grid import contact_sheet, save_png, sheet_scale
 from anchor_hub.modality.pictures import from_unit
 from anchor_hub.system.files import new_folder
-from anchor_hub.system.inputs import shown
-from anchor_hub.system.outputs import check_file, check_new
+from anchor_hub.system.outputs import check_new, check_sheet
 from anchor_hub.translation.styles import check_truncation
 
 #: A contact sheet shows this many pictures at most.
@@ -65,10 +64,7 @@ def sample_hub(
     if count < 1:
         raise UsageError(f"-n must be at least 1, got {count}")
     check_truncation(truncation)
-    if grid is not None:
-        check_file(Path(grid), "--grid")
-        if Path(grid).suffix.lower() != ".png":
-            raise UsageError(f"--grid {shown(grid)}: the sheet is a PNG, give a name ending in .png")
+    check_sheet(grid)
     if output is not None:
         check_new(Path(output), "--output")
     hub = load_hub(name, device)

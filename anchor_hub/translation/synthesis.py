@@ -17,7 +17,7 @@ from anchor_hub.errors import DataError, UsageError
 from anchor_hub.system.config import dump_yaml
 from anchor_hub.system.files import new_folder
 from anchor_hub.system.inputs import shown
-from anchor_hub.system.outputs import check_folder
+from anchor_hub.system.outputs import check_folder, check_sheet
 from anchor_hub.system.seeds import derive_seed
 from anchor_hub.translation.styles import check_truncation
 
@@ -52,8 +52,7 @@ def synthesize_set(
     if count < 1:
         raise UsageError(f"-n must be at least 1, got {count}")
     check_truncation(truncation)
-    if grid is not None and Path(grid).suffix.lower() != ".png":
-        raise UsageError(f"--grid {shown(grid)}: the sheet is a PNG, give a name ending in .png")
+    check_sheet(grid)
     check_folder(folder, "dataset.yaml", "data set of this command", overwrite=overwrite, empty_is_new=True)
     loaded = load_domains(domains, device)
     hub = loaded[0].hub

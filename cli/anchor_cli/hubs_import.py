@@ -27,7 +27,9 @@ def import_(
     as_json: options.AsJson = False,
 ) -> None:
     """Import a published generator (StyleGAN2, StyleGAN2-ADA, BigGAN ...) as a hub. No code in the file is run."""
+    from anchor_hub.bundles.base import open_bundle
     from anchor_hub.checkpoints.importing import import_hub
+    from anchor_hub.hubs.classes import read_classes
 
     result = import_hub(
         file,
@@ -44,7 +46,8 @@ def import_(
     if not as_json:
         hub = result.name if output is None else str(output)
         print(f"look at it: anchor hubs sample {hub} --grid {Path(hub).name}.png")
-        print(f"add a domain: anchor add-domain NAME --hub {hub} --data FOLDER --modality rgb")
+        fixed = " --class CLASS" if read_classes(open_bundle(result.folder)) else ""
+        print(f"add a domain: anchor add-domain NAME --hub {hub}{fixed} --data FOLDER --modality rgb")
 
 
 def ask_license(quiet: bool) -> str | None:

@@ -84,7 +84,18 @@ License = Annotated[str | None, typer.Option(help="Licence of the weights [defau
 DataLicense = Annotated[
     str | None, typer.Option(help="Licence of the data [default: the registered data set's, or unknown].")
 ]
-# of hubs, domains and translators
+RequiredHub = Annotated[
+    str | None, typer.Option("--hub", help="Hub that the recipe builds on; the same as --requires hub=NAME.")
+]
+# Where the bundle of each kind goes.
+HubFolder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Folder to write the bundle to [default: hubs/NAME in the home]."),
+]
+DomainFolder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Folder to write the bundle to [default: domains/NAME in the home]."),
+]
 TranslatorFolder = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Folder to write the bundle to [default: translators/NAME in the home]."),
@@ -97,17 +108,9 @@ GivenSeed = Annotated[int, typer.Option(help="Seed of everything that is random.
 ImagesLimit = Annotated[
     int | None, typer.Option(min=1, help="Use only this many images, the first ones [default: all].")
 ]
-DomainFolder = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", help="Folder to write the bundle to [default: domains/NAME in the home]."),
-]
 Half = Annotated[bool, typer.Option("--half", help="Store the weights in half precision, at half the size.")]
 ImagesLicense = Annotated[
     str | None, typer.Option(help="Licence of the images [default: unknown, or the rendered data set's].")
-]
-HubFolder = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", help="Folder to write the bundle to [default: hubs/NAME in the home]."),
 ]
 
 
@@ -122,11 +125,6 @@ def named(texts: Iterable[str], option: str, what: str) -> dict[str, str]:
             raise UsageError(f"{option}: {name!r} is given twice")
         table[name] = value
     return table
-
-
-RequiredHub = Annotated[
-    str | None, typer.Option("--hub", help="Hub that the recipe builds on; the same as --requires hub=NAME.")
-]
 
 
 def with_required(requires: list[str], **named: str | None) -> list[str]:

@@ -53,6 +53,7 @@ def test_config_and_bin_by_command(name: str, tmp_path: Path, monkeypatch: pytes
     source = folder(tmp_path / "biggan-deep-256", name)
     result = anchor("hubs", "import", str(source), "--name", "imagenet-256", "--license", "MIT")
     assert result.exit_code == 0, result.output
+    assert "--hub imagenet-256 --class CLASS --data FOLDER" in result.stdout  # which one of its classes
     hub, case = Hub.load(tmp_path / "home" / "hubs" / "imagenet-256"), load_case(name)
     z, weights = case.inputs["z"], case.inputs["class_one_hot"]
     classes = hub.generator.embed(weights)
