@@ -268,6 +268,10 @@ def main() -> None:
     parser.add_argument("--inputs", type=Path, help="of methods: folder of inputs")
     parser.add_argument("--outputs", action="append", default=[], metavar="NAME=FOLDER", help="of methods; repeatable")
     chosen = parser.parse_args()
+    if "methods" in (chosen.only or ()) and not (chosen.inputs and chosen.outputs):
+        parser.error("the sheet methods needs pictures: give --inputs FOLDER and --outputs NAME=FOLDER")
+    if wrong := [text for text in chosen.outputs if not all(text.partition("="))]:
+        parser.error(f"--outputs {wrong[0]} names no method or no folder: write it as NAME=FOLDER")
     for name in chosen.only or [*SHEETS, "independent"]:
         if name == "independent":
             independent(chosen.other)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -17,17 +16,7 @@ from anchor_hub.domains.loading import load_domain
 from anchor_hub.inversion.latents import LatentFile
 from anchor_hub.modality.pictures import from_unit
 from anchor_hub.training.base import Batch, TrainingContext
-
-ROOT = Path(__file__).parents[1]
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+from tests.scripts import ROOT, script
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +33,7 @@ def call(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: object
 def test_the_nearest_neighbour_of_a_training_sample_is_itself(
     renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nearest = script("nearest")
+    nearest = script("benchmarks/nearest.py")
     known, asked = torch.tensor([[0.0, 0], [5, 0], [0, 5]]), torch.tensor([[4.0, 1], [-9, 1], [1, 3]])
     assert nearest.nearest(asked, known).tolist() == [1, 0, 2]
     call(nearest, monkeypatch, "--data", renders, "--samples", renders, "-o", tmp_path / "out")
@@ -61,7 +50,7 @@ def test_the_nearest_neighbour_of_a_training_sample_is_itself(
 
 def test_toons_and_cats_have_neighbours_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sample's nearest neighbour in another kind of pictures is often its own twin: both turn the same way."""
-    nearest = script("nearest")
+    nearest = script("benchmarks/nearest.py")
     folder = render_dataset(tmp_path / "all", count=12, size=64, seed=5, modalities=["face", "toon"], workers=1)
     call(nearest, monkeypatch, "--pair", "face:toon", "--data", folder, "--samples", folder, "-o", tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["face-to-toon"]
@@ -74,7 +63,7 @@ def test_toons_and_cats_have_neighbours_too(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_cyclegan_trains_resumes_and_answers(renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cyclegan = script("cyclegan")
+    cyclegan = script("benchmarks/cyclegan.py")
     arguments = ["train", "--data", renders, "--count", 8, "--batch", 2, "-o", tmp_path / "bundle"]
     call(cyclegan, monkeypatch, *arguments, "--images", 8, "--run-dir", tmp_path / "run")
     call(cyclegan, monkeypatch, *arguments, "--images", 8, "--run-dir", tmp_path / "run", "--resume")
@@ -85,7 +74,7 @@ def test_cyclegan_trains_resumes_and_answers(renders: Path, tmp_path: Path, monk
 
 def test_cyclegan_learns_to_come_back() -> None:
     """The cycle loss falls, and every part of the published objective is there."""
-    cyclegan = script("cyclegan")
+    cyclegan = script("benchmarks/cyclegan.py")
     torch.manual_seed(0)
     modalities = (cyclegan.modality_of("seg"), cyclegan.modality_of("face"))
     blocks = torch.randint(0, 19, (4, 1, 4, 4), dtype=torch.uint8)
@@ -106,7 +95,7 @@ def test_cyclegan_learns_to_come_back() -> None:
 
 def test_inverted_latents_become_pictures_of_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files are named after the inverted pictures, and are what the domain decodes."""
-    inverted = script("inverted")
+    inverted = script("benchmarks/inverted.py")
     hub = load_domain("face").hub
     latents = hub.expand(hub.sample(2, seed=3))
     record = {"names": ["a/000007.png", "000009.png"], "hub": hub.name, "hub_fingerprint": hub.fingerprint}

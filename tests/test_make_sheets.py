@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
@@ -16,18 +14,8 @@ from anchor_hub.errors import UsageError
 from anchor_hub.hubs.base import Hub
 from anchor_hub.modality import build_modality
 from anchor_hub.modality.pictures import from_unit
+from tests.scripts import script
 from tests.tiny import SIZE, tiny_biggan, tiny_generator, tiny_hub, write_sample
-
-ROOT = Path(__file__).parents[1]
-
-
-def script(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"script_{Path(path).stem}", ROOT / path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +60,19 @@ def test_several_methods_of_the_same_inputs(tmp_path: Path) -> None:
         sheets.method_rows(tmp_path / "in", outputs, 2, SIZE)
 
 
+@pytest.mark.parametrize(
+    ("outputs", "way_out"),
+    [((), "give --inputs FOLDER and --outputs NAME=FOLDER"), (("--outputs", "one"), "one names no method")],
+)
+def test_methods_without_pictures_say_what_to_give(
+    outputs: tuple[str, ...], way_out: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["make_ui2i.py", "--only", "methods", "--inputs", "in", *outputs])
+    with pytest.raises(SystemExit):
+        script("docs/make_ui2i.py").main()
+    assert way_out in capsys.readouterr().err.replace("\n", " ")
+
+
 def test_a_row_of_each_model_for_each_direction(hub: Hub, toon: FineTunedDomain) -> None:
     sheets = script("docs/make_editing.py")
     rows, names = sheets.meaning_rows(hub, [toon], (0, 2))
@@ -106,8 +107,6 @@ def test_changes_of_a_model_with_itself(hub: Hub, toon: FineTunedDomain) -> None
     measure = script("benchmarks/direction_meaning.py")
     latents, judges = hub.expand(hub.sample(3, seed=1)), measure.load_judges()
     directions = directions_of(hub)
-    changes = [
-        measure.Watched(model, judges, latents).changes(directions, 0, (0.0, 2.0)) for model in (hub, toon)
-    ]
+    changes = [measure.Watched(model, judges, latents).changes(directions, 0, (0.0, 2.0)) for model in (hub, toon)]
     assert float(changes[0]["yaw"][0]) == 0.0 and float(changes[0]["yaw"][1]) != 0.0
     assert float(changes[0]["yaw"][1]) != float(changes[1]["yaw"][1])

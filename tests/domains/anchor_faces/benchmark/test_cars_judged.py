@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.nn import functional as F
 
 from anchor_faces.benchmark.factor_groups import CARRIED, kept_groups
 from anchor_faces.benchmark.headings import away, heading_errors, headings
@@ -20,15 +19,16 @@ from anchor_faces.benchmark.judges import Judges, load_judges
 from anchor_faces.benchmark.markdown import markdown
 from anchor_faces.benchmark.renders import Renders, load_renders, rendered
 from anchor_faces.benchmark.samples import SEED, Samples, benchmark_samples, render_modality
-from anchor_faces.benchmark.scoring import PictureJudge, Scores
+from anchor_faces.benchmark.scoring import PictureJudge
 from anchor_faces.rendering import render_factors, sample_factors
 from anchor_hub.bundles.base import open_bundle
-from anchor_hub.evaluation.result import Metric, read_run
+from anchor_hub.evaluation.result import read_run
 from anchor_hub.plugins.registry import registry
 from anchor_hub.system.home import Home
 from tests.cli.running import anchor
 
 from .conftest import COUNT as FEW
+from .conftest import checked_manifest, damaged, named
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +60,6 @@ def rears(count: int) -> torch.Tensor:
     return (pictures * 255).round().byte()
 
 
-def named(scores: Scores) -> dict[str, Metric]:
-    return {metric.name: metric for metric in scores.metrics}
-
-
 def test_headings_point_to_opposite_sides_from_front_and_rear() -> None:
     factors = torch.tensor([[20.0, 0, 0, 0], [20.0, 0, 0, 1], [-20.0, 0, 0, 1], [0.0, 0, 0, 1]])
     assert [factor.name for factor in CARS.factors] == ["yaw", "pitch", "roll", "car_rear"]
@@ -81,14 +77,9 @@ def test_headings_point_to_opposite_sides_from_front_and_rear() -> None:
 
 
 def test_the_bundle_is_small_and_says_where_it_comes_from() -> None:
-    bundle = open_bundle(CARS.folder, "judges")
-    assert not bundle.verify()
-    assert sum(path.stat().st_size for path in CARS.folder.iterdir()) <= 2_000_000
-    manifest = bundle.manifest
+    manifest = checked_manifest(CARS, largest=2_000_000)
     assert manifest.name == "rendered-cars-r1"
     assert manifest.provenance["command"] == "anchor benchmark train-judges --kind cars"
-    data_set = manifest.provenance["data_set"]
-    assert (data_set["renderer"], data_set["seed"]) == ("anchor_faces", 0)
     assert manifest.metrics["held_out"]["samples"] == manifest.provenance["held_out"]
 
 
@@ -103,13 +94,8 @@ def test_the_bundled_judges_read_cars_they_never_saw(judges: Judges, fronts: Ren
 
 
 def test_blurred_noisy_or_tinted_cars_are_read_nearly_as_well(judges: Judges, both: Renders) -> None:
-    pictures = both.pictures.float()
-    noise = torch.randn(pictures.shape, generator=torch.Generator().manual_seed(0)) * 6
-    tint = torch.tensor([1.06, 1.0, 0.94])[:, None, None]
-    for damaged in (
-        pictures + noise, F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1), pictures * tint,
-    ):  # fmt: skip
-        found = judge_errors(judges, replace(both, pictures=damaged.round().clamp(0, 255).byte()))
+    for pictures in damaged(both.pictures):
+        found = judge_errors(judges, replace(both, pictures=pictures))
         assert found["heading"]["end"] > 0.9 and found["turn"] > 0.95
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,20 +23,20 @@ from anchor_faces.benchmark.markdown import markdown
 from anchor_faces.benchmark.measuring import Benchmark
 from anchor_faces.benchmark.renders import Renders
 from anchor_faces.benchmark.samples import Samples, render_modality
-from anchor_faces.benchmark.scoring import PictureJudge, Scores
+from anchor_faces.benchmark.scoring import PictureJudge
 from anchor_faces.rendering import sample_factors
 from anchor_hub.bundles.base import open_bundle
 from anchor_hub.domains.anchored import AnchoredDomain
 from anchor_hub.domains.loading import load_domain
 from anchor_hub.errors import BundleError, UsageError
-from anchor_hub.evaluation.result import Metric, read_run
+from anchor_hub.evaluation.result import read_run
 from anchor_hub.plugins.registry import registry
 from anchor_hub.translation.anchor import AnchorTranslator
 from tests.cli.running import anchor
 from tests.plugin_makers import hooks, install_plugin
 
 from .conftest import COUNT as FEW
-from .conftest import PICTURES
+from .conftest import PICTURES, checked_manifest, damaged, named
 
 
 @pytest.fixture(params=PICTURES)
@@ -56,25 +57,10 @@ def home(bench_home: Path, creatures: Samples, monkeypatch: pytest.MonkeyPatch) 
     registry.cache_clear()
 
 
-def changed(truth: Renders, pictures: torch.Tensor) -> Renders:
-    names = ("labels", "points", "factors", "names", "picture", "judged")
-    return Renders(pictures, *(getattr(truth, name) for name in names))
-
-
-def named(scores: Scores) -> dict[str, Metric]:
-    return {metric.name: metric for metric in scores.metrics}
-
-
 def test_the_bundle_is_small_and_says_where_it_comes_from() -> None:
-    bundle = open_bundle(CREATURES.folder, "judges")
-    assert not bundle.verify()
-    assert sum(path.stat().st_size for path in CREATURES.folder.iterdir()) <= 5_000_000
-    manifest = bundle.manifest
+    manifest = checked_manifest(CREATURES, largest=5_000_000)
     assert manifest.name == "rendered-creatures-r1"
     assert manifest.provenance["command"] == "anchor benchmark train-judges --kind creatures"
-    data_set = manifest.provenance["data_set"]
-    assert (data_set["renderer"], data_set["seed"]) == ("anchor_faces", 0)
-    assert manifest.license == {"weights": "Apache-2.0", "data": "Apache-2.0 (rendered, no photographs)"}
     assert {name: errors["samples"] for name, errors in manifest.metrics["held_out"].items()} == {
         picture: manifest.provenance["held_out"] for picture in PICTURES
     }
@@ -85,21 +71,15 @@ def test_the_bundled_judges_read_pictures_they_never_saw(judges: Judges, truth: 
     assert errors["landmarks"]["mean_error_px"] < 1.5 and errors["turn"] > 0.9
     assert errors["factors"]["yaw"]["score"] > 0.9
     assert {row["group"] for row in errors["factors"].values()} == set(CARRIED[truth.picture])
-    worse = judge_errors(judges, changed(truth, truth.pictures.flip(0)))
+    worse = judge_errors(judges, replace(truth, pictures=truth.pictures.flip(0)))
     assert worse["landmarks"]["mean_error_px"] > 2 * errors["landmarks"]["mean_error_px"]
     assert worse["turn"] < 0.5 and worse["factors"]["yaw"]["score"] < 0.5
 
 
 def test_slightly_blurred_noisy_or_tinted_pictures_are_read_nearly_as_well(judges: Judges, truth: Renders) -> None:
     clean = judge_errors(judges, truth)["landmarks"]["mean_error_px"]
-    pictures = truth.pictures.float()
-    noise = torch.randn(pictures.shape, generator=torch.Generator().manual_seed(0)) * 6
-    tint = torch.tensor([1.06, 1.0, 0.94])[:, None, None]
-    for damaged in (
-        pictures + noise, F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1), pictures * tint,
-    ):  # fmt: skip
-        found = changed(truth, damaged.round().clamp(0, 255).byte())
-        assert judge_errors(judges, found)["landmarks"]["mean_error_px"] < 1.3 * clean + 0.1
+    for pictures in damaged(truth.pictures):
+        assert judge_errors(judges, replace(truth, pictures=pictures))["landmarks"]["mean_error_px"] < 1.3 * clean + 0.1
 
 
 def test_one_trunk_reads_factors_that_its_pictures_show() -> None:

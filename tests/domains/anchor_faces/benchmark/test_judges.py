@@ -15,22 +15,17 @@ from anchor_faces.benchmark.judges import Judges, load_judges, save_judges
 from anchor_faces.benchmark.readers import coded, fit_reader
 from anchor_faces.benchmark.renders import Renders
 from anchor_faces.benchmark.samples import Samples
-from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import BundleError, DataError
 from anchor_hub.metrics.frechet import FeatureStatistics, frechet_distance
 from anchor_hub.modality import build_modality
 from anchor_hub.plugins.registry import registry
 
+from .conftest import checked_manifest
+
 
 def test_the_bundle_is_small_and_says_where_it_comes_from() -> None:
-    bundle = open_bundle(FACES.folder, "judges")
-    assert not bundle.verify()
-    assert sum(path.stat().st_size for path in FACES.folder.iterdir()) <= 10_000_000
-    manifest = bundle.manifest
+    manifest = checked_manifest(FACES, largest=10_000_000)
     assert manifest.provenance["command"] == "anchor benchmark train-judges"
-    data_set = manifest.provenance["data_set"]
-    assert (data_set["renderer"], data_set["seed"]) == ("anchor_faces", 0)
-    assert manifest.license == {"weights": "Apache-2.0", "data": "Apache-2.0 (rendered, no photographs)"}
     floor = manifest.metrics["held_out"]
     assert floor["samples"] == manifest.provenance["held_out"] and floor["structure"]["mean_iou"] > 0.6
 

@@ -10,7 +10,6 @@ from anchor_faces.benchmark.judges import load_judges
 from anchor_faces.benchmark.renders import Renders
 from anchor_faces.benchmark.scoring import (
     PictureJudge,
-    Scores,
     label_scores,
     landmark_scores,
     picture_scores,
@@ -18,14 +17,12 @@ from anchor_faces.benchmark.scoring import (
 )
 from anchor_faces.rendering import CLASS_NAMES
 
+from .conftest import named
+
 
 @pytest.fixture(scope="module")
 def judge(renders: Renders) -> PictureJudge:
     return PictureJudge(load_judges(), renders)
-
-
-def named(scores: Scores) -> dict:
-    return {metric.name: metric for metric in scores.metrics}
 
 
 def test_true_faces_score_the_floor(judge: PictureJudge, renders: Renders) -> None:
