@@ -85,8 +85,8 @@ def _check_family(parts: published.PublishedParts, modality: Mapping[str, Any] |
     kind = options.get("encoder_type")
     if kind is not None and kind not in ENCODER_TYPES:
         raise CheckpointError(
-            f"its encoder is of the type {ascii(kind)[:60]} (opts.encoder_type), not of pSp's: its codes mean "
-            f"something else. Supported: {', '.join(ENCODER_TYPES)}"
+            f"its encoder is of the type {ascii(kind)[:40]} (opts.encoder_type), whose codes mean something else; "
+            f"supported: {', '.join(ENCODER_TYPES)}"
         )
     stem = parts.encoder.get("input_layer.0.weight")
     inputs = stem.shape[1] if isinstance(stem, Tensor) and stem.ndim == 4 else 0

@@ -118,6 +118,8 @@ def _built(network: Record) -> dict[str, Any]:
         if not isinstance(module, Record):
             continue
         for key, value in _kept(name, module).items():
+            if isinstance(value, Tensor):
+                raise CheckpointError(f"its {key} is a tensor, not a number or a name")
             if found.setdefault(key, value) != value:
                 both = f"{str(found[key])[:30]} and {str(value)[:30]}"
                 raise CheckpointError(f"its layers differ in {key} ({both}), which is not supported")

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from anchor_hub.data.image_folder import ImageFolder, SkippedFile, parallel_map
 from anchor_hub.errors import ImageError, UsageError
-from anchor_hub.images.reading import IMAGE_EXTENSIONS, MAX_FILE_BYTES, TWELVE_BITS, is_deep
+from anchor_hub.images.reading import IMAGE_EXTENSIONS, MAX_FILE_BYTES, default_white, is_deep
 from anchor_hub.images.sources import ComposedFile, VirtualFile
 from anchor_hub.modality import Modality, build_modality
 from anchor_hub.modality.options import modality_table
@@ -90,7 +91,7 @@ class _Seen:
     is_gray: bool
     outside: bool
     counts: Tensor | None
-    values: tuple[Any, Any] | None  # least and greatest, of a picture of more than 8 bits
+    values: tuple[float, float] | None  # least and greatest, of a picture of more than 8 bits
 
 
 def folder_modality(
@@ -161,8 +162,7 @@ def check_folder(
     outside: list[Path] = []
     stretched: list[Path] = []
     small: list[Path] = []
-    lows: list[float] = []
-    highs: list[float] = []
+    deep: list[_Seen] = []
     paths = list(folder.paths)
     looked = zip(paths, folder.splits, parallel_map(look, paths, workers), strict=True)
     for done, (path, split, seen) in enumerate(looked, start=1):
@@ -183,9 +183,7 @@ def check_folder(
             flat.extend([path] if seen.is_flat else [])
             gray.extend([path] if seen.is_gray else [])
             outside.extend([path] if seen.outside else [])
-            if seen.values is not None:
-                lows.append(seen.values[0])
-                highs.append(seen.values[1])
+            deep.extend([seen] if seen.values is not None else [])
             if seen.counts is not None:
                 counts = seen.counts if counts is None else counts + seen.counts
         if progress is not None:
@@ -203,8 +201,8 @@ def check_folder(
     ):
         if found:
             report.warnings.append(f"{len(found):,} of {report.readable:,} files are {what}, e.g. {shown(found[0])}")
-    if lows:
-        report.warnings.append(_describe_values(len(lows), min(lows), max(highs), modality))
+    if deep:
+        report.warnings.append(_describe_values(deep, modality))
     if gray and len(gray) == report.readable:
         report.warnings.append("all pictures are gray: perhaps --modality gray (or segmentation) is meant")
     if 0 < report.readable < FEW_FILES:
@@ -245,10 +243,11 @@ def _look(path: Path, modality: Modality, size: int) -> _Seen:
     extent = mode = values = None
     if path.suffix.lower() in IMAGE_EXTENSIONS:
         stream = io.BytesIO(source.read(MAX_FILE_BYTES)) if isinstance(source, VirtualFile) else path
-        with Image.open(stream) as image:  # only the header; the reading before showed that the file is sound
+        with Image.open(stream) as image:  # the header, unless deep; the reading before showed that the file is sound
             extent, mode = image.size, image.mode
             if is_deep(mode) and isinstance(modality, PictureModality):
-                values = image.getextrema()
+                pixels = np.asarray(image)  # Pillow's getextrema knows not every deep mode
+                values = float(pixels.min()), float(pixels.max())
     return _Seen(
         hashlib.blake2b(sample.numpy().tobytes(), digest_size=16).digest(),
         extent,
@@ -261,10 +260,17 @@ def _look(path: Path, modality: Modality, size: int) -> _Seen:
     )
 
 
-def _describe_values(count: int, low: float, high: float, modality: Modality) -> str:
-    span = getattr(modality, "span", None) or ((0, TWELVE_BITS) if high <= TWELVE_BITS else (0, 65535))
-    said = f"{count:,} files have more than 8 bits, values {low:g} to {high:g}; {span[0]:g} is black, {span[1]:g} white"
-    return said if getattr(modality, "span", None) else f"{said} (--range {low:g}:{high:g} would use all shades)"
+def _describe_values(deep: Sequence[_Seen], modality: Modality) -> str:
+    found = [(seen.mode or "", *seen.values) for seen in deep if seen.values is not None]
+    low, high = min(low for _, low, _ in found), max(high for _, _, high in found)
+    said = f"{len(found):,} files have more than 8 bits, values {low:g} to {high:g}; "
+    if span := getattr(modality, "span", None):
+        return f"{said}{span[0]:g} is black, {span[1]:g} white"
+    whites = sorted({default_white(mode, high) for mode, _, high in found})
+    said += f"0 is black, {' or '.join(map(str, whites))} white"
+    if len(whites) > 1:
+        return f"{said}, which differs between files (--range {low:g}:{high:g} would read all alike)"
+    return f"{said} (--range {low:g}:{high:g} would use all shades)"
 
 
 def _describe_classes(report: FolderReport, counts: Tensor, modality: Modality) -> None:

@@ -184,7 +184,7 @@ def to_rgb(image: Image.Image, path: str | Path, span: Span | None = None) -> Im
     """RGB of any mode: transparency becomes white, 16 bits become 8, CMYK and LAB are converted.
 
     :param span: the values that become black and white in files of more than 8 bits; by default 0 and 65535, or 0 and
-        4095 where no value is above 4095: scanners and sensors save 12 bits in 16.
+        4095 where no value is above 4095: scanners and sensors save 12 bits in 16; of floats, 0 and 1, or 255.
     :raises ImageError: values that have no meaning as colours.
     """
     return image if image.mode == "RGB" else _eight_bit(image, path, "RGB", span)
@@ -198,6 +198,13 @@ def to_gray(image: Image.Image, path: str | Path, span: Span | None = None) -> I
 def is_deep(mode: str) -> bool:
     """Whether pixels of a Pillow mode have more than 8 bits, and so a span of values."""
     return mode.startswith("I") or mode == "F"
+
+
+def default_white(mode: str, high: float) -> int:
+    """The value that becomes white in a file of a deep mode (see :func:`is_deep`) whose greatest value is ``high``."""
+    if mode == "F":
+        return 1 if high <= 1 else 255
+    return TWELVE_BITS if high <= TWELVE_BITS else 65535
 
 
 def _eight_bit(image: Image.Image, path: str | Path, mode: str, span: Span | None) -> Image.Image:
@@ -234,7 +241,7 @@ def _from_integers(image: Image.Image, path: str | Path) -> Image.Image:
             f"{shown(path)}: holds 32-bit values from {values.min()} to {values.max()}; say which are black and white "
             "with --range LOW:HIGH, or save 8 or 16 bits"
         )
-    if values.max() <= TWELVE_BITS:
+    if default_white(image.mode, values.max()) == TWELVE_BITS:
         return Image.fromarray(((values * 255 + TWELVE_BITS // 2) // TWELVE_BITS).astype(np.uint8))
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
@@ -258,7 +265,7 @@ def _from_floats(image: Image.Image, path: str | Path) -> Image.Image:
             f"{shown(path)}: holds floating values from {values.min():.4g} to {values.max():.4g}; "
             "say which are black and white with --range LOW:HIGH, or save 8 bits"
         )
-    scaled = values * 255 if values.max() <= 1 else values
+    scaled = values * (255 / default_white(image.mode, values.max()))
     return Image.fromarray(np.rint(scaled).astype(np.uint8))
 
 

@@ -95,21 +95,22 @@ def _from_alpha(image: Image.Image, classes: int, path: str | Path) -> tuple[Ids
 def _from_palette(image: Image.Image, colours: Sequence[Colour], ignore: int | None) -> Ids:
     indices = np.asarray(image)
     flat = image.getpalette("RGB") or []
+    palette = list(zip(flat[::3], flat[1::3], flat[2::3], strict=False))
     table = {colour: index for index, colour in reversed(list(enumerate(colours)))}
     lookup = np.arange(256)
     used = [index for index in np.flatnonzero(np.bincount(indices.ravel(), minlength=256)) if index != ignore]
-    if len(colours) == 2 and len(used) == 2 and not all(tuple(flat[3 * i : 3 * i + 3]) in table for i in used):
-        ends: dict[tuple[int, ...], int] = {(0, 0, 0): 0, (255, 255, 255): 1}
-        if {tuple(flat[3 * i : 3 * i + 3]) for i in used} == set(ends):
-            for index in used:
-                lookup[index] = ends[tuple(flat[3 * index : 3 * index + 3])]
-            return lookup[indices]
+    if any(index >= len(palette) for index in used):
+        return indices
+    seen = {palette[index] for index in used}
+    if len(colours) == 2 and len(seen) == len(used) and not seen <= set(table):
+        black, white = (0, 0, 0), (255, 255, 255)
+        # Where one colour is all that is used, the palette must say that it is a mask's.
+        if seen == {black, white} or {white} <= set(palette) <= {black, white}:
+            table = {black: 0, white: 1}
+    if not seen <= set(table):
+        return indices
     for index in used:
-        colour = flat[3 * index : 3 * index + 3]
-        known = table.get((colour[0], colour[1], colour[2])) if len(colour) == 3 else None
-        if known is None:
-            return indices
-        lookup[index] = known
+        lookup[index] = table[palette[index]]
     return lookup[indices]
 
 

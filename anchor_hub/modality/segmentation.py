@@ -168,7 +168,7 @@ class Segmentation(Modality):
             raise DataError(f"{path}: label maps are written as PNG; give it a name ending in .png")
         ids = sample[0].cpu().numpy()
         if self.ignore is not None:  # back to what stands in files, if it is no merged class now
-            ids = np.where(ids == self.classes, max(self.ignore, self.classes), ids)
+            ids = np.where(ids == self.classes, max(self.ignore, self.classes), ids.astype(np.int64))
         if self.classes > 256 or int(ids.max()) > 255:
             write_image(Image.fromarray(ids.astype(np.uint16)), path)
             return

@@ -43,7 +43,7 @@ def _reason(error: sqlite3.Error) -> str:
     """What SQLite says, and what to do where that is not the votes' fault."""
     if "full" in str(error):
         return "the disk is full: free some space"
-    return f"{error}; another program writes for a minute" if "locked" in str(error) else str(error)
+    return f"{error}: another program has held it for {BUSY} s; close that" if "locked" in str(error) else str(error)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from anchor_hub.errors import DataError
 from anchor_hub.system.files import write_file
@@ -18,6 +18,9 @@ from anchor_hub.system.files import write_file
 PREFIX = ".anchor-"
 #: Held by the process that the folder belongs to.
 LOCK = "lock"
+#: Errors of a lock that another process holds, or that the file system (some network disks) cannot make; nobody can
+#: sweep there then, and outputs are written all the same.
+UNLOCKABLE = (OSError, NotImplementedError)
 
 
 class Staging:
@@ -40,16 +43,17 @@ class Staging:
         try:
             self._sweep()
             self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._parent))
-            self._lock = FileLock(self._folder / LOCK, timeout=0)
-            self._lock.acquire()
         except OSError as error:
             raise DataError(f"{self._parent}: cannot be written to ({error.strerror or error})") from None
+        self._lock = FileLock(self._folder / LOCK, timeout=0)
+        with suppress(*UNLOCKABLE):
+            self._lock.acquire()
         return self
 
     def _sweep(self) -> None:
         """Remove folders of processes that were killed: their locks are free."""
         for folder in self._parent.glob(f"{PREFIX}????????"):
-            with suppress(OSError, Timeout):
+            with suppress(*UNLOCKABLE):
                 if folder.is_symlink() or not (folder / LOCK).is_file():
                     continue
                 with FileLock(folder / LOCK, timeout=0):

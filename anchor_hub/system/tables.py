@@ -18,7 +18,8 @@ def same_name(name: str) -> str:
 
 def delimiter_of(text: str) -> str:
     """What stands between the cells of a table: the commonest of comma, semicolon and tab in its first line."""
-    head = re.sub(r'"[^"]*"', "", next((line for line in text.splitlines() if line.strip()), ""))
+    # Neither commas in quotes nor those of numbers: in 1,5;2,5 the semicolon separates.
+    head = re.sub(r'"[^"]*"|(?<=\d),(?=\d)', "", next((line for line in text.splitlines() if line.strip()), ""))
     return max(_DELIMITERS, key=head.count)
 
 
@@ -28,7 +29,7 @@ def read_cells(text: str) -> list[list[str]]:
     :raises csv.Error: it is no table.
     """
     # Excel's first line of some tables names the delimiter; it is no row.
-    named = re.match(r"sep=(.)\r?\n", text)
+    named = re.match(rf"sep=([{_DELIMITERS}|])\r?\n", text)
     body = text[named.end() :] if named else text
     delimiter = named[1] if named else delimiter_of(body)
     rows = [row for row in csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True) if row]

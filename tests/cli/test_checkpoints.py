@@ -6,12 +6,16 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from anchor_hub.checkpoints.exporting import export_checkpoint
 from anchor_hub.checkpoints.stylegan2_rosinality import to_theirs
+from anchor_hub.errors import UsageError
 from anchor_hub.hubs.loading import load_hub
+from anchor_hub.networks.stylegan2 import Generator, StyleGAN2Config
 from tests.checkpoints.makers import Calls
 from tests.cli.running import anchor, anchor_process
 from tests.parity import GOLDEN
@@ -178,3 +182,12 @@ def test_what_no_checkpoint_holds_is_refused(fresh_home, tmp_path):
         result = anchor("hubs", "export-checkpoint", *arguments, "-o", str(tmp_path / "x.pt"))
         assert result.exit_code == 2 and said in " ".join(result.output.split())
         assert not (tmp_path / "x.pt").exists()
+
+
+@pytest.mark.parametrize("options", [{"classes": 3}, {"z_dim": 8}])
+def test_generators_with_classes_or_another_z_are_refused_alike(options, monkeypatch, tmp_path):
+    config = StyleGAN2Config(16, latent_dim=32, **options)
+    hub = SimpleNamespace(name="odd", config=config, generator=Generator(config), architecture=lambda: {"name": "odd"})
+    monkeypatch.setattr("anchor_hub.checkpoints.exporting.load_hub", lambda name, device: hub)
+    with pytest.raises(UsageError, match="anchor hubs export odd writes it as a bundle"):
+        export_checkpoint("odd", tmp_path / "x.pt")

@@ -16,7 +16,7 @@ from anchor_hub.errors import DataError, ImageError
 from anchor_hub.evaluation.data import pair_data
 from anchor_hub.modality import build_modality
 from anchor_hub.modality.landmarks import Landmarks
-from anchor_hub.system.tables import read_rows
+from anchor_hub.system.tables import read_cells, read_rows
 
 RGB = build_modality({"name": "rgb"})
 
@@ -45,6 +45,16 @@ def test_excels_tables() -> None:
     )  # fmt: skip
     assert read_rows("name,pair\na,'0;5;6;7'\n")[1] == [{"name": "a", "pair": "'0;5;6;7'"}]
     assert read_rows("name\na\n") == (["name"], [{"name": "a"}])
+
+
+def test_decimal_commas_in_a_table_without_names() -> None:
+    assert read_cells("1,5;2,5\n3;4,25\n") == [["1.5", "2.5"], ["3", "4.25"]]
+    assert read_cells("1,5\n2,6\n") == [["1", "5"], ["2", "6"]]
+
+
+@pytest.mark.parametrize("first", ['sep="', "sep=\r", "sep=a"])
+def test_a_delimiter_that_is_none_is_a_row(first: str) -> None:
+    assert read_cells(f"{first}\nname,smile\n")[-1] == ["name", "smile"]
 
 
 def test_a_short_row_is_named(tmp_path: Path) -> None:

@@ -63,6 +63,18 @@ def test_masks(name: str, tmp_path: Path) -> None:
     assert torch.equal(Segmentation(2).read(path, 8)[0], torch.from_numpy(MASK))
 
 
+@pytest.mark.parametrize(
+    ("palette", "index", "wanted"),
+    [
+        ([255, 255, 255], 0, 1), ([0, 0, 0], 0, 0), ([0, 0, 0, 255, 255, 255], 1, 1), ([255, 255, 255, 0, 0, 0], 0, 1),
+        ([255, 255, 255, 0, 0, 0], 1, 0), ([255, 255, 255, 9, 9, 9], 0, 0),
+    ],
+)  # fmt: skip
+def test_masks_of_one_colour_in_a_palette(palette: list[int], index: int, wanted: int, tmp_path: Path) -> None:
+    palette_image(palette, np.full((8, 8), index, np.uint8)).save(tmp_path / "a.png")
+    assert Segmentation(2).read(tmp_path / "a.png", 8).unique().tolist() == [wanted]
+
+
 def test_alpha_that_is_no_mask_is_refused(tmp_path: Path) -> None:
     MASKS["alpha"].save(tmp_path / "a.png")
     with pytest.raises(ImageError, match="its alpha channel is no mask of two classes"):
@@ -144,3 +156,11 @@ def test_wrong_options() -> None:
         modality_table({"name": "rgb"}, ignore_id=255)
     with pytest.raises(ConfigError, match="'a': names no class"):
         merge_lookup({"a": [], "b": ["*"]}, ["x", "y"])
+
+
+def test_an_ignored_id_beyond_a_byte_survives_writing(tmp_path: Path) -> None:
+    modality = Segmentation(3, ignore=65535)
+    sample = torch.tensor([[[0, 1], [2, 3]]], dtype=torch.uint8)
+    modality.write(sample, tmp_path / "a.png")
+    assert int(np.asarray(Image.open(tmp_path / "a.png")).max()) == 65535
+    assert torch.equal(modality.read(tmp_path / "a.png", 2), sample)

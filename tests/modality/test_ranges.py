@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,33 @@ def test_data_check_says_the_range(tmp_path: Path) -> None:
     report = check_folder(tmp_path, build_modality({"name": "gray"}), 8)
     said = "3 files have more than 8 bits, values 800 to 902; 0 is black, 4095 white"
     assert f"{said} (--range 800:902 would use all shades)" in report.warnings
+
+
+def big_endian_tiff(path: Path) -> None:
+    """8x8, 16 bits, values 0 to 25200, bytes in the order that Pillow calls I;16B."""
+    pixels = (np.arange(64) * 400).astype(">u2").tobytes()
+    tags = [(256, 8), (257, 8), (258, 16), (259, 1), (262, 1), (273, 8), (277, 1), (278, 8), (279, len(pixels))]
+    entries = b"".join(struct.pack(">HHII", tag, 4, 1, value) for tag, value in tags)
+    directory = struct.pack(">H", len(tags)) + entries + bytes(4)
+    path.write_bytes(b"MM\0*" + struct.pack(">I", 8 + len(pixels)) + pixels + directory)
+
+
+def test_data_check_reads_both_orders_of_bytes(tmp_path: Path) -> None:
+    big_endian_tiff(tmp_path / "a.tif")
+    with Image.open(tmp_path / "a.tif") as image:
+        assert image.mode == "I;16B"
+    (said,) = (item for item in check_folder(tmp_path, build_modality({"name": "gray"}), 8).warnings if "bits" in item)
+    assert "values 0 to 25200; 0 is black, 65535 white (--range 0:25200" in said
+
+
+def test_data_check_says_what_was_white_in_each_file(tmp_path: Path) -> None:
+    save(tmp_path / "float.tif", 0, 0.5, np.float32)
+    gray = build_modality({"name": "gray"})
+    assert any("0 is black, 1 white" in item for item in check_folder(tmp_path, gray, 8).warnings)
+    save(tmp_path / "dark.png", 0, 4000)
+    save(tmp_path / "bright.png", 0, 60000)
+    warnings = check_folder(tmp_path, gray, 8).warnings
+    assert any("0 is black, 1 or 4095 or 65535 white, which differs between files" in item for item in warnings)
 
 
 @pytest.mark.parametrize("span", ["5", "5:5", "9:1", "a:b", "0:1:2", "0:nan"])

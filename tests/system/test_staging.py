@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import filelock
 import pytest
 
 from anchor_hub.errors import UsageError
@@ -26,6 +27,22 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
             staging.path(tmp_path / "b.png").write_bytes(b"y")
         staging.commit()
     assert [item.name for item in tmp_path.iterdir()] == ["b.png"]
+
+
+@pytest.mark.parametrize("error", [NotImplementedError, OSError])
+def test_disks_without_locks_are_written_to(
+    error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def acquire(self: filelock.FileLock) -> None:
+        raise error("no locks here")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    with Staging(tmp_path) as other, Staging(tmp_path) as staging:
+        other.path(tmp_path / "a.png").write_bytes(b"x")
+        staging.path(tmp_path / "b.png").write_bytes(b"y")
+        other.commit()
+        staging.commit()
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["a.png", "b.png"]
 
 
 def test_an_unguarded_script_is_told_at_once(tmp_path: Path) -> None:

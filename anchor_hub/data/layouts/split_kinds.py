@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import PurePosixPath
 
 from anchor_hub.data.layouts.base import SPLITS, Found, Request, Sample, readable, stem
@@ -48,7 +48,7 @@ def find(tree: Tree, request: Request) -> Found | None:
             found.samples.append(Sample(inner.source(name), PurePosixPath(split) / stem(name), None, split))
     if not found.samples:
         raise DataError(f"{shown(tree.root)}: its {wanted} hold no readable file for modality {request.modality!r}")
-    counts = ", ".join(f"{split} {len(tree.below(folder).files):,}" for split, (folder,) in chosen.items())
+    counts = ", ".join(f"{split} {count:,}" for split, count in Counter(one.split for one in found.samples).items())
     found.notes.append(f"read as {wanted}: {counts}; the other folders ({', '.join(sorted(kinds - {wanted}))}) are not")
     return found
 
