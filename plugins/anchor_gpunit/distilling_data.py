@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -96,7 +96,7 @@ class RealPictures:
 
     def _beside(self, pictures: Samples, masks: Samples, files: Mapping[str, Any]) -> Tensor:
         """Rows of picture and ids."""
-        order = range(len(pictures))
+        order: Sequence[int] = range(len(pictures))
         if files:
             places = {_name(path, self._roots[MASKS]): place for place, path in enumerate(files[MASKS].paths)}
             names = [_name(path, self._roots[REAL]) for path in files[REAL].paths]
@@ -106,7 +106,7 @@ class RealPictures:
                     f"{shown(self._roots[MASKS])}: has no mask of {missing[0]} ({len(missing)} of {len(names)} are "
                     "missing); a mask has the name of its picture"
                 )
-            order = [places[name] for name in names]  # type: ignore[assignment]
+            order = [places[name] for name in names]
         if not isinstance(pictures.rows, Tensor) or not isinstance(masks.rows, Tensor):
             raise DataError("the real pictures and their masks do not fit into memory; take fewer: --limit 100000")
         chosen = masks.rows[torch.tensor(list(order))]

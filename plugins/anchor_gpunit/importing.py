@@ -13,7 +13,7 @@ from anchor_gpunit.networks.autoencoder import AutoEncoder
 from anchor_gpunit.networks.configs import ContentConfig
 from anchor_gpunit.networks.content import ContentEncoder
 from anchor_gpunit.networks.generator import Generator
-from anchor_gpunit.networks.sampler import HIDDEN, StyleSampler
+from anchor_gpunit.networks.sampler import StyleSampler
 from anchor_gpunit.prior import ARCHITECTURE, PART, prior_architecture, read_config
 from anchor_gpunit.translator import check_sizes, translator_architecture, translator_parts
 from anchor_hub.bundles.base import open_bundle, requirement_of
@@ -133,8 +133,7 @@ def _content_encoder(raw: RawCheckpoint) -> ContentEncoder:
 
 def _sampler(state: dict[str, Tensor], style_dim: int) -> StyleSampler:
     weights = _understood(lambda: released.sampler(state), "style sampler")
-    noise_dim = _understood(lambda: int(state["lin1.weight"].shape[1]), "style sampler")
-    return filled(lambda dim: StyleSampler(dim, noise_dim, HIDDEN), style_dim, weights, "style sampler")
+    return filled(StyleSampler, style_dim, weights, "style sampler")
 
 
 def _understood(read: Callable[[], Any], what: str) -> Any:

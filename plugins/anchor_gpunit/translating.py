@@ -90,13 +90,13 @@ class TranslateRecipe(Recipe):
             )
         if self.prior is not None and options.content == "learned":
             raise UsageError("content=learned needs no prior: leave --requires prior=NAME out")
-        content = ContentConfig(options.size or 64, 16) if self.prior is None else self.prior.config
-        if options.size not in (None, content.size):
+        if self.prior is not None and options.size not in (None, self.prior.config.size):
             raise UsageError(
-                f"prior {self.prior.name if self.prior else ''}: is of {content.size} px, size={options.size} does not "
-                "fit; leave size out, or train a prior of that size"
+                f"prior {self.prior.name}: is of {self.prior.config.size} px, size={options.size} does not fit; leave "
+                "size out, or train a prior of that size"
             )
         try:
+            content = ContentConfig(options.size or 64, value("width")) if self.prior is None else self.prior.config
             generator = GeneratorConfig(
                 content.size, content.content_side, content.width, value("width"), value("style_width"),
                 value("style_halvings"), options.intensity,
@@ -225,9 +225,7 @@ class TranslateRecipe(Recipe):
                 _, (wanted,) = self.critic(target, layers)
             content = self.encoder(images)[0]
         found = {
-            "adversarial": losses.generator_loss(
-                logits.float(), saturating=options.value("adversarial") == "minmax"
-            ),
+            "adversarial": losses.generator_loss(logits.float(), saturating=options.value("adversarial") == "minmax"),
             "content": losses.content_loss(content.float(), made.maps[0].float()),
             "style": losses.style_loss(style.float(), wanted.float()),
             "reconstruction": losses.reconstruction_loss(made.again.float(), target),
@@ -274,9 +272,7 @@ class TranslateRecipe(Recipe):
     @torch.no_grad()
     def samples(self, batches: Mapping[str, Batch]) -> Mapping[str, Any]:
         """Sources in the styles of the targets below them, with and without skips; sources in one style."""
-        source, target = (
-            self.context.place(self.ends[side].to_network(batches[side].images)) for side in self.data
-        )
+        source, target = (self.context.place(self.ends[side].to_network(batches[side].images)) for side in self.data)
         count = min(len(source), len(target))
         source, target, network = source[:count], target[:count], self.average.module
         encoder = self._still_encoder()

@@ -47,7 +47,8 @@ class TranslateOptions(RecipeOptions):
 
     :param preset: "small" (64 px on a CPU) or "published".
     :param size: height and width in pixels; default: the prior's.
-    :param width, style_width, style_halvings: of generator and style encoder, see ``GeneratorConfig``.
+    :param width, style_width, style_halvings: of generator and style encoder, see ``GeneratorConfig``; a content
+        encoder that learns here has the generator's width.
     :param discriminator_width, discriminator_max_width: see ``DiscriminatorConfig``.
     :param style_layer: layer of the discriminator whose means are the style (4 as published; 5 for faces).
     :param adversarial: "minmax" (equation 3) or "non-saturating", as in the published code.

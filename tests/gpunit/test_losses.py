@@ -21,15 +21,19 @@ def one(value: Tensor) -> Tensor:
     return value.detach().reshape(1)
 
 
-def gradients_of(network: nn.Module, rename: Any, names: Sequence[str]) -> dict[str, Tensor]:
-    """The parameters' gradients under published names."""
-    ours = {name: next(iter(rename({name: torch.zeros(())}))) for name in names}
+def stored_parameters(network: nn.Module, rename: Any, names: Sequence[str]) -> dict[str, nn.Parameter]:
+    """The parameters of these published names; the only ones whose gradients are stored, so no others are computed."""
     found = dict(network.named_parameters())
+    return {name: found[next(iter(rename({name: torch.zeros(())})))] for name in names}
+
+
+def descend(loss: Tensor, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """The parameters' gradients, this loss's added to what earlier ones left; the loss's graph is kept."""
+    loss.backward(inputs=list(parameters.values()), retain_graph=True)  # type: ignore[no-untyped-call]
     result = {}
-    for name, own in ours.items():
-        gradient = found[own].grad
-        assert gradient is not None, name
-        result[name] = gradient
+    for name, parameter in parameters.items():
+        assert parameter.grad is not None, name
+        result[name] = parameter.grad
     return result
 
 
@@ -72,8 +76,8 @@ def test_generator_step(name: str, variant: tuple[str, int, bool, bool]) -> None
     assert_parity(fake.detach(), expected[f"{key}/logits_fake"])
     assert_parity(real, expected[f"{key}/logits_real"])
     assert_parity(one(losses.discriminator_loss(real, fake)), expected[f"{key}/d_adv"])
-    found["total"].backward()  # type: ignore[no-untyped-call]
-    check(generator, released.generator, expected, f"{key}/grad_g/")
+    parameters = stored_parameters(generator, released.generator, names_under(f"{key}/grad_g/", expected))
+    check(descend(found["total"], parameters), expected, f"{key}/grad_g/")
 
 
 @pytest.mark.parametrize(("name", "variant"), VARIANTS[:1])
@@ -91,12 +95,11 @@ def test_discriminator_step(name: str, variant: tuple[str, int, bool, bool]) -> 
     real, _ = critic(y)
     penalty = losses.r1_penalty(real, y)
     assert_parity(one(penalty), expected[f"{key}/d_r1"])
-    penalty.backward(retain_graph=True)  # type: ignore[no-untyped-call]
-    check(critic, released.discriminator, expected, f"{key}/grad_r1/")
+    parameters = stored_parameters(critic, released.discriminator, names_under(f"{key}/grad_d/", expected))
+    check(descend(penalty, parameters), expected, f"{key}/grad_r1/")
     adversarial = losses.discriminator_loss(real, critic(made)[0])
     assert_parity(one(adversarial + penalty), expected[f"{key}/d_total"])
-    adversarial.backward()  # type: ignore[no-untyped-call]
-    check(critic, released.discriminator, expected, f"{key}/grad_d/")
+    check(descend(adversarial, parameters), expected, f"{key}/grad_d/")
 
 
 @pytest.mark.parametrize("name", case_names("gpunit_losses"))
@@ -108,12 +111,17 @@ def test_losses_of_logits_and_the_average(name: str) -> None:
     assert_parity(real[:3].lerp(fake[:3], 1 - 0.999), expected["ema/weight"])
 
 
-def check(network: nn.Module, rename: Any, expected: Mapping[str, Tensor], prefix: str) -> None:
-    """The gradients stored under ``prefix``, of which there is one at least."""
+def names_under(prefix: str, expected: Mapping[str, Tensor]) -> list[str]:
+    """What is stored under ``prefix``: one name at least."""
     names = [key.removeprefix(prefix) for key in expected if key.startswith(prefix)]
     assert names, prefix
-    for name, gradient in gradients_of(network, rename, names).items():
-        assert_parity(gradient, expected[prefix + name], prefix + name)
+    return names
+
+
+def check(gradients: Mapping[str, Tensor], expected: Mapping[str, Tensor], prefix: str) -> None:
+    """All gradients stored under ``prefix``."""
+    for name in names_under(prefix, expected):
+        assert_parity(gradients[name], expected[prefix + name], prefix + name)
 
 
 def test_the_papers_forms_are_the_defaults() -> None:
@@ -167,10 +175,9 @@ def test_stage_one(name: str) -> None:
             values |= {"grad_fdist_wrt_content": of_distance, "grad_class_wrt_content": of_class[0]}
             values["grad_class_wrt_fc3"] = of_class[1]
         (values["grad_total/content"],) = torch.autograd.grad(parts["total"], made.content, retain_graph=True)
-        parts["total"].backward()  # type: ignore[no-untyped-call]
-        prefix = f"{variant}/grad_total/"
-        names = [key.removeprefix(prefix) for key in expected if key.startswith(prefix) and not key.endswith("content")]
-        values |= {f"grad_total/{k}": v for k, v in gradients_of(network, released.autoencoder, names).items()}
+        names = [name for name in names_under(f"{variant}/grad_total/", expected) if name != "content"]
+        parameters = stored_parameters(network, released.autoencoder, names)
+        values |= {f"grad_total/{name}": value for name, value in descend(parts["total"], parameters).items()}
         for key in (key for key in expected if key.startswith(f"{variant}/")):
             assert_parity(values[key.removeprefix(f"{variant}/")].detach(), expected[key], key)
     network = published.autoencoder(state)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from anchor_gpunit.networks import winograd
-from anchor_gpunit.networks.autoencoder import AutoEncoder
+from anchor_gpunit.networks.autoencoder import AutoEncoder, MomentEncoder
 from anchor_gpunit.networks.blocks import Conv, fold, folded_weights, instance_norm
 from anchor_gpunit.networks.configs import (
     ContentConfig,
@@ -57,6 +57,14 @@ def test_small_networks_fit_together_and_into_few_megabytes() -> None:
         for part in translator_parts(generator, sampler, half=True).values()
         for value in part.values()
     )
+
+
+def test_a_picture_of_one_colour_has_finite_gradients() -> None:
+    network = MomentEncoder(replace(SMALL_DISTILLATION, width=4))
+    moments = network(torch.zeros(1, 3, 64, 64))
+    torch.stack([value.sum() for pair in moments for value in pair]).sum().backward()  # type: ignore[no-untyped-call]
+    gradients = [value.grad for value in network.parameters()]
+    assert all(value is not None and bool(torch.isfinite(value).all()) for value in gradients)
 
 
 def test_published_sizes_are_those_of_the_files() -> None:
@@ -127,6 +135,9 @@ def test_many_channels_go_by_winograd_where_nothing_learns(reflect: bool, monkey
         odd = conv(x[:, :, :5, :7])
         assert odd.shape == (2, 6, 5, 7) and len(calls) == 1
     assert torch.allclose(conv(x.requires_grad_()), wanted) and len(calls) == 1, "gradients take torch's convolution"
+    with torch.no_grad():
+        conv.to("meta")(x.to("meta"))
+    assert len(calls) == 1, "a network that was moved off the CPU takes torch's convolution"
     conv.train()
     assert conv.matrices is None
 

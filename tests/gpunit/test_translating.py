@@ -55,9 +55,7 @@ def batches(count: int = 4) -> dict[str, Batch]:
     ],
 )
 def test_the_contract(options: dict[str, Any]) -> None:
-    testing.check_recipe(
-        TranslateRecipe, data(), options={**TRANSLATE, **options}, required={"prior": tiny_prior()}
-    )
+    testing.check_recipe(TranslateRecipe, data(), options={**TRANSLATE, **options}, required={"prior": tiny_prior()})
 
 
 def test_the_contract_without_a_prior() -> None:
@@ -94,9 +92,7 @@ def test_the_prior_is_frozen(tmp_path: Path) -> None:
     assert all(torch.equal(value, before[name]) for name, value in prior.encoder.state_dict().items())
 
 
-def test_masks_are_zero_in_the_reconstruction_unless_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_masks_are_zero_in_the_reconstruction_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[bool] = []
     forward = Generator.forward
 
@@ -190,6 +186,7 @@ def test_one_picture_on_a_side() -> None:
         (True, {"size": 64}, "is of 32 px, size=64 does not fit"),
         (True, {"content": "learned"}, "leave --requires prior=NAME out"),
         (False, {}, "needs a prior.*--requires prior=NAME"),
+        (False, {"content": "learned", "size": 100}, "recipe gp-unit: size 100 must be 8, 16, 32"),
         (True, {"style_layer": 20}, "has layers 1 to 7"),
         (True, {"style_halvings": 8}, "style_halvings 8: too many for pictures of 32 px"),
         (True, {"weights": {"mask ": 1}}, "no term 'mask '"),

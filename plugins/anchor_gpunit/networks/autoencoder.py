@@ -11,6 +11,9 @@ from anchor_gpunit.networks.blocks import AdaIN, Conv, initialise, instance_norm
 from anchor_gpunit.networks.configs import DistillationConfig
 from anchor_gpunit.networks.content import ContentEncoder
 
+#: Variances below count as this: of a picture of one colour they are 0, where a root has no gradient.
+LEAST_VARIANCE = 1e-12
+
 #: Mean and standard deviation ``[B, C, 1, 1]`` of a layer of the style encoder.
 Moments = tuple[Tensor, Tensor]
 
@@ -54,7 +57,7 @@ class MomentEncoder(nn.Module):
             x = leaky(layer(x))
             mean = x.mean((2, 3), keepdim=True)
             variance = (x - mean).square().sum((2, 3), keepdim=True) / (x.shape[2] * x.shape[3] - 1)
-            moments.append((mean, variance.sqrt()))
+            moments.append((mean, variance.clamp(min=LEAST_VARIANCE).sqrt()))
         return tuple(moments)
 
 

@@ -121,7 +121,8 @@ class Conv(nn.Module):
         """``[B, in, H, W]`` to ``[B, out, H', W']``."""
         padding = self.padding
         even = not (x.shape[2] % 2 or x.shape[3] % 2)
-        if self.matrices is not None and even and not (torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")):
+        plain = x.device.type != "cpu" or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
+        if self.matrices is not None and even and not plain:
             padded = F.pad(x, (padding,) * 4, "reflect" if self.reflect else "constant")
             return winograd.convolved(padded, self.matrices, self.bias)
         kernel = self.kernel() if self.folded is None else self.folded
