@@ -105,15 +105,16 @@ def open_latents(
     :param target: default: the domain whose pictures were inverted, where it decodes; else the hub's own pictures.
     :param hub: whose latents they are; default: the hub that the first file names.
     :param seed: gives the outputs random style 0 of that seed; default: the latents as they are.
+    :raises UsageError: published results without a hub, or latents of several classes.
     :raises HubMismatchError: latents of another hub. :raises DataError: a damaged file, or one without latents.
-    :raises UsageError: published results without a hub. :raises NotFoundError: the hub is not on this machine.
+    :raises NotFoundError: the hub is not on this machine.
     """
     files = list(dict.fromkeys(Path(item) for item in inputs))
     base = hub if isinstance(hub, Hub) else load_hub(_named(files[0]) if hub is None else hub, device)
     found = {file: read_latents(file, base) for file in files}
     record = next(iter(found.values())).record
     if base.classes:
-        base = base.of_class(str(record.get("class")))
+        base = _of_class(base, found)
     source = _source(record, base)
     if target is None:
         target = source if source.can_decode else hub_pictures(base)
@@ -131,6 +132,21 @@ def _named(file: Path) -> str:
     if not isinstance(name, str):
         raise DataError(f"{shown(file)}: does not say of which hub its latents are: give --hub NAME")
     return name
+
+
+def _of_class(hub: Hub, found: Mapping[Path, LatentFile]) -> Hub:
+    """The hub with the class of the latents; a class that is fixed already stays where the files name none."""
+    named = {file: one.record.get("class") for file, one in found.items()}
+    classes = sorted({str(name) for name in named.values() if name is not None})
+    if len(classes) > 1:
+        some = ", ".join(classes)[:80]
+        raise UsageError(f"the latents are of {len(classes)} classes ({some}): give files of one class at a time")
+    if classes:
+        return hub.of_class(classes[0])
+    if hub.class_index is None:
+        file = shown(next(iter(named)))
+        raise DataError(f"{file}: does not say of which class its latents are; invert the pictures again with --class")
+    return hub
 
 
 def _source(record: Mapping[str, Any], hub: Hub) -> Domain:

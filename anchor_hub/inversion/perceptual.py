@@ -19,6 +19,7 @@ from anchor_hub.errors import AnchorError, DataError, MissingPartError, UsageErr
 from anchor_hub.hubs.base import Hub
 from anchor_hub.metrics import efficientnet, perceptual
 from anchor_hub.metrics.features import cosine_gap, unit_features
+from anchor_hub.modality.pictures import to_unit
 from anchor_hub.networks.biggan_discriminators import ProjectionDiscriminator
 
 #: Larger pictures are averaged down to this side first, as the published projections do.
@@ -65,7 +66,7 @@ class PerceptualNetwork(ABC):
 
         The distance of UI2I's equation 1, for `anchor evaluate distance` and early stop alike.
         """
-        one, other = (part.float() / 127.5 - 1 for part in (first, second))
+        one, other = (to_unit(part) for part in (first, second))
         return self.distance(one, self.describe(other)).cpu().double()
 
     def record(self) -> dict[str, Any]:

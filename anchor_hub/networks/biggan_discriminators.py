@@ -284,15 +284,11 @@ class ProjectionDiscriminator(nn.Module):
     @property
     def sides(self) -> tuple[int, ...]:
         """Sides of the maps that :meth:`maps` can give, descending: those at which blocks end."""
-        found, side = [], self.config.size
-        for down, _ in self.config.block_list:
-            side = side // 2 if down else side
-            found.append(side)
-        return tuple(dict.fromkeys(found))
+        return tuple(self.map_channels)
 
     @property
     def map_channels(self) -> dict[int, int]:
-        """Channels of the map of each side."""
+        """Channels of the map of each side, in the order of :attr:`sides`."""
         side, found = self.config.size, {}
         for down, outputs in self.config.block_list:
             side = side // 2 if down else side

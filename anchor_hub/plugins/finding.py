@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from anchor_hub.bundles.base import MANIFEST
+from anchor_hub.errors import AnchorError
 from anchor_hub.plugins.loading import HOOKS
 from anchor_hub.plugins.names import Names
 from anchor_hub.plugins.registry import registry
+from anchor_hub.specs import DomainSpec
 
 #: The command that trains a bundle of each kind.
 _TRAIN = {"hub": "hubs train", "domain": "add-domain", "translator": "translators train", "prior": "priors train"}
@@ -18,6 +20,15 @@ def registered(kind: str) -> Names[Any]:
     """The registry's names of one kind of bundle: "hub", "domain", "translator" or "prior"."""
     found: Names[Any] = getattr(registry(), f"{kind}s")
     return found
+
+
+def registered_domain(name: str) -> DomainSpec | None:
+    """The domain registered under the name, or None; a bundle in the home that cannot be read counts as none."""
+    try:
+        found = registry().domains.get(name)
+    except AnchorError:
+        return None
+    return found.spec if found is not None else None
 
 
 def how_to_train(kind: str, name: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from anchor_hub.errors import AnchorError, UsageError, did_you_mean
 from anchor_hub.modality.options import modality_table
+from anchor_hub.plugins.finding import registered_domain
 from anchor_hub.plugins.names import Names
 from anchor_hub.plugins.registry import registry
 from anchor_hub.specs import PriorSpec, Spec, TranslatorSpec, check_name
@@ -143,21 +143,11 @@ def _domains_of(ends: tuple[str, tuple[str, ...]]) -> dict[str, str]:
 
 def _data_of_ends(recipe: type[Recipe], ends: tuple[str, tuple[str, ...]]) -> dict[str, str]:
     """The data sets of registered domains that are called as the ends are, where the recipe reads source and target."""
-    known, found = registry().domains, {}
-    for data, name in _domains_of(ends).items():
-        if data not in recipe.data or not name or name not in known:
-            continue
-        with suppress(AnchorError):
-            dataset = known[name].spec.dataset
-            if dataset:
-                found[data] = dataset
-    return found
+    specs = {data: registered_domain(name) for data, name in _domains_of(ends).items() if data in recipe.data}
+    return {data: spec.dataset for data, spec in specs.items() if spec is not None and spec.dataset}
 
 
 def _of_domain(name: str) -> dict[str, Any]:
     """The modality of a registered domain of that name; else RGB."""
-    known = registry().domains
-    try:
-        return dict(known[name].spec.modality) if name and name in known else {"name": "rgb"}
-    except AnchorError:
-        return {"name": "rgb"}
+    spec = registered_domain(name)
+    return {"name": "rgb"} if spec is None else dict(spec.modality)

@@ -128,6 +128,9 @@ def test_the_class_of_a_class_conditional_hub(home: Path) -> None:
     run("morph", "dog.safetensors", "--frames", 1, "-o", "frames")
     expected = from_unit(tiny_biggan().of_class("dog").image(dog.latents))[0].permute(1, 2, 0).numpy().astype(int)
     assert np.abs(pixels("frames/0000.png") - expected).max() <= 1
+    assert "2 classes (dog, hen)" in run("morph", "dog.safetensors", "hen.safetensors", "-o", "x.gif", code=2)
+    Path("nameless.safetensors").write_bytes(LatentFile(dog.latents, {**dog.record, "class": None}).to_bytes())
+    assert "of which class" in run("morph", "nameless.safetensors", "-o", "x.gif", code=1)
     assert "leave" in run("invert", "0.png", "--hub", "tiny", "--class", "dog", "-o", "x.safetensors", code=2)
     said = run("invert", "0.png", "--domain", "face", "--class", "dog", "-o", "x.safetensors", code=2)
     assert "--class says" in said and not Path("x.safetensors").exists()

@@ -136,6 +136,7 @@ def test_ctrl_c_saves_and_exits_130(images: Path, fresh_home: Path) -> None:
         (["--images", "8", "--channels", "4-8"], 2, "--channels"),
         (["--images", "8", "--preset", "tiny"], 2, "--preset"),
         (["--images", "8", "--device", "tpu"], 2, "device"),
+        (["--images", "8", "--processes", "5"], 2, "--processes 5: this machine has "),
         ([], 2, "--max-minutes"),
     ],
 )
@@ -143,6 +144,14 @@ def test_wrong_calls_are_one_line(images: Path, fresh_home: Path, changes: list[
     done = anchor_process("hubs", "train", "mine", "--data", str(images), *TINY, *changes, ANCHOR_HOME=str(fresh_home))
     assert done.returncode == code and message in done.stderr and "Traceback" not in done.stderr
     assert not (fresh_home / "hubs").exists()
+
+
+def test_a_run_folder_that_is_a_file_is_refused_first(images: Path, fresh_home: Path) -> None:
+    picture = images / "0.png"
+    before = picture.read_bytes()
+    done = anchor("hubs", "train", "mine", "--data", str(images), *TINY, "--images", "8", "--run-dir", str(picture))
+    assert done.exit_code == 2 and "--run-dir" in done.stderr and "is a file, not a folder" in done.stderr
+    assert picture.read_bytes() == before and not list(fresh_home.glob("*/mine"))
 
 
 def test_missing_and_empty_folders_are_named(tmp_path: Path, fresh_home: Path) -> None:

@@ -218,6 +218,13 @@ def test_wrong_calls_are_one_line_and_exit_2(home, masks, arguments, message):
     assert files(masks) == before
 
 
+def test_a_sheet_does_not_take_the_place_of_an_output(home, masks, tmp_path):
+    for given, output, grid in ((masks / "0.png", "o.png", "o.png"), (masks, "out", tmp_path / "out" / "1.png")):
+        said = translate(given, "-o", output, "--grid", grid, code=2)
+        assert "--grid" in said and "is one of the outputs" in said
+        assert not (tmp_path / output).exists()
+
+
 def test_outputs_on_another_disk_than_the_staging_folder(home, masks, tmp_path, monkeypatch):
     replace = os.replace
 

@@ -120,6 +120,7 @@ def test_no_loss_and_no_vote_where_unlabelled(tmp_path: Path) -> None:
     torch.testing.assert_close(losses.reconstruction_cross_entropy(logits, one_hot), expected)
     nothing = torch.full((1, 1, 4, 4), 3, dtype=torch.uint8)
     assert modality.reconstruction_loss(logits, nothing) == 0
+    assert losses.reconstruction_cross_entropy(logits, modality.to_network(nothing)) == 0
     class Batch:
         output, truth = modality.from_network(logits), samples
 

@@ -25,11 +25,16 @@ def reconstruction_l2(output: Tensor, target: Tensor) -> Tensor:
 def reconstruction_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy of logits ``[B, K, H, W]``, mean over pixels; one-hot pixels without a class are not counted.
 
+    0 where no pixel has a class.
+
     ``target``: one-hot ``[B, K, H, W]``, or class ids ``[B, H, W]`` / ``[B, 1, H, W]`` of an integer type.
     """
     if target.is_floating_point():
-        target = target.argmax(dim=1).masked_fill(target.sum(dim=1) == 0, -100)  # what cross_entropy leaves out
-    elif target.dim() == logits.dim():
+        nothing = target.sum(dim=1) == 0
+        # -100 is what cross_entropy leaves out; its own mean over no pixel at all would be NaN.
+        ids = target.argmax(dim=1).masked_fill(nothing, -100)
+        return F.cross_entropy(logits, ids, reduction="sum") / (~nothing).sum().clamp(min=1)
+    if target.dim() == logits.dim():
         target = target.squeeze(1)
     return F.cross_entropy(logits, target.long())
 

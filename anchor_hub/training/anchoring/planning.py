@@ -10,6 +10,7 @@ from typing import Any
 from anchor_hub.bundles.base import open_bundle
 from anchor_hub.errors import AnchorError, UsageError, did_you_mean
 from anchor_hub.hubs.classes import read_classes
+from anchor_hub.plugins.finding import registered_domain
 from anchor_hub.plugins.registry import registry
 from anchor_hub.specs import DomainSpec, check_name
 
@@ -103,15 +104,6 @@ def plan_domain(
         options=_options(chosen, training, options or {}, str((modality or spec.modality)["name"])),
         **chosen,
     )
-
-
-def registered_domain(name: str) -> DomainSpec | None:
-    """The domain registered under the name, or None; a bundle in the home that cannot be read counts as none."""
-    try:
-        found = registry().domains.get(name)
-    except AnchorError:
-        return None
-    return found.spec if found is not None else None
 
 
 def _unknown_domain(name: str) -> UsageError:

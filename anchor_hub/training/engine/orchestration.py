@@ -104,8 +104,8 @@ def train(
     options = recipe_class.Options.read(plan.options, f"recipe {plan.recipe!r}")
     _check_complete(plan, recipe_class)
     output, run_dir = target_of(kind, plan, run)
-    # A bundle where a run goes on is of that run; a domain may be anybody's.
     check_place(run_dir, "--run-dir")
+    # A bundle where a run goes on is of that run; a domain may be anybody's.
     own = kind != "domain" and run.resume and holds_run(run_dir)
     check_target_is_free(kind, plan.name, output, run_dir, resume=run.resume, overwrite=run.overwrite or own)
     device = resolve_device(run.device)
@@ -202,9 +202,11 @@ class _Finished:
         command = self.run.command or COMMANDS.get(kind, f"training of {kind}")
         record = provenance(command, **recipe.record(self._facts(made)))
         needs = [item.requirement for item in self.required.values() if item.requirement is not None]
-        # A domain's hub, and a hub itself, are named in fields of their own.
-        spared = ("hub",) if kind == "domain" else type(recipe).only_to_train
-        needs = [item for item in needs if item.kind not in spared]
+        # A domain's hub is named in a field of its own.
+        needs = [
+            item for item in needs
+            if item.kind not in recipe.only_to_train and not (kind == "domain" and item.kind == "hub")
+        ]  # fmt: skip
         return write_contents(contents, folder, kind, self.plan.name, record, self._license(made), needs)
 
     def _facts(self, made: Mapping[str, Any]) -> dict[str, Any]:
