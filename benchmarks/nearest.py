@@ -141,7 +141,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         queries, answers = asked.described(source, target), known.described(target, source)
         if {source, target} <= set(PICTURES):  # factors have units of their own
-            queries, answers = queries / answers.std(0), answers / answers.std(0)
+            spread = answers.std(0).clamp(min=1e-6)  # of few samples a factor may not vary at all
+            queries, answers = queries / spread, answers / spread
         held = known.files(target).paths
         for path, place in zip(asked.files(source).paths, nearest(queries, answers).tolist(), strict=True):
             shutil.copyfile(held[place], folder / f"{path.stem}{held[place].suffix}")
