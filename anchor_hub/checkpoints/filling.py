@@ -1,4 +1,4 @@
-"""Builds networks around a file's tensors, without initialising weights and without needless copies."""
+"""Builds or fills networks with a file's tensors, without initialising weights and without needless copies."""
 
 from __future__ import annotations
 
@@ -22,19 +22,28 @@ def filled(build: Callable[[Any], Network], config: Any, state: Mapping[str, Ten
 
     :raises CheckpointError: entries or shapes that do not fit, or values that are not finite.
     """
+    network = blank(build, config)
+    fill(network, state, what, "its own architecture")
+    _remake_constants(network)
+    return network.eval().requires_grad_(False)
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], what: str, others: str) -> None:
+    """Give a network exactly the weights ``state`` (our names), as float32.
+
+    :param what, others: the network, and what it has to fit, as errors call them.
+    :raises CheckpointError: entries or shapes that do not fit, or values that are not finite.
+    """
     ready = {}
     for name, value in state.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"its {what} has NaN or infinity in {name}: the weights are damaged")
         ready[name] = value.detach().float().contiguous() if value.is_floating_point() else value.detach()
     try:
-        network = blank(build, config)
         network.load_state_dict(ready, assign=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise CheckpointError(f"its {what} does not fit its own architecture: {reason[:300]}") from error
-    _remake_constants(network)
-    return network.eval().requires_grad_(False)
+        raise CheckpointError(f"its {what} does not fit {others}: {reason[:300]}") from error
 
 
 def _remake_constants(network: nn.Module) -> None:

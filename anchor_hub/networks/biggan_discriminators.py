@@ -22,6 +22,7 @@ from anchor_hub.networks.biggan_layers import (
     SpectralEmbedding,
     SpectralLinear,
 )
+from anchor_hub.networks.layers import check_request
 
 #: Whether the block halves the resolution, and its output channels.
 Block = tuple[bool, int]
@@ -298,11 +299,7 @@ class ProjectionDiscriminator(nn.Module):
     def _trunk(self, images: Tensor, wanted: Collection[int], *, whole: bool) -> tuple[Tensor, dict[int, Tensor]]:
         """The last activation after ReLU, and the maps of ``wanted`` sides; unless ``whole``, no further than those."""
         config = self.config
-        expected = (config.image_channels, config.size, config.size)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
-            raise ValueError(f"images must be [B, {', '.join(map(str, expected))}], got {list(images.shape)}")
-        if unknown := sorted(set(wanted) - set(self.sides)):
-            raise ValueError(f"no maps of {unknown} px; this discriminator has those of {list(self.sides)}")
+        check_request(images, (config.image_channels, config.size, config.size), wanted, self.sides)
         kept: dict[int, Tensor] = {}
         last = min(wanted, default=0)
         x = self._stem(images)

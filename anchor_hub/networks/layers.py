@@ -7,6 +7,7 @@ channels-last memory format work as for torch's own layers.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -27,6 +28,18 @@ def pixel_norm(x: Tensor, epsilon: float = 1e-8) -> Tensor:
         Same shape.
     """
     return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + epsilon)
+
+
+def check_request(images: Tensor, shape: tuple[int, int, int], wanted: Collection[int], sides: Sequence[int]) -> None:
+    """What discriminators check of images and of the maps that are asked of them.
+
+    :param shape: that of one image, (C, H, W). :param sides: those that the discriminator has maps of.
+    :raises ValueError: images that are not ``[B, C, H, W]``, or maps of a side that it does not have.
+    """
+    if images.ndim != 4 or tuple(images.shape[1:]) != shape:
+        raise ValueError(f"images must be [B, {', '.join(map(str, shape))}], got {list(images.shape)}")
+    if unknown := sorted(set(wanted) - set(sides)):
+        raise ValueError(f"no maps of {unknown} px; this discriminator has those of {list(sides)}")
 
 
 def leaky_relu_(x: Tensor) -> Tensor:

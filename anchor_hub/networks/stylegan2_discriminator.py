@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anchor_hub.networks.layers import EqualConv2d, EqualLinear, pixel_norm
+from anchor_hub.networks.layers import EqualConv2d, EqualLinear, check_request, pixel_norm
 from anchor_hub.networks.stylegan2 import label_rows
 from anchor_hub.networks.stylegan2_config import StyleGAN2Channels, conditions_dict
 
@@ -177,11 +177,7 @@ class Discriminator(nn.Module):
 
     def _trunk(self, images: Tensor, wanted: Collection[int], *, whole: bool) -> tuple[Tensor, dict[int, Tensor]]:
         """The last block's output and those of ``wanted`` sides; unless ``whole``, no further than those."""
-        expected = (self.config.image_channels, self.config.size, self.config.size)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
-            raise ValueError(f"discriminator needs images [B, {expected}], got {list(images.shape)}")
-        if unknown := sorted(set(wanted) - set(self.sides)):
-            raise ValueError(f"no maps of {unknown} px; this discriminator has those of {list(self.sides)}")
+        check_request(images, (self.config.image_channels, self.config.size, self.config.size), wanted, self.sides)
         kept: dict[int, Tensor] = {}
         x = self.from_rgb(images)
         for block in self.blocks.values():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch import Tensor
 from anchor_hub.errors import DataError, UsageError, did_you_mean
 from anchor_hub.system.inputs import shown
 from anchor_hub.training.base import Samples
+from anchor_hub.training.chosen import chosen_samples
 
 if TYPE_CHECKING:
     from anchor_hub.data.image_folder import ImageFolder
@@ -74,19 +76,6 @@ def target_classes(wanted: Sequence[str], names: Sequence[str]) -> tuple[int, ..
     return tuple(names.index(name) for name in wanted) if wanted else tuple(range(len(names)))
 
 
-class Chosen(Sequence[Any]):
-    """Some rows of a sequence of samples."""
-
-    def __init__(self, rows: Sequence[Any], indices: Sequence[int]) -> None:
-        self.rows, self.indices = rows, indices
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.rows[self.indices[index]]
-
-
 def of_targets(held: Samples, targets: Sequence[int]) -> Samples:
     """The samples of the target classes, their labels numbered as ``targets`` are."""
     assert held.labels is not None
@@ -94,14 +83,13 @@ def of_targets(held: Samples, targets: Sequence[int]) -> Samples:
     number = torch.full((len(held.classes),), -1)
     number[torch.tensor(targets)] = torch.arange(len(targets))
     labels = number[held.labels]
-    kept = (labels >= 0).nonzero()[:, 0]
-    if len(kept) == len(labels):
-        return Samples(held.rows, held.modality, labels, names)
-    rows = held.rows[kept] if isinstance(held.rows, Tensor) else Chosen(held.rows, kept.tolist())
-    return Samples(rows, held.modality, labels[kept], names)
+    kept = (labels >= 0).nonzero()[:, 0].tolist()
+    renamed = replace(held, labels=labels, classes=names)
+    return renamed if len(kept) == len(labels) else chosen_samples(renamed, kept)
 
 
 def spread(held: Samples, count: int) -> list[int]:
-    """Indices of ``count`` samples, spread evenly over the classes' order."""
+    """Indices of ``count`` samples, spread evenly over the classes' order; of fewer, of all that there are."""
     total = len(held)
-    return [(number * total // count + number) % total for number in range(count)]
+    count = min(count, total)
+    return [(2 * number + 1) * total // (2 * count) for number in range(count)]

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anchor_deepi2i.losses import gradient_penalty, r1_penalty, wasserstein
+from anchor_deepi2i.losses import gradient_penalty, wasserstein
 from anchor_deepi2i.options import ADAM, DeepI2IOptions
 from anchor_hub.errors import UsageError
 from anchor_hub.training.base import TrainingContext
 from anchor_hub.training.generators.augment import augment
-from anchor_hub.training.generators.gan_losses import d_hinge, d_logistic, g_hinge, g_nonsaturating
+from anchor_hub.training.generators.gan_losses import d_hinge, d_logistic, g_hinge, g_nonsaturating, r1_penalty
 from anchor_hub.training.generators.gan_recipe import discriminator_losses
 
 #: Weight of the gradient penalty of wgan-gp.

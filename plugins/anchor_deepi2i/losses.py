@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from anchor_hub.training.generators.gan_losses import r1_penalty as r1_penalty
-
 Maps = Mapping[int, Tensor]
 #: Weights alpha of the reconstruction, by side: 0.1, but 0.01 at the finest of the four (equation 3).
 ALPHA = {4: 0.1, 8: 0.1, 16: 0.1, 32: 0.01}

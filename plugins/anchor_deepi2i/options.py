@@ -38,7 +38,7 @@ class DeepI2IOptions(AugmentChoices):
         generator starts afresh.
     :param loss: "hinge", "logistic" (with R1) or "wgan-gp"; default: hinge for BigGAN, logistic for StyleGAN2.
     :param r1_gamma, r1_every: weight of R1, and how often.
-    :param mismatch: weight of a term that calls real images of a wrong class false.
+    :param mismatch: weight of a term that calls real images of a wrong class false; for BigGAN.
     :param fresh_fakes: draw new classes and z for the generator's step, as published; default: those of the
         discriminator's step, which saves the generator a pass.
     :param average_half_life: images; 0: export the last weights, as published.
@@ -113,7 +113,8 @@ class DeepI2IOptions(AugmentChoices):
         given = parse_sides(self.alpha, "alpha")
         if unknown := sorted(set(given) - set(sides)):
             raise UsageError(
-                f"alpha={self.alpha}: the discriminator has no features of {unknown} px, only {list(sides)}"
+                f"alpha={self.alpha}: no features of {unknown} px are fused, only those of {list(sides)} px; "
+                "name them in fusion, too"
             )
         return given
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from anchor_deepi2i.losses import FUSION
 from anchor_deepi2i.networks import Networks
 from anchor_deepi2i.values import parse_sides
 from anchor_hub.bundles.tensorfile import halved
+from anchor_hub.checkpoints.filling import fill
 from anchor_hub.errors import CheckpointError, UsageError
 from anchor_hub.networks.blank import blank
 from anchor_hub.training.base import RecipeOptions
@@ -43,27 +44,21 @@ def converted(state: Mapping[str, Tensor], names: Mapping[str, str], what: str) 
     return found
 
 
-def load_into(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
-    """Fill a network. :raises CheckpointError: other entries or shapes, or values that are not finite."""
-    for name, value in state.items():
-        if not bool(value.isfinite().all()):
-            raise CheckpointError(f"its {what} has NaN or infinity in {name}: the weights are damaged")
-    try:
-        network.load_state_dict(dict(state), assign=True)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise CheckpointError(f"its {what} does not fit the other networks: {reason[:200]}") from None
+def assembled(
+    kind: type[Networks], encoder: Any, generator: Any, fusion: Mapping[int, float],
+    adaptors: Mapping[str, Tensor], names: Callable[[Networks], Mapping[str, str]],
+) -> Networks:  # fmt: skip
+    """The networks around an encoder and a generator, with the published ``adaptors``.
 
-
-def adaptors_of(kind: type[Networks], encoder: Any, generator: Any, fusion: Mapping[int, float]) -> Networks:
-    """The networks around an encoder and a generator, their adaptors without numbers yet.
-
-    :raises CheckpointError: networks that do not fit each other.
+    :param names: gives our name -> the published one for the adaptors' entries.
+    :raises CheckpointError: networks that do not fit each other, or entries that are missing or damaged.
     """
     try:
-        return blank(lambda: kind(encoder.without_head(), generator, fusion))
+        networks = blank(lambda: kind(encoder.without_head(), generator, fusion))
     except ValueError as error:
         raise CheckpointError(f"its networks do not fit each other: {error}") from None
+    fill(networks.adaptors, converted(adaptors, names(networks), "adaptor"), "adaptor", "the other networks")
+    return networks
 
 
 def bundle_parts(networks: Networks, options: ImportOptions) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
@@ -91,13 +86,9 @@ def class_names(given: str | int | None, rows: int) -> tuple[str, ...]:
             raise UsageError(
                 f"--set classes={given}: cannot be read ({error}); give a number, or a text file"
             ) from None
-        names = list(_lines(text))
+        names = [line.strip() for line in text.splitlines() if line.strip()]
     if not 1 <= len(names) <= rows:
         raise UsageError(f"--set classes={given}: names {len(names)} classes, the file has rows for 1 to {rows}")
     if len(set(names)) != len(names):
         raise UsageError(f"--set classes={given}: names a class twice; every line needs a name of its own")
     return tuple(names)
-
-
-def _lines(text: str) -> Iterator[str]:
-    return (line.strip() for line in text.splitlines() if line.strip())

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from anchor_deepi2i.networks import BigGANNetworks, Networks
-from anchor_deepi2i.published import RGB, ImportOptions, adaptors_of, bundle_parts, class_names, converted, load_into
+from anchor_deepi2i.published import RGB, ImportOptions, assembled, bundle_parts, class_names
 from anchor_hub.checkpoints import biggan_brock
 from anchor_hub.checkpoints.base import ImportedParts
 from anchor_hub.checkpoints.raw import RawCheckpoint, load_raw, state_dict
@@ -55,10 +55,9 @@ def read(raw: RawCheckpoint, others: Sequence[RawCheckpoint], options: Mapping[s
     names = class_names(chosen.classes, generator.config.classes)
     # The encoder's own classes are not used; for the reader they must be the generator's.
     encoder = biggan_brock.read_discriminator(files["E1"], generator.config)
-    networks = adaptors_of(BigGANNetworks, encoder, cut(generator, len(names)), chosen.weights())
     adaptors = state_dict(files["A1"].content) or {}
-    load_into(networks.adaptors, converted(adaptors, adaptor_names(networks), "adaptor"), "adaptor")
-    networks.requires_grad_(False)
+    generator = cut(generator, len(names))
+    networks = assembled(BigGANNetworks, encoder, generator, chosen.weights(), adaptors, adaptor_names)
     architecture, parts = bundle_parts(networks, chosen)
     shown = ", ".join(f"{side}: {weight:g}" for side, weight in networks.fusion.items())
     notes.append(f"Weights of the fusion, which the files do not hold: {shown}.")

@@ -10,13 +10,13 @@ from pydantic import Field
 from torch import Tensor
 
 from anchor_deepi2i.networks import Networks, StyleGANNetworks
-from anchor_deepi2i.published import RGB, ImportOptions, adaptors_of, bundle_parts, converted, load_into
+from anchor_deepi2i.published import RGB, ImportOptions, assembled, bundle_parts, converted
 from anchor_deepi2i.stylegan import StyleGANConfig, StyleGANDiscriminator, StyleGANGenerator
 from anchor_hub.checkpoints.base import ImportedParts
+from anchor_hub.checkpoints.filling import filled
 from anchor_hub.checkpoints.raw import RawCheckpoint, state_dict
 from anchor_hub.checkpoints.readers import reading
 from anchor_hub.errors import CheckpointError
-from anchor_hub.networks.blank import blank
 
 NAME = "deepi2i-stylegan"
 LAYOUT = "train_step-N.model: the tables generator, discriminator, encoder and align"
@@ -60,12 +60,11 @@ def read(raw: RawCheckpoint, others: Sequence[RawCheckpoint], options: Mapping[s
         )
     with reading("StyleGAN in this layout"):
         config = config_of(tables["generator"], tables["encoder"], chosen.size)
-        generator, encoder = blank(StyleGANGenerator, config), blank(StyleGANDiscriminator, config)
-        load_into(generator, converted(tables["generator"], generator_names(config), "generator"), "generator")
-        load_into(encoder, converted(tables["encoder"], discriminator_names(config), "encoder"), "encoder")
-    networks = adaptors_of(StyleGANNetworks, encoder, generator, chosen.weights())
-    names = adaptor_names(networks)
-    load_into(networks.adaptors, converted(tables["align"], names, "adaptor"), "adaptor")
+        weights = converted(tables["generator"], generator_names(config), "generator")
+        generator = filled(StyleGANGenerator, config, weights, "generator")
+        weights = converted(tables["encoder"], discriminator_names(config), "encoder")
+        encoder = filled(StyleGANDiscriminator, config, weights, "encoder")
+    networks = assembled(StyleGANNetworks, encoder, generator, chosen.weights(), tables["align"], adaptor_names)
     architecture, parts = bundle_parts(networks, chosen)
     ends = [{"name": name, "modality": RGB} for name in (chosen.source, chosen.target)]
     notes = [f"Read for images of {chosen.size} px, which the file does not say (--set size=N)."]

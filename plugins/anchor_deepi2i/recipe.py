@@ -29,6 +29,7 @@ from anchor_hub.networks.biggan_layers import BatchNorm, standing_statistics
 from anchor_hub.training.base import OWN, Batch, Contents, Recipe, RecipeOptions, Samples, TrainingContext, TrainingPlan
 from anchor_hub.training.engine.average import WeightAverage, average_decay
 from anchor_hub.training.engine.randomness import mix_seed
+from anchor_hub.training.generators.gan_recipe import training_card
 
 if TYPE_CHECKING:
     from anchor_hub.data.image_folder import ImageFolder
@@ -37,7 +38,7 @@ BACKEND = "deepi2i"
 #: The two streams that a step reads: any images to translate, and real images of the target classes.
 SOURCE, TARGET = "source", "target"
 #: Batch over both streams: 32 of each, as published, is more than a CPU likes.
-BATCH = {"biggan": 32, "stylegan2": 32}
+BATCH = 32
 #: Sources and target classes of a sample sheet.
 SHOWN = 8
 #: Batches for the batch norms' statistics of a sample sheet, and of the bundle.
@@ -73,7 +74,7 @@ class DeepI2IRecipe(Recipe):
         self.classes: tuple[str, ...] = ()
         self.targets: tuple[str, ...] = ()
         #: Default number of images of a step.
-        self.batch = BATCH[start.family]
+        self.batch = BATCH
 
     @classmethod
     def build(cls, plan: TrainingPlan, options: Any, required: Mapping[str, Any]) -> DeepI2IRecipe:
@@ -216,7 +217,7 @@ class DeepI2IRecipe(Recipe):
     def samples(self, batches: Mapping[str, Batch]) -> Mapping[str, Any]:
         """A row per source image: the image, then its translations into up to eight classes with one z."""
         networks = self._settled(SHOWN_BATCHES)
-        chosen = spread(self.sources, min(SHOWN, len(self.sources)))
+        chosen = spread(self.sources, SHOWN)
         given = self._modality.collate([self.sources.rows[index] for index in chosen])
         source = self._modality.to_network(given).to(self.context.device)
         classes = range(0, len(self.targets), -(-len(self.targets) // SHOWN))
@@ -301,13 +302,9 @@ class DeepI2IRecipe(Recipe):
         return self.chosen(facts, names, hub=hub, classes=len(self.targets), options=self.options.to_dict())
 
     def _card(self, provenance: Mapping[str, Any]) -> str:
-        facts = "\n".join(
-            f"- {key.replace('_', ' ')}: {value}"
-            for key, value in provenance.items()
-            if isinstance(value, (str, int, float))
-        )
-        return (
-            f"# {self.translator}\n\nDeepI2I: translates pictures of {self.size} px into {len(self.targets)} "
+        introduction = (
+            f"DeepI2I: translates pictures of {self.size} px into {len(self.targets)} "
             f"class{'es' if len(self.targets) > 1 else ''}, transferred from the hub {self.start.hub.name}.\n\n"
-            f"Classes: {', '.join(self.targets)}.\n\n## Training\n\n{facts}\n"
+            f"Classes: {', '.join(self.targets)}."
         )
+        return training_card(self.translator, introduction, provenance)

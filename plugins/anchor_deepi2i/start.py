@@ -85,7 +85,7 @@ class Start:
             config = replace(config, classes=len(classes))
         generator = self.kind.Generator(config)
         if "generator" in options.transfer:
-            generator.load_state_dict(self._rows_of(self.hub.generator, "embedding", classes))
+            generator.load_state_dict(self._rows_of(self.hub.generator, classes))
         encoder = copy.deepcopy(self.encoder) if self.encoder is not None else self.kind.Encoder(self.critic_config)
         try:
             return self.kind(encoder.without_head(), generator, options.fusion_weights(encoder.sides))
@@ -99,17 +99,17 @@ class Start:
             config = replace(config, classes=len(classes))
         network = self.kind.Encoder(config)
         if "discriminator" in self.options.transfer:
-            network.load_state_dict(self._rows_of(self.critic, "embedding", classes))
+            network.load_state_dict(self._rows_of(self.critic, classes))
         return network
 
-    def _rows_of(self, network: nn.Module, table: str, classes: Sequence[str]) -> dict[str, Tensor]:
+    def _rows_of(self, network: nn.Module, classes: Sequence[str]) -> dict[str, Tensor]:
         """The state of a hub's network, its table of class vectors that of ``classes``."""
         state = {name: value.cpu() for name, value in network.state_dict().items()}
         rows = self.rows(classes)
         if self.kind.conditional and rows.tolist() != list(range(len(self.hub.classes))):
-            state[f"{table}.weight"] = state[f"{table}.weight"][rows].clone()
-            if f"{table}.u" in state:  # of the power iteration: a vector with an entry for each class
-                state[f"{table}.u"] = F.normalize(state[f"{table}.u"][rows], dim=0)
+            state["embedding.weight"] = state["embedding.weight"][rows].clone()
+            if "embedding.u" in state:  # of the power iteration: a vector with an entry for each class
+                state["embedding.u"] = F.normalize(state["embedding.u"][rows], dim=0)
         return state
 
 

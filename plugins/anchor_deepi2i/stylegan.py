@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from anchor_deepi2i.stylegan_layers import FusedDown, FusedUp, ScaledConv, ScaledLinear, Styled, blur, leaky
 from anchor_hub.networks.configs import NetworkConfig
-from anchor_hub.networks.layers import pixel_norm
+from anchor_hub.networks.layers import check_request, pixel_norm
 
 #: Channels of each resolution, as published.
 CHANNELS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 256, 128: 128, 256: 64, 512: 32, 1024: 16}
@@ -206,10 +206,7 @@ class StyleGANDiscriminator(nn.Module):
         self, images: Tensor, wanted: Collection[int], alpha: float, *, whole: bool
     ) -> tuple[Tensor, dict[int, Tensor]]:
         size = self.config.size
-        if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size):
-            raise ValueError(f"images must be [B, 3, {size}, {size}], got {list(images.shape)}")
-        if unknown := sorted(set(wanted) - set(self.sides)):
-            raise ValueError(f"no maps of {unknown} px; this discriminator has those of {list(self.sides)}")
+        check_request(images, (3, size, size), wanted, self.sides)
         kept: dict[int, Tensor] = {}
         x = self._rgb(images, size)
         for name, block in self.blocks.items():

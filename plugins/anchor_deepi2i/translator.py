@@ -86,9 +86,10 @@ class DeepI2ITranslator(Translator[tuple[Tensor, ...]]):
     def random_styles(self, n: int, *, seed: int, start: int = 0, truncation: float = 1.0) -> Tensor:
         shape = self.networks.code_shape
         draws = [torch.randn(shape, generator=style_generator(seed, number)) for number in range(start, start + n)]
-        z = torch.stack(draws) if draws else torch.empty(0, *shape)
         with torch.no_grad():
-            return self._mean + truncation * (self.networks.styles(z.to(self._mean)) - self._mean)
+            # One by one: the products of batches of other sizes round differently.
+            styles = torch.cat([self._mean[:0], *(self.networks.styles(z[None].to(self._mean)) for z in draws)])
+        return self._mean + truncation * (styles - self._mean)
 
 
 def load_networks(bundle: Bundle) -> Networks:

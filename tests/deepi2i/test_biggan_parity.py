@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from anchor_deepi2i import losses, published_biggan
 from anchor_deepi2i.networks import BigGANNetworks, build_networks
-from anchor_deepi2i.published import adaptors_of, converted, load_into
+from anchor_deepi2i.published import assembled
 from anchor_hub.checkpoints import biggan_brock
 from anchor_hub.checkpoints.raw import RawCheckpoint
 from anchor_hub.networks.biggan_discriminators import BigGANDiscriminator
@@ -39,9 +39,8 @@ def published(case: ParityCase) -> tuple[BigGANNetworks, BigGANDiscriminator]:
     generator: Any = biggan_brock.read(file(case, "G")).generator
     encoder, critic = (biggan_brock.read_discriminator(file(case, name), generator.config) for name in ("E1", "D"))
     fusion = {int(side): weight for side, weight in case.manifest["config"]["E1_fea_w"].items()}
-    networks: Any = adaptors_of(BigGANNetworks, encoder, generator, fusion)
-    adaptors = converted(table(case, "A1"), published_biggan.adaptor_names(networks), "adaptor")
-    load_into(networks.adaptors, adaptors, "adaptor")
+    adaptors, names = table(case, "A1"), published_biggan.adaptor_names
+    networks: Any = assembled(BigGANNetworks, encoder, generator, fusion, adaptors, names)
     assert isinstance(critic, BigGANDiscriminator)
     return networks.eval(), critic
 

@@ -134,6 +134,10 @@ def test_a_published_stylegan_translates(home: Path, tmp_path: Path) -> None:
         found = translator.decode(translator.encode(images), translator.networks.styles(z))
         expected = networks.eval()(images, z, None).clamp(-1, 1)
     assert torch.allclose(found, expected, atol=1e-4)
+    codes = translator.random_styles(5, seed=0)
+    alone = [translator.random_styles(1, seed=0, start=number) for number in range(5)]
+    assert torch.equal(codes, torch.cat(alone)), "a style is the same in any batch"
+    assert translator.random_styles(0, seed=0).shape == (0, 8)
     del tables["align"]
     torch.save(tables, tmp_path / "train_step-1.model")
     with pytest.raises(CheckpointError, match="lacks the table align: it was written where the training changed"):

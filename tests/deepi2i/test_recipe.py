@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from anchor_deepi2i import recipe as recipe_module
+from anchor_deepi2i.classes import spread
 from anchor_deepi2i.options import DeepI2IOptions
 from anchor_deepi2i.recipe import DeepI2IRecipe
 from anchor_deepi2i.start import Start
@@ -183,6 +184,13 @@ def test_reals_are_of_the_target_classes_alone(hub: Hub) -> None:
     assert torch.equal(streams["target"].rows[labels == 0], own.rows[16:]), "hens are the last third, and class 0"
 
 
+@pytest.mark.parametrize("total", [3, 8, 10, 24, 1000])
+def test_a_sheet_shows_different_sources(total: int) -> None:
+    shown = spread(Samples(range(total)), 8)
+    assert len(set(shown)) == len(shown) == min(8, total) and shown == sorted(shown)
+    assert 0 <= shown[0] and shown[-1] < total
+
+
 def test_classes_start_from_the_hubs_rows_of_their_names(hub: Hub) -> None:
     classes = ("Hen", "yak", "cat")
     recipe = ready(hub, data=labelled(classes=classes))
@@ -220,6 +228,9 @@ def test_what_cannot_be_trained_is_said(hub: Hub, face_hub: Hub, tmp_path: Path)
         ready(hub, fusion="4:0.1,32:0.1")
     with pytest.raises(UsageError, match=r"no features of \[16\] px"):
         ready(hub, alpha="16:0.1")
+    for option in ("alpha", "fusion"):
+        with pytest.raises(UsageError, match=f"{option}=4:0,8:0: weights lie between 0 and 100, and one at least is"):
+            ready(hub, **{option: "4:0,8:0"})
     with pytest.raises(UsageError, match="choose a multiple of 2"):
         fitted(hub).shares(7)
 

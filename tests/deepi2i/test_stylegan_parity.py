@@ -13,11 +13,11 @@ from torch import Tensor
 
 from anchor_deepi2i import losses, published_stylegan
 from anchor_deepi2i.networks import StyleGANNetworks
-from anchor_deepi2i.published import adaptors_of, converted, load_into
+from anchor_deepi2i.published import assembled, converted
 from anchor_deepi2i.stylegan import StyleGANConfig, StyleGANDiscriminator, StyleGANGenerator
+from anchor_hub.checkpoints.filling import filled
 from anchor_hub.checkpoints.raw import RawCheckpoint
-from anchor_hub.networks.blank import blank
-from anchor_hub.training.generators.gan_losses import d_logistic, g_nonsaturating
+from anchor_hub.training.generators.gan_losses import d_logistic, g_nonsaturating, r1_penalty
 from tests.parity import FLOAT32_TOLERANCE, ParityCase, assert_parity, case_names, load_case
 
 (NAME,) = case_names("deepi2i_stylegan")
@@ -46,16 +46,15 @@ def build(case: ParityCase, size: int) -> Published:
     tables = {name: table(case, name) for name in ("generator", "discriminator", "encoder", "align")}
     config = published_stylegan.config_of(tables["generator"], tables["encoder"], size)
     assert config == StyleGANConfig(size, activate_rgb=case.manifest["config"]["from_rgb_activate"])
-    generator, critic, encoder = (
-        blank(kind, config) for kind in (StyleGANGenerator, StyleGANDiscriminator, StyleGANDiscriminator)
-    )
+    names = published_stylegan.generator_names(config)
+    generator = filled(StyleGANGenerator, config, converted(tables["generator"], names, "G"), "G")
     names = published_stylegan.discriminator_names(config)
-    load_into(generator, converted(tables["generator"], published_stylegan.generator_names(config), "G"), "G")
-    load_into(critic, converted(tables["discriminator"], names, "D"), "D")
-    load_into(encoder, converted(tables["encoder"], names, "E"), "E")
-    networks: Any = adaptors_of(StyleGANNetworks, encoder, generator, weights(case, "E1_fea_w"))
-    adaptors = converted(tables["align"], published_stylegan.adaptor_names(networks), "A")
-    load_into(networks.adaptors, adaptors, "A")
+    critic, encoder = (
+        filled(StyleGANDiscriminator, config, converted(tables[name], names, name), name)
+        for name in ("discriminator", "encoder")
+    )
+    fusion, names_of = weights(case, "E1_fea_w"), published_stylegan.adaptor_names
+    networks: Any = assembled(StyleGANNetworks, encoder, generator, fusion, tables["align"], names_of)
     return Published(networks.eval().requires_grad_(False), critic.requires_grad_(False), case)
 
 
@@ -218,7 +217,7 @@ def test_penalties_and_their_gradients(exact: Published) -> None:
     _, critic, case = exact
     inputs, expected = case.inputs, case.expected
     real = inputs["real"].clone().requires_grad_(True)
-    near(10 / 2 * losses.r1_penalty(critic(real), real), expected["loss/r1/penalty"], "r1")
+    near(10 / 2 * r1_penalty(critic(real), real), expected["loss/r1/penalty"], "r1")
     parameters = {
         "linear.linear": critic.linear.weight,
         "progression.3.conv1.0.conv": critic.blocks["128"].conv1.weight,

@@ -148,12 +148,17 @@ class GANRecipe(Recipe):
         """The first paragraph of the hub's card."""
 
     def _card(self, provenance: Mapping[str, Any]) -> str:
-        facts = "\n".join(
-            f"- {key.replace('_', ' ')}: {value}"
-            for key, value in provenance.items()
-            if isinstance(value, (str, int, float))
-        )
-        return f"# {self.hub_name}\n\n{self.introduction()}\n\n## Training\n\n{facts}\n"
+        return training_card(self.hub_name, self.introduction(), provenance)
+
+
+def training_card(name: str, introduction: str, provenance: Mapping[str, Any]) -> str:
+    """A bundle's card: its name, what it is, and the plain facts of its training."""
+    facts = "\n".join(
+        f"- {key.replace('_', ' ')}: {value}"
+        for key, value in provenance.items()
+        if isinstance(value, (str, int, float))
+    )
+    return f"# {name}\n\n{introduction}\n\n## Training\n\n{facts}\n"
 
 
 def discriminator_losses(loss: Tensor, real_logits: Tensor, fake_logits: Tensor) -> dict[str, float | Tensor]:

@@ -7,8 +7,8 @@ ones that the training never sees; the run stops when it has not fallen for a wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from anchor_hub.metrics.extractors import load_extractor
 from anchor_hub.metrics.frechet import frechet_of
 from anchor_hub.modality.pictures import from_unit
 from anchor_hub.training.base import Samples, TrainingContext
+from anchor_hub.training.chosen import chosen_samples
 from anchor_hub.training.engine.randomness import mix_seed
 from anchor_hub.training.generators.frozen_features import PooledFeatures, side_for
 
@@ -81,26 +82,7 @@ def split(samples: Samples, part: float) -> tuple[Samples, Samples]:
         raise UsageError(f"stop_patience: {count} images are too few to hold some out; train without it")
     out = {(2 * number + 1) * count // (2 * held) for number in range(held)}
     kept = [place for place in range(count) if place not in out]
-    return _chosen(samples, kept), _chosen(samples, sorted(out))
-
-
-class _Rows(Sequence[Any]):
-    """Some rows of a sequence."""
-
-    def __init__(self, rows: Sequence[Any], places: Sequence[int]) -> None:
-        self.rows, self.places = rows, list(places)
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.rows[self.places[index]]
-
-
-def _chosen(samples: Samples, places: Sequence[int]) -> Samples:
-    index, rows = torch.tensor(places), samples.rows
-    labels = None if samples.labels is None else samples.labels[index]
-    return replace(samples, rows=rows[index] if isinstance(rows, Tensor) else _Rows(rows, places), labels=labels)
+    return chosen_samples(samples, kept), chosen_samples(samples, sorted(out))
 
 
 class EarlyStop:
